@@ -1,0 +1,175 @@
+"""Dotted names for any tree of frozen dataclasses: flatten, override, load and dump.
+
+One string is the command-line override (`harray train model.pcm.hidden_size=256`), the search-space key and
+the MLflow parameter. This module knows no config of harray's own.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harray.errors import InputError
+
+Config = TypeVar("Config")
+
+
+def flatten(config: Any) -> dict[str, Any]:
+    """Every leaf of a dataclass tree under its dotted name, in field order.
+
+    >>> flatten(Experiment(model=Model(size=3)))  # {"model.size": 3}
+    """
+    leaves: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            leaves |= {f"{field.name}.{name}": leaf for name, leaf in flatten(value).items()}
+        else:
+            leaves[field.name] = value
+    return leaves
+
+
+def with_overrides(config: Config, overrides: Mapping[str, Any]) -> Config:
+    """A copy of `config` with the named leaves replaced; inverse of `flatten`.
+
+    Raises:
+        InputError: a name that is not a leaf of `config` (the nearest are listed), or a value that its
+            field's type refuses (the dotted name is given).
+    """
+    types = leaf_types(type(config))
+    for name, value in overrides.items():
+        if name not in types:
+            raise InputError(_unknown_key(name, types))
+        overrides = {**overrides, name: _validated(name, types[name], value)}
+    return _replaced(config, overrides, prefix="")
+
+
+def parse_overrides(config: Any, assignments: Iterable[str]) -> dict[str, Any]:
+    """`key=value` texts as typed overrides of `config`; values are read as YAML (`[1, 2]`, `null`, `true`).
+
+    Raises:
+        InputError: a text without `=`, an unknown key, or a value of the wrong type.
+    """
+    import yaml
+
+    types = leaf_types(type(config))
+    overrides: dict[str, Any] = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"override {text!r}: expected key=value, such as training.num_epochs=20")
+        if name not in types:
+            raise InputError(_unknown_key(name, types))
+        try:
+            overrides[name] = _validated(name, types[name], yaml.safe_load(value))
+        except (InputError, yaml.YAMLError):
+            overrides[name] = _validated(name, types[name], value)  # text that merely looks like YAML
+    return overrides
+
+
+def leaf_types(config_type: type) -> dict[str, Any]:
+    """The annotated type of every leaf under its dotted name."""
+    hints = typing.get_type_hints(config_type)
+    types: dict[str, Any] = {}
+    for field in dataclasses.fields(config_type):
+        hint = hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            types |= {f"{field.name}.{name}": leaf for name, leaf in leaf_types(typing.cast(type, hint)).items()}
+        else:
+            types[field.name] = hint
+    return types
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Nested plain containers (tuples become lists), ready for YAML or JSON."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def from_dict(config_type: type[Config], values: Mapping[str, Any]) -> Config:
+    """Rebuild a config from `to_dict`'s form; fields that are absent take their defaults.
+
+    Raises:
+        InputError: as `with_overrides`.
+    """
+    return with_overrides(config_type(), _flatten_mapping(values))
+
+
+def dump(config: Any, path: Path) -> None:
+    """Write a config as YAML that `load` reads back to an equal config."""
+    import yaml
+
+    path.write_text(yaml.safe_dump(to_dict(config), sort_keys=False))
+
+
+def load(config_type: type[Config], path: Path) -> Config:
+    """Read a config that `dump` wrote.
+
+    Raises:
+        InputError: no such file, not a YAML mapping, an unknown key or a wrong type.
+    """
+    import yaml
+
+    if not path.is_file():
+        raise InputError(f"config {path}: no such file; expected a YAML that `harray train` saved")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"config {path}: not YAML ({str(error).splitlines()[0]})") from error
+    if not isinstance(values, dict):
+        raise InputError(f"config {path}: found {type(values).__name__}, expected a mapping of sections")
+    return from_dict(config_type, values)
+
+
+def digest(value: Any) -> str:
+    """16 hexadecimal digits that stand for a config or for plain JSON-able data, the same on every machine."""
+    plain = to_dict(value) if dataclasses.is_dataclass(value) else value
+    return hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _flatten_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            leaves |= {f"{name}.{inner}": leaf for inner, leaf in _flatten_mapping(value).items()}
+        else:
+            leaves[name] = value
+    return leaves
+
+
+def _replaced(config: Config, overrides: Mapping[str, Any], prefix: str) -> Config:
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(typing.cast(Any, config)):
+        name, value = prefix + field.name, getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            changes[field.name] = _replaced(value, overrides, prefix=f"{name}.")
+        elif name in overrides:
+            changes[field.name] = overrides[name]
+    return dataclasses.replace(typing.cast(Any, config), **changes)
+
+
+def _validated(name: str, leaf_type: Any, value: Any) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(leaf_type).validate_python(value)
+    except ValidationError as error:
+        expected = getattr(leaf_type, "__name__", None) if isinstance(leaf_type, type) else None
+        reason = error.errors()[0]["msg"]
+        raise InputError(
+            f"{name}: found {value!r}, expected {expected or str(leaf_type).replace('typing.', '')} ({reason})"
+        ) from error
+
+
+def _unknown_key(name: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near += [key for key in known if key.rpartition(".")[2] == name.rpartition(".")[2] and key not in near]
+    hint = f"nearest: {', '.join(near[:4])}" if near else f"sections: {', '.join(_sections(known))}"
+    return f"unknown key {name!r}; {hint}"
+
+
+def _sections(known: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(key.partition(".")[0] for key in known))

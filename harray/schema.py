@@ -1,0 +1,62 @@
+"""Arrow schemas of every table that passes between stages.
+
+    manifest   which videos there are           videos -> extraction
+    clips      the features of a clip           extraction -> store -> features; a function of the video's bytes,
+                                                the span and the extraction settings, and of nothing else
+    ledger     what became of every input       extraction -> store; the manifest's columns plus the outcome
+
+A clip is joined to its label, group and splits through the ledger (`clip_id`), so that a corrected label or a
+moved folder needs no second extraction, and the same video under two names is computed once.
+"""
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1  # raise it when a column changes; a store of another version is refused
+
+EXTRACTED, QUARANTINED = "extracted", "quarantined"
+
+MANIFEST = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),  # absolute
+        pa.field("label", pa.string()),  # null where unknown
+        pa.field("group", pa.string()),  # actor or source video; null where unknown
+        pa.field("dataset", pa.string()),
+        pa.field("splits", pa.list_(pa.string()), nullable=False),  # such as ["train"] or ["train1", "test2"]
+    ]
+)
+
+LEDGER = pa.schema(
+    [
+        *MANIFEST,
+        pa.field("clip_id", pa.string()),  # null where the bytes could not be read
+        pa.field("status", pa.string(), nullable=False),  # EXTRACTED or QUARANTINED
+        pa.field("stage", pa.string()),  # open, decode, pose, scene or write; null when extracted
+        pa.field("error", pa.string()),  # the exception's class
+        pa.field("message", pa.string()),
+        pa.field("attempts", pa.int32(), nullable=False),
+        pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False),  # the latest row of a path rules
+    ]
+)
+
+
+def clips_schema(keypoints_shape: tuple[int, ...], scene_shape: tuple[int, ...] | None) -> pa.Schema:
+    """Schema of the clips table.
+
+    Args:
+        keypoints_shape: `[people, frames, joints, coordinates + 1]`; x px, y px, in 3D also z, then confidence
+            in [0, 1]; a missing person, frame or joint keeps its place with confidence 0.
+        scene_shape: `[scene_frames, grid * grid, channels]`, or None where there is no scene branch.
+    """
+    fields = [
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("frame_index", pa.list_(pa.int32()), nullable=False),  # source frames, one per kept frame
+        pa.field("frame_sec", pa.list_(pa.float64()), nullable=False),  # their presentation times
+        pa.field("height_px", pa.int32(), nullable=False),
+        pa.field("width_px", pa.int32(), nullable=False),
+        pa.field("keypoints", pa.fixed_shape_tensor(pa.float32(), keypoints_shape), nullable=False),
+    ]
+    if scene_shape is not None:
+        fields.append(
+            pa.field("scene_tokens", pa.fixed_shape_tensor(pa.float16(), scene_shape), nullable=False)
+        )
+    return pa.schema(fields, metadata={"harray_schema": str(SCHEMA_VERSION)})

@@ -1,0 +1,108 @@
+"""The house's walls: which room may import which, and which room owns which library."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "harray"
+
+# From left to right; a room imports rooms of earlier tiers, and rooms of its own tier only where they share it
+# with no other (itself).
+TIERS = [
+    {"errors"},
+    {"config", "schema", "skeleton", "metrics"},
+    {"synth", "videos"},
+    {"poses", "scenes"},
+    {"extraction"},
+    {"store"},
+    {"features"},
+    {"model"},
+    {"training"},
+    {"inference"},
+    {"evaluation"},
+    {"experiment"},
+    {"recipes"},
+    {"tracking"},
+    {"distributed"},
+    {"bench"},
+    {"demo"},
+    {"cli"},
+]
+OWNERS = {  # library -> the rooms that may import it
+    "ray": {"distributed"},
+    "optuna": {"distributed"},
+    "mlflow": {"tracking"},
+    "ultralytics": {"poses"},
+    "av": {"videos", "synth", "inference"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+}
+HEAVY = {"torch", "torchvision", "ray", "mlflow", "ultralytics", "optuna", "cv2", "av", "matplotlib", "sklearn"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def tier_of(room: str) -> int:
+    return next(i for i, tier in enumerate(TIERS) if room in tier)
+
+
+def imports_of(path: Path) -> list[tuple[int, str]]:
+    """(line, dotted module) of every import in a file, those inside functions included."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively; write harray.<room>"
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "harray" else []
+            found += [(node.lineno, name) for name in names or [node.module]]
+    return found
+
+
+def violations(sources: list[Path]) -> list[str]:
+    broken = []
+    for path in sources:
+        room = room_of(path)
+        for line, module in imports_of(path):
+            top, _, rest = module.partition(".")
+            where = f"{path.relative_to(ROOT)}:{line}"
+            if top in OWNERS and room not in OWNERS[top]:
+                broken.append(f"{where} imports {top}, which belongs to {', '.join(sorted(OWNERS[top]))} only")
+            if top != "harray" or not rest or rest == "__version__":
+                continue
+            other = rest.partition(".")[0]
+            if other != room and tier_of(other) >= tier_of(room):
+                broken.append(f"{where} imports harray.{other}, but {room} stands left of or beside {other}")
+    return broken
+
+
+def sources() -> list[Path]:
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py" or path.parent != PACKAGE]
+
+
+def test_every_room_has_its_place():
+    rooms = {room_of(path) for path in sources()} - {"__main__"}
+    assert rooms <= set().union(*TIERS), f"no tier for {rooms - set().union(*TIERS)}"
+
+
+def test_rooms_import_only_what_stands_to_their_left_and_libraries_stay_with_their_owner():
+    assert violations(sources()) == []
+
+
+def test_an_import_inside_a_function_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr("test_layers.ROOT", tmp_path)
+    monkeypatch.setattr("test_layers.PACKAGE", tmp_path / "harray")
+    offender = tmp_path / "harray" / "model" / "pcm.py"
+    offender.parent.mkdir(parents=True)
+    offender.write_text("def f():\n    import ray\n    from harray.tracking import runs\n")
+    assert violations([offender]) == [
+        "harray/model/pcm.py:2 imports ray, which belongs to distributed only",
+        "harray/model/pcm.py:3 imports harray.tracking, but model stands left of or beside tracking",
+    ]
+
+
+def test_no_room_is_a_drawer():
+    drawers = {"utils", "common", "helpers", "core", "misc"}
+    assert not [path for path in sources() if path.stem in drawers]
