@@ -78,7 +78,9 @@ def leaf_types(config_type: type) -> dict[str, Any]:
     for field in dataclasses.fields(config_type):
         hint = hints[field.name]
         if dataclasses.is_dataclass(hint):
-            types |= {f"{field.name}.{name}": leaf for name, leaf in leaf_types(typing.cast(type, hint)).items()}
+            types |= {
+                f"{field.name}.{name}": leaf for name, leaf in leaf_types(typing.cast(type, hint)).items()
+            }
         else:
             types[field.name] = hint
     return types

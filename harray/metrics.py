@@ -47,7 +47,9 @@ def confusion_matrix(labels_N: np.ndarray, predicted_N: np.ndarray, num_classes:
     return counts(labels_N, predicted_N, labels=np.arange(num_classes))
 
 
-def per_class_scores(labels_N: np.ndarray, predicted_N: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
+def per_class_scores(
+    labels_N: np.ndarray, predicted_N: np.ndarray, num_classes: int
+) -> dict[str, np.ndarray]:
     """Precision, recall, f1 and support of every class, each `[A]`; a class that never occurs scores 0."""
     from sklearn.metrics import precision_recall_fscore_support
 

@@ -54,7 +54,9 @@ def _layout(name: str, joints: str, bones: str) -> SkeletonLayout:
     names = tuple(joints.split())
     index = {joint: i for i, joint in enumerate(names)}
     pairs = tuple(
-        (i, index["right" + joint.removeprefix("left")]) for joint, i in index.items() if joint.startswith("left")
+        (i, index["right" + joint.removeprefix("left")])
+        for joint, i in index.items()
+        if joint.startswith("left")
     )
     ends = (word.split("-") for word in bones.split())
     return SkeletonLayout(
@@ -66,7 +68,9 @@ _LIMB_BONES = (
     "left_shoulder-left_elbow left_elbow-left_wrist right_shoulder-right_elbow right_elbow-right_wrist "
     "left_hip-left_knee left_knee-left_ankle right_hip-right_knee right_knee-right_ankle "
 )
-_TRUNK_BONES = "left_shoulder-right_shoulder left_shoulder-left_hip right_shoulder-right_hip left_hip-right_hip "
+_TRUNK_BONES = (
+    "left_shoulder-right_shoulder left_shoulder-left_hip right_shoulder-right_hip left_hip-right_hip "
+)
 _KINECT_ENDS = "left_wrist-left_hand right_wrist-right_hand left_ankle-left_foot right_ankle-right_foot "
 
 COCO17 = _layout(
@@ -86,7 +90,8 @@ JHMDB15 = _layout(
     "jhmdb15",
     "neck belly face right_shoulder left_shoulder right_hip left_hip right_elbow left_elbow right_knee "
     "left_knee right_wrist left_wrist right_ankle left_ankle",
-    _LIMB_BONES + "neck-face neck-belly neck-left_shoulder neck-right_shoulder belly-left_hip belly-right_hip",
+    _LIMB_BONES
+    + "neck-face neck-belly neck-left_shoulder neck-right_shoulder belly-left_hip belly-right_hip",
 )
 KINECT20 = _layout(
     "kinect20",
@@ -101,7 +106,9 @@ NTU25 = _layout(
     "spine_base spine_mid neck head left_shoulder left_elbow left_wrist left_hand right_shoulder right_elbow "
     "right_wrist right_hand left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle "
     "right_foot spine_shoulder left_hand_tip left_thumb right_hand_tip right_thumb",
-    _LIMB_BONES + _KINECT_ENDS + "spine_base-spine_mid spine_mid-spine_shoulder spine_shoulder-neck neck-head "
+    _LIMB_BONES
+    + _KINECT_ENDS
+    + "spine_base-spine_mid spine_mid-spine_shoulder spine_shoulder-neck neck-head "
     "spine_shoulder-left_shoulder spine_shoulder-right_shoulder spine_base-left_hip spine_base-right_hip "
     "left_hand-left_hand_tip left_wrist-left_thumb right_hand-right_hand_tip right_wrist-right_thumb",
 )
