@@ -34,6 +34,8 @@ LEDGER = pa.schema(
         pa.field("error", pa.string()),  # the exception's class
         pa.field("message", pa.string()),
         pa.field("attempts", pa.int32(), nullable=False),
+        pa.field("num_bytes", pa.int64()),  # of the file when it was taken; null where there was none
+        pa.field("modified_ns", pa.int64()),  # its modification time; both unchanged: not looked at again
         pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False),  # the latest row of a path rules
     ]
 )

@@ -1,0 +1,83 @@
+"""What every clip of a store has in common, as it stands in store.json."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from harray.config import digest
+from harray.errors import InputError
+from harray.schema import SCHEMA_VERSION
+
+FILE_NAME = "store.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoreSettings:
+    """How the features of a store were made, and their shapes; clips made otherwise do not belong in it."""
+
+    skeleton: str  # name of a layout in harray.skeleton
+    keypoints_shape: tuple[int, ...]  # [people, frames, joints, coordinates + 1]
+    scene_shape: tuple[int, ...] | None = None  # [scene_frames, grid * grid, channels]; None: no scene branch
+    extraction: dict[str, Any] = dataclasses.field(default_factory=dict)  # the values that shape the features
+    weights: dict[str, str] = dataclasses.field(default_factory=dict)  # room -> digest of its weights' bytes
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits; equal settings, equal digest, on every machine."""
+        return digest(self)
+
+
+def dump_settings(settings: StoreSettings) -> str:
+    """The text of store.json."""
+    return json.dumps({"harray_store": SCHEMA_VERSION, **dataclasses.asdict(settings)}, indent=2) + "\n"
+
+
+def load_settings(store: Path) -> StoreSettings:
+    """Read a store's settings.
+
+    Raises:
+        InputError: no such folder, a folder that is no store, or a store of another schema version.
+    """
+    file = store / FILE_NAME
+    if not store.exists():
+        raise InputError(
+            f"store {store}: no such folder; make it with `harray extract SOURCE --store {store}`"
+        )
+    if not file.is_file():
+        raise InputError(f"store {store}: no {FILE_NAME} in it; expected a folder that `harray extract` made")
+    try:
+        values = json.loads(file.read_text())
+        version = values.pop("harray_store")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"store {store}: {FILE_NAME} cannot be read; extract into a new folder") from error
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"store {store}: schema version {version}, expected {SCHEMA_VERSION}; "
+            "extract again into a new folder, or use the harray that made it"
+        )
+    scene_shape = values["scene_shape"]
+    return StoreSettings(
+        **{
+            **values,
+            "keypoints_shape": tuple(values["keypoints_shape"]),
+            "scene_shape": None if scene_shape is None else tuple(scene_shape),
+        }
+    )
+
+
+def differences(found: StoreSettings, wanted: StoreSettings) -> list[str]:
+    """`name: found, wanted` of every setting in which the two differ."""
+    ours, theirs = _flat(dataclasses.asdict(found)), _flat(dataclasses.asdict(wanted))
+    names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    return [f"{name} {ours.get(name)} in the store, {theirs.get(name)} now" for name in names]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            leaves |= _flat(value, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return leaves

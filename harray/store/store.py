@@ -1,0 +1,269 @@
+"""The feature store: Parquet shards of features keyed by clip_id, and a ledger of every input's outcome.
+
+    STORE/store.json          schema version, skeleton, extraction settings, digests of weights, shapes
+    STORE/clips/*.parquet     features; a shard is named after the clips in it, so writing it twice is harmless
+    STORE/ledger/*.parquet    manifest columns and outcome; of a path's rows the latest rules
+
+Shards and ledger parts appear whole or not at all. A clip whose shard was written and whose ledger row was not
+(the writer died in between) is found by its clip_id and is not computed again.
+"""
+
+import dataclasses
+import hashlib
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from harray.errors import InputError
+from harray.schema import LEDGER, clips_schema
+from harray.skeleton import SkeletonLayout, layout_named
+from harray.store.files import parquet_files, write_atomically
+from harray.store.ledger import (
+    extracted_rows,
+    latest_rows,
+    ledger_table,
+    quarantined_rows,
+    reasons,
+    split_names,
+)
+from harray.store.settings import FILE_NAME, StoreSettings, differences, dump_settings, load_settings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoreInfo:
+    """What is in a store, for display."""
+
+    path: str
+    inputs: int
+    extracted: int
+    quarantined: int
+    num_clips: int  # distinct clips; the same video under two names is one
+    num_bytes: int
+    labels: dict[str, int]  # label -> extracted inputs
+    splits: dict[str, int]  # split -> extracted inputs
+    groups: int  # distinct groups
+    reasons: list[tuple[str, str, int, str]]  # stage, error, count, one message
+    settings: StoreSettings
+
+
+class FeatureStore:
+    """A folder of features. Make one with `create`, `open` or `open_or_create`."""
+
+    def __init__(self, path: Path, settings: StoreSettings):
+        self.path = path
+        self.settings = settings
+
+    @classmethod
+    def create(cls, path: Path | str, settings: StoreSettings) -> "FeatureStore":
+        """Make an empty store.
+
+        Raises:
+            InputError: the folder holds something else already.
+        """
+        path = Path(path).absolute()
+        if path.exists() and (
+            not path.is_dir() or any(not file.name.startswith(".") for file in path.iterdir())
+        ):
+            raise InputError(
+                f"store {path}: it exists and is not empty; name a new folder or an existing store"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+        write_atomically(path / FILE_NAME, lambda file: file.write_text(dump_settings(settings)))
+        return cls(path, settings)
+
+    @classmethod
+    def open(cls, path: Path | str) -> "FeatureStore":
+        """Open an existing store.
+
+        Raises:
+            InputError: no such folder, no store, or a store of another schema version.
+        """
+        path = Path(path).absolute()
+        return cls(path, load_settings(path))
+
+    @classmethod
+    def open_or_create(cls, path: Path | str, settings: StoreSettings) -> "FeatureStore":
+        """Open the store if there is one, else create it.
+
+        Raises:
+            InputError: as `open` and `create`, or the store was made with other settings.
+        """
+        path = Path(path).absolute()
+        if not (path / FILE_NAME).exists():
+            return cls.create(path, settings)
+        store = cls.open(path)
+        if unlike := differences(store.settings, settings):
+            raise InputError(
+                f"store {path}: made with other settings ({'; '.join(unlike[:3])}); "
+                "extract into a new folder or restore the settings"
+            )
+        return store
+
+    @property
+    def skeleton(self) -> SkeletonLayout:
+        """Joint names and bones of the keypoints."""
+        return layout_named(self.settings.skeleton)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Schema of the clips table."""
+        return clips_schema(self.settings.keypoints_shape, self.settings.scene_shape)
+
+    def write_shard(self, rows: pa.Table | Sequence[Mapping[str, Any]]) -> Path:
+        """Write features of some clips as one file, atomically.
+
+        Args:
+            rows: a table of `self.schema`, or mappings of its columns, tensors as numpy arrays of the
+                settings' shapes (keypoints float32, scene_tokens float16).
+        """
+        table = rows if isinstance(rows, pa.Table) else clips_table(rows, self.schema)
+        clip_ids = sorted(table["clip_id"].to_pylist())
+        name = hashlib.blake2b("\n".join(clip_ids).encode(), digest_size=12).hexdigest()
+        file = self.path / "clips" / f"{name}.parquet"
+        write_atomically(file, lambda part: pq.write_table(table, part, compression="zstd"))
+        return file
+
+    def append_ledger(self, rows: pa.Table | Iterable[Mapping[str, Any]]) -> None:
+        """Record outcomes as one file, atomically. Write the shard of extracted clips first."""
+        table = rows if isinstance(rows, pa.Table) else ledger_table(rows)
+        if not len(table):
+            return
+        first = table["time"][0].as_py().strftime("%Y%m%dT%H%M%S%f")
+        file = self.path / "ledger" / f"{first}-{uuid.uuid4().hex[:8]}.parquet"
+        write_atomically(file, lambda part: pq.write_table(table, part, compression="zstd"))
+
+    def ledger(self) -> pa.Table:
+        """The latest row of every path, sorted by path."""
+        tables = [pq.read_table(file, schema=LEDGER) for file in parquet_files(self.path / "ledger")]
+        return latest_rows(pa.concat_tables(tables) if tables else LEDGER.empty_table())
+
+    def clip_ids(self) -> set[str]:
+        """Every clip that has features here, whether the ledger knows of it or not."""
+        files = parquet_files(self.path / "clips")
+        return {
+            clip_id for file in files for clip_id in pq.read_table(file, columns=["clip_id"])[0].to_pylist()
+        }
+
+    def read(self, splits: list[str] | None = None, columns: list[str] | None = None) -> pa.Table:
+        """Extracted clips: ledger columns joined with features, sorted by path.
+
+        Args:
+            splits: clips of any of these splits; None for all.
+            columns: which feature columns to read, such as `["keypoints"]`; None for all.
+
+        Raises:
+            InputError: a split that no clip belongs to, or features that are gone.
+        """
+        rows = extracted_rows(self.ledger())
+        if splits is not None:
+            rows = _of_splits(rows, splits, self.path)
+        features = self._features(set(rows["clip_id"].to_pylist()), columns)
+        place = {clip_id: i for i, clip_id in enumerate(features["clip_id"].to_pylist())}
+        lost = [
+            row["path"] for row in rows.select(["path", "clip_id"]).to_pylist() if row["clip_id"] not in place
+        ]
+        if lost:
+            raise InputError(
+                f"store {self.path}: features of {len(lost)} clips are gone, such as {lost[0]}; "
+                "run the same `harray extract` again to restore them"
+            )
+        order = pa.array([place[clip_id] for clip_id in rows["clip_id"].to_pylist()], pa.int64())
+        features = features.drop_columns("clip_id").take(order)
+        for name in features.column_names:
+            rows = rows.append_column(features.schema.field(name), features[name])
+        return rows
+
+    def splits(self) -> list[str]:
+        """Names of the splits, sorted; empty where the manifest gave none."""
+        return split_names(self.ledger())
+
+    def labels(self) -> list[str]:
+        """Labels of extracted clips, sorted; clips without a label add none."""
+        return sorted(set(extracted_rows(self.ledger())["label"].drop_null().to_pylist()))
+
+    def digest(self) -> str:
+        """16 hexadecimal digits for what can be learned from this store: its clips, their labels and splits.
+
+        Independent of paths and of the order in which things were extracted.
+        """
+        rows = extracted_rows(self.ledger()).select(["clip_id", "label", "group", "splits"]).to_pylist()
+        lines = sorted(
+            json.dumps([row["clip_id"], row["label"], row["group"], row["splits"]]) for row in rows
+        )
+        return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
+
+    def info(self) -> StoreInfo:
+        """Counts and settings for display."""
+        ledger = self.ledger()
+        rows = extracted_rows(ledger)
+        files = [file for folder in ("clips", "ledger") for file in parquet_files(self.path / folder)]
+        return StoreInfo(
+            path=str(self.path),
+            inputs=len(ledger),
+            extracted=len(rows),
+            quarantined=len(quarantined_rows(ledger)),
+            num_clips=len(pc.unique(rows["clip_id"])),
+            num_bytes=sum(file.stat().st_size for file in files),
+            labels=_counts(rows["label"].drop_null().to_pylist()),
+            splits=_counts(split for splits in rows["splits"].to_pylist() for split in splits),
+            groups=len(pc.unique(rows["group"].drop_null())),
+            reasons=reasons(ledger),
+            settings=self.settings,
+        )
+
+    def _features(self, clip_ids: set[str], columns: list[str] | None) -> pa.Table:
+        """Features of the wanted clips, each once, whatever shards they stand in."""
+        names = self.schema.names if columns is None else ["clip_id", *columns]
+        schema = pa.schema([self.schema.field(name) for name in names])
+        wanted, tables = set(clip_ids), []
+        for file in parquet_files(self.path / "clips"):
+            found = pq.read_table(file, columns=["clip_id"])[0].to_pylist()
+            keep = [i for i, clip_id in enumerate(found) if clip_id in wanted]
+            keep = list({found[i]: i for i in keep}.values())
+            if keep:
+                table = pq.read_table(file, columns=names).take(pa.array(keep, pa.int64()))
+                tables.append(table.select(names).cast(schema))
+                wanted -= {found[i] for i in keep}
+        return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def clips_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as a table of the clips' schema, tensors from numpy arrays."""
+    import numpy as np
+
+    columns = []
+    for field in schema:
+        values = [row[field.name] for row in rows]
+        if isinstance(field.type, pa.FixedShapeTensorType):
+            dtype = field.type.value_type.to_pandas_dtype()
+            stacked = np.stack([np.asarray(value, dtype) for value in values])
+            if stacked.shape[1:] != tuple(field.type.shape):
+                raise ValueError(
+                    f"{field.name}: shape {stacked.shape[1:]}, expected {tuple(field.type.shape)}"
+                )
+            flat = pa.FixedSizeListArray.from_arrays(pa.array(stacked.reshape(-1)), stacked[0].size)
+            columns.append(pa.ExtensionArray.from_storage(field.type, flat))
+        else:
+            columns.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _of_splits(rows: pa.Table, splits: list[str], store: Path) -> pa.Table:
+    there = split_names(rows)
+    for split in splits:
+        if split not in there:
+            found = f"it has {', '.join(there)}" if there else "its manifest named no splits"
+            raise InputError(f"store {store}: no split {split!r}; {found}")
+    keep = [bool(set(splits) & set(of_clip)) for of_clip in rows["splits"].to_pylist()]
+    return rows.filter(pa.array(keep, pa.bool_()))
+
+
+def _counts(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
