@@ -1,0 +1,90 @@
+"""The application: the list of commands, and how each ending becomes an exit code and one line."""
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from harray import __version__
+from harray.cli import data, demo, models, system
+from harray.cli.terminal import Fault
+from harray.errors import InputError
+
+EXIT_FAULT, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class CommandOrOut(TyperGroup):
+    """`harray synth OUT` renders videos; `harray synth pose-weights` is the one named command beside it."""
+
+    def parse_args(self, ctx, args: list[str]) -> list[str]:  # type: ignore[no-untyped-def]
+        if args and args[0] not in (*self.commands, "--help"):
+            args = ["render", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    name="harray",
+    help="From folders of videos to a registered model that recognises human actions and shows why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+synth_app = typer.Typer(cls=CommandOrOut, help=data.synth.__doc__, no_args_is_help=True)
+store_app = typer.Typer(help="Look into a feature store.", no_args_is_help=True)
+app.add_typer(synth_app, name="synth")
+app.add_typer(store_app, name="store")
+
+COMMANDS: tuple[Callable, ...] = (
+    demo.demo,
+    data.extract,
+    models.train,
+    models.evaluate,
+    models.predict,
+    models.ablate,
+    models.promote,
+    system.doctor,
+)
+for command in COMMANDS:
+    app.command()(command)
+synth_app.command("render")(data.synth)
+synth_app.command("pose-weights")(data.pose_weights)
+store_app.command("info")(data.store_info)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    if version:
+        print(f"harray {__version__}")
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 a fault of ours, 2 the user must change something.
+
+    Ctrl-C ends with 130.
+    """
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        code = app(args=arguments, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except InputError as error:
+        return _complain(str(error), EXIT_INPUT)
+    except Fault as fault:
+        return _complain(f"a fault of harray's own: {fault}", EXIT_FAULT)
+    except typer.TyperException as error:  # the parser refused the command line
+        return _complain(f"{error.format_message()} (see `harray --help`)", EXIT_INPUT)
+    except typer.Exit as ending:
+        return ending.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"harray: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,44 @@
+"""Arguments and options that several commands share, and how they become a config."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harray.config import load, parse_overrides, with_overrides
+from harray.errors import InputError
+from harray.experiment import ExperimentConfig
+from harray.recipes import recipe_named
+
+Json = Annotated[bool, typer.Option("--json", help="Last line on standard output: one JSON object.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of runs, logs and the default tracking store.")]
+Store = Annotated[Path, typer.Option("--store", help="Feature store, as `harray extract` makes it.")]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Checkpoint folder, runs:/... or models:/name@alias.")
+]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else sqlite under --out."),
+]
+Recipe = Annotated[str, typer.Option("--recipe", help="Named config of recipes.py to start from.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="YAML of an earlier run to start from, instead of a recipe.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[key=value ...]", help="Such as training.num_epochs=20.")
+]
+
+DEFAULT_OUT = Path("harray-out")
+
+
+def build_config(recipe: str, config_file: Path | None, overrides: list[str] | None) -> ExperimentConfig:
+    """Recipe or file first, then the command line's overrides."""
+    start = load(ExperimentConfig, config_file) if config_file else recipe_named(recipe)
+    return with_overrides(start, parse_overrides(start, overrides or []))
+
+
+def existing(path: Path, what: str, hint: str) -> Path:
+    """The path, absolute; refused where nothing is there."""
+    if not path.exists():
+        raise InputError(f"{what} {path}: no such file or folder; {hint}")
+    return path.absolute()

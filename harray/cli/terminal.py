@@ -1,0 +1,145 @@
+"""What a person sees: a few lines and a progress bar, while every library's chatter goes to a log file."""
+
+import contextlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from harray.errors import InputError
+
+
+@dataclass
+class Terminal:
+    """Where the commands print: `say` for people, `result` for the answer, `json` for scripts.
+
+    With `as_json` everything for people goes to standard error, and the last line on standard output is one
+    JSON object.
+    """
+
+    as_json: bool = False
+    out: IO[str] = field(default_factory=lambda: sys.stdout)
+    err: IO[str] = field(default_factory=lambda: sys.stderr)
+
+    def say(self, message: str) -> None:
+        """A line of progress or notice, on standard error."""
+        self._console(self.err).print(message, markup=False, highlight=False, soft_wrap=True)
+
+    def result(self, message: "str | Table") -> None:
+        """A line or table of the answer, on standard output (standard error with --json)."""
+        console = self._console(self.err if self.as_json else self.out)
+        console.print(message, markup=False, highlight=False, soft_wrap=isinstance(message, str))
+
+    def json(self, values: Any) -> None:
+        """One JSON object as the last line on standard output, where --json asked for it."""
+        if self.as_json:
+            print(json.dumps(values, default=str), file=self.out, flush=True)
+
+    @contextlib.contextmanager
+    def progress(self, title: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
+        """A bar with rate and time left; the caller's function takes (done, total, note).
+
+        Where standard error is no terminal (a job's log), a line is printed at most every 15 seconds instead.
+        """
+        console = self._console(self.err)
+        if not console.is_terminal:
+            yield self._plain_progress(title, unit)
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(title, total=None, rate="", note="")
+            started = time.monotonic()
+
+            def update(done: int, total: int, note: str = "") -> None:
+                rate = f"{done / max(time.monotonic() - started, 1e-3):.1f} {unit}/s" if done else ""
+                bar.update(task, completed=done, total=total, rate=rate, note=note)
+
+            yield update
+
+    def _plain_progress(self, title: str, unit: str) -> Callable[[int, int, str], None]:
+        started = last = time.monotonic()
+
+        def update(done: int, total: int, note: str = "") -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= 15:
+                last = now
+                left_sec = (now - started) / max(done, 1) * (total - done)
+                rate = done / (now - started)
+                self.say(f"{title}: {done}/{total}, {rate:.1f} {unit}/s, {left_sec:.0f} s left  {note}".rstrip())
+
+        return update
+
+    def _console(self, file: IO[str]) -> Console:
+        return Console(file=file, width=None if file.isatty() else 110)
+
+
+class Fault(Exception):
+    """An error of harray's own; its traceback stands in the log that the message names."""
+
+
+@contextlib.contextmanager
+def session(out: Path, command: str, as_json: bool) -> Iterator[Terminal]:
+    """A terminal of our own, while file descriptors 1 and 2 lead to a log file under `out`, named at the start.
+
+    Ray, ultralytics and MLflow write through Python's streams, through loggers that keep old streams, and from
+    C++ threads; only the descriptors catch them all.
+
+    Raises:
+        Fault: for any exception but InputError, an exit and Ctrl-C, after its traceback went to the log.
+    """
+    log = out.absolute() / "logs" / f"{command}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    with _descriptors_to(log) as (stdout, stderr):
+        terminal = Terminal(as_json=as_json, out=stdout, err=stderr)
+        terminal.say(f"log: {log}")
+        try:
+            yield terminal
+        except (InputError, typer.Exit):
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            summary = " ".join(str(error).split())[:300]
+            raise Fault(f"{type(error).__name__}: {summary} (traceback at the end of {log})") from error
+
+
+@contextlib.contextmanager
+def _descriptors_to(log: Path) -> Iterator[tuple[IO[str], IO[str]]]:
+    """Lead descriptors 1 and 2 into a file; yields streams to where they led before."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    _flush()
+    saved = os.dup(1), os.dup(2)
+    with (
+        log.open("a") as sink,
+        os.fdopen(saved[0], "w", buffering=1) as stdout,
+        os.fdopen(saved[1], "w", buffering=1) as stderr,
+    ):
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield stdout, stderr
+        finally:
+            _flush()
+            os.dup2(saved[0], 1)
+            os.dup2(saved[1], 2)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()

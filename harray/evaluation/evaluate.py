@@ -1,0 +1,103 @@
+"""Score a checkpoint on one split of a store, with each branch shut in turn and under occlusion."""
+
+import numpy as np
+
+from harray.errors import InputError
+from harray.evaluation.occlusion import HIDDEN_SHARES, occlusion_curve
+from harray.evaluation.report import ClassScores, EvaluationReport, Mistake
+from harray.features.tensors import ClipTensors, load_clips
+from harray.inference.predictor import Predictor
+from harray.metrics import classification_scores, confusion_matrix, per_class_scores
+from harray.store import FeatureStore
+from harray.store.ledger import quarantined_rows
+
+
+def evaluate(
+    predictor: Predictor, store: FeatureStore, split: str, *, model: str, occlusion: bool = True
+) -> EvaluationReport:
+    """Evaluate on every extracted clip of `split`.
+
+    Args:
+        model: the name under which the report speaks of the checkpoint.
+        occlusion: whether to measure accuracy with joints hidden (eight more passes over the clips).
+
+    Raises:
+        InputError: no such split, a skeleton or label that the model does not know.
+    """
+    classes = predictor.classes
+    clips = clips_for(predictor, store, split)
+    labels_N = clips.labels_N.numpy()
+    fusion = predictor.predict_clips(clips)
+    predicted_N = fusion.probabilities_NA.argmax(axis=1)
+    ablation = {"fusion": classification_scores(fusion.probabilities_NA, labels_N)}
+    if fusion.gate_N is not None:
+        for name, switches in {"pose_only": {"use_scene": False}, "scene_only": {"use_pose": False}}.items():
+            said = predictor.predict_clips(clips, **switches)
+            ablation[name] = classification_scores(said.probabilities_NA, labels_N)
+    curve = None
+    if occlusion:
+        predictors = {"with_pcm": predictor, "without_pcm": predictor.without_pcm()}
+        if predictor.network.pcm is None:
+            predictors = {"without_pcm": predictor}
+        curve = occlusion_curve(predictors, clips, hidden_shares=HIDDEN_SHARES)
+    return EvaluationReport(
+        model=model,
+        store_digest=store.digest(),
+        split=split,
+        classes=tuple(classes),
+        num_missing=_num_quarantined(store, split),
+        scores=ablation["fusion"],
+        ablation=ablation,
+        occlusion=curve,
+        confusion_AA=confusion_matrix(labels_N, predicted_N, len(classes)),
+        per_class=_class_rows(labels_N, predicted_N, classes),
+        mistakes=_mistakes(clips, fusion.probabilities_NA, classes),
+    )
+
+
+def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTensors:
+    """Labelled clips of a split in the model's classes and layout.
+
+    Raises:
+        InputError: the store's layout is not the model's, there is no such split, no clip in it has a label, or
+            a label is unknown to the model.
+    """
+    layout = predictor.checkpoint.skeleton
+    if store.skeleton.name != layout.name:
+        raise InputError(
+            f"store {store.path} holds {store.skeleton.name} skeletons, the model was trained on {layout.name}; "
+            "evaluate on a store of the model's layout"
+        )
+    clips = load_clips(store, [split], predictor.classes)
+    labelled = clips.labels_N >= 0
+    if not labelled.any():
+        raise InputError(f"store {store.path}: no clip of split {split!r} has a label that the model knows")
+    return clips.select(labelled.nonzero().squeeze(1))
+
+
+def _num_quarantined(store: FeatureStore, split: str) -> int:
+    return sum(split in splits for splits in quarantined_rows(store.ledger())["splits"].to_pylist())
+
+
+def _class_rows(labels_N: np.ndarray, predicted_N: np.ndarray, classes: list[str]) -> list[ClassScores]:
+    columns = per_class_scores(labels_N, predicted_N, len(classes))
+    rows = zip(classes, *(columns[name].tolist() for name in ("precision", "recall", "f1", "support")), strict=True)
+    return [
+        ClassScores(label=label, precision=precision, recall=recall, f1=f1, num_clips=support)
+        for label, precision, recall, f1, support in rows
+    ]
+
+
+def _mistakes(clips: ClipTensors, probabilities_NA: np.ndarray, classes: list[str]) -> list[Mistake]:
+    predicted_N = probabilities_NA.argmax(axis=1)
+    wrong = np.flatnonzero(predicted_N != clips.labels_N.numpy())
+    mistakes = [
+        Mistake(
+            path=clips.paths[i],
+            label=classes[int(clips.labels_N[i])],
+            predicted=classes[predicted_N[i]],
+            probability=float(probabilities_NA[i, predicted_N[i]]),
+        )
+        for i in wrong
+    ]
+    return sorted(mistakes, key=lambda mistake: -mistake.probability)

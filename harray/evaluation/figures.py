@@ -1,0 +1,50 @@
+"""Figures of an evaluation, drawn with matplotlib's object interface (no global state, no display)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+INK, ACCENT, MUTED = "#1f2933", "#2b6cb0", "#a0aec0"
+
+
+def confusion_figure(confusion_AA: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Confusion matrix, rows true and columns predicted; colour is the share of the row, numbers are clips.
+
+    Above 30 classes the numbers are left out.
+    """
+    num_classes = len(classes)
+    side = min(max(4.0, 0.45 * num_classes + 2.2), 24.0)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    share_AA = confusion_AA / np.maximum(confusion_AA.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(share_AA, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.75)
+    axes.set_xticks(range(num_classes), classes, rotation=60, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(num_classes), classes)
+    axes.set(xlabel="predicted", ylabel="true")
+    if num_classes <= 30:
+        for row, column in zip(*np.nonzero(confusion_AA), strict=True):
+            axes.text(
+                column,
+                row,
+                str(confusion_AA[row, column]),
+                ha="center",
+                va="center",
+                color="white" if share_AA[row, column] > 0.5 else INK,
+            )
+    return figure
+
+
+def occlusion_figure(hidden_shares: Sequence[float], top1: Mapping[str, Sequence[float]]) -> Figure:
+    """Top-1 against the share of joints hidden, one line per name in `top1`."""
+    figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    styles = ((ACCENT, "o-"), (MUTED, "s--"), (INK, "^:"), ("#c05621", "v-."))
+    for (name, values), (colour, style) in zip(top1.items(), styles, strict=False):
+        axes.plot([100 * share for share in hidden_shares], values, style, color=colour, label=name)
+    axes.set(xlabel="joints hidden (%)", ylabel="top-1", ylim=(0, 1.03))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return figure
+

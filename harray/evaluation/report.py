@@ -1,0 +1,109 @@
+"""What an evaluation found, and its page: one HTML file that needs no other."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harray.evaluation.figures import confusion_figure, occlusion_figure
+from harray.metrics import Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScores:
+    """One row of the per-class table."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    num_clips: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A clip whose predicted class is not its label."""
+
+    path: str
+    label: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class OcclusionCurve:
+    """Top-1 against the share of observed joints hidden; one value per share."""
+
+    hidden_shares: tuple[float, ...]
+    top1: Mapping[str, tuple[float, ...]]  # by what fills the hidden joints: with_pcm, without_pcm
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationReport:
+    """Everything that one evaluation of one model on one split measured."""
+
+    model: str
+    store_digest: str
+    split: str
+    classes: tuple[str, ...]
+    num_missing: int  # inputs of the split that were quarantined, so have no features
+    scores: Scores
+    ablation: Mapping[str, Scores]  # fusion, pose_only, scene_only
+    occlusion: OcclusionCurve | None
+    confusion_AA: np.ndarray
+    per_class: Sequence[ClassScores]
+    mistakes: Sequence[Mistake]
+
+    def to_json(self) -> dict:
+        """The keys that scripts rely on."""
+        from dataclasses import asdict
+
+        return {
+            **asdict(self.scores),
+            "num_missing": self.num_missing,
+            "split": self.split,
+            "model": self.model,
+            "store_digest": self.store_digest,
+            "ablation": {name: asdict(scores) for name, scores in self.ablation.items()},
+            "occlusion": self.occlusion and {
+                "hidden_shares": self.occlusion.hidden_shares,
+                **self.occlusion.top1,
+            },
+            "per_class": {row.label: asdict(row) for row in self.per_class},
+        }
+
+
+def write_report(report: EvaluationReport, folder: Path) -> list[Path]:
+    """Write report.html, report.json, confusion.png and occlusion.png into `folder`; returns their paths."""
+    import json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {"confusion": confusion_figure(report.confusion_AA, report.classes)}
+    if report.occlusion:
+        figures["occlusion"] = occlusion_figure(report.occlusion.hidden_shares, report.occlusion.top1)
+    images: dict[str, bytes] = {}
+    for name, figure in figures.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=110)
+        images[name] = buffer.getvalue()
+        (folder / f"{name}.png").write_bytes(images[name])
+    (folder / "report.json").write_text(json.dumps(report.to_json(), indent=1))
+    (folder / "report.html").write_text(_render(report, images))
+    return [folder / "report.html", folder / "report.json", *(folder / f"{name}.png" for name in images)]
+
+
+def _render(report: EvaluationReport, images: Mapping[str, bytes]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    encoded = {name: base64.b64encode(png).decode() for name, png in images.items()}
+    tiles = [
+        (name.replace("_", " ").replace("top", "top-"), getattr(report.scores, name))
+        for name in ("top1", "top5", "macro_precision", "macro_recall", "macro_f1")
+    ]
+    return environment.get_template("report.html.jinja").render(report=report, images=encoded, tiles=tiles)

@@ -1,0 +1,28 @@
+"""ExperimentConfig: everything that a training depends on, composed of the configs that stand beside their owners."""
+
+from dataclasses import dataclass, field
+
+from harray.extraction.config import ExtractionConfig
+from harray.features.config import FeaturesConfig
+from harray.model.config import ModelConfig
+from harray.poses.config import PosesConfig
+from harray.scenes.config import ScenesConfig
+from harray.training.config import TrainingConfig
+from harray.videos.config import VideosConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """One experiment, from video to model; every leaf has one dotted name everywhere."""
+
+    videos: VideosConfig = field(default_factory=VideosConfig)
+    poses: PosesConfig = field(default_factory=PosesConfig)
+    scenes: ScenesConfig = field(default_factory=ScenesConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    @property
+    def extraction(self) -> ExtractionConfig:
+        """The part that decides what stands in a store."""
+        return ExtractionConfig(videos=self.videos, poses=self.poses, scenes=self.scenes)

@@ -1,0 +1,228 @@
+"""A checkpoint at work: clips, keypoints or a video in, probabilities and what explains them out.
+
+Letters: N clips, P people, T frames, K joints, C coordinates, S scene tokens, F scene frames, A action classes.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harray.config import from_dict, to_dict, with_overrides
+from harray.errors import InputError
+from harray.extraction.config import ExtractionConfig
+from harray.extraction.extractor import ClipExtractor, ClipFeatures
+from harray.features.normalise import body_size, clip_centre, normalise
+from harray.features.tensors import ClipTensors, clips_from_arrays
+from harray.skeleton import SkeletonLayout
+from harray.training.checkpoint import Checkpoint, load_checkpoint
+
+ROWS_AT_ONCE = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipPredictions:
+    """What the network says of N clips; the pose's fields are None without pose, the scene's without scene."""
+
+    probabilities_NA: np.ndarray
+    completed_NPTKC: np.ndarray | None  # px; observed joints as they are, NaN for people who are absent
+    visible_NPTK: np.ndarray  # True = observed
+    attention_time_NT: np.ndarray | None  # sums to 1
+    attention_scene_NS: np.ndarray | None  # sums to 1
+    gate_N: np.ndarray | None  # in [0, 1]; 0 shuts the scene out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What the network says of one clip."""
+
+    source: str
+    label: str
+    probability: float
+    probabilities: dict[str, float]  # every class, the likeliest first
+    clips: ClipPredictions  # of this one clip, N = 1
+    features: ClipFeatures | None = None  # of a video: its frames' indices and times, keypoints, tokens
+
+    def top(self, k: int) -> list[tuple[str, float]]:
+        """The k likeliest labels with their probabilities."""
+        return list(self.probabilities.items())[:k]
+
+
+class Predictor:
+    """A loaded checkpoint in evaluation mode, on the GPU where there is one."""
+
+    def __init__(self, checkpoint: Checkpoint, device: str | None = None):
+        self.checkpoint = checkpoint
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.network = checkpoint.network.eval().to(self.device)
+
+    @classmethod
+    def load(cls, folder: Path | str, overrides: dict[str, object] | None = None) -> "Predictor":
+        """Load a checkpoint folder.
+
+        Args:
+            overrides: extraction keys such as `poses.weights`, where the recorded path is not on this machine.
+
+        Raises:
+            InputError: no such folder, not a checkpoint, or an unknown key.
+        """
+        checkpoint = load_checkpoint(Path(folder))
+        if overrides:
+            extraction = from_dict(ExtractionConfig, checkpoint.extraction)
+            changed = with_overrides(extraction, overrides)
+            checkpoint = replace(checkpoint, extraction=to_dict(changed))
+        return cls(checkpoint)
+
+    @property
+    def classes(self) -> list[str]:
+        return list(self.checkpoint.classes)
+
+    @cached_property
+    def extractor(self) -> ClipExtractor:
+        """The pipeline that made the training store, loaded at the first video.
+
+        Raises:
+            InputError: the model learned from imported skeletons, or its weights are not to be had.
+        """
+        if not self.checkpoint.extraction:
+            raise InputError("this model learned from imported skeletons; give it keypoints, or a store to evaluate")
+        return ClipExtractor(from_dict(ExtractionConfig, self.checkpoint.extraction))
+
+    def without_pcm(self) -> "Predictor":
+        """The same network with linear interpolation in time in PCM's place."""
+        network = copy.deepcopy(self.network)
+        pcm = replace(network.config.pcm, enabled=False, fill="linear")
+        network.pcm, network.config = None, replace(network.config, pcm=pcm)
+        return Predictor(replace(self.checkpoint, network=network), device=str(self.device))
+
+    def predict_clips(
+        self,
+        clips: ClipTensors,
+        *,
+        use_pose: bool = True,
+        use_scene: bool = True,
+        hidden_NPTK: Tensor | None = None,
+    ) -> ClipPredictions:
+        """Predict every clip, a few at a time.
+
+        Args:
+            hidden_NPTK: bool, joints to hide beside those that were not observed.
+        """
+        layout, config = self.checkpoint.skeleton, self.checkpoint.features
+        parts: list[ClipPredictions] = []
+        for rows in _slices(len(clips.labels_N), ROWS_AT_ONCE):
+            confidence = clips.confidence_NPTK[rows]
+            if hidden_NPTK is not None:
+                confidence = confidence.masked_fill(hidden_NPTK[rows], 0.0)
+            keypoints, visible = normalise(
+                clips.keypoints_NPTKC[rows], confidence, layout, config.min_confidence
+            )
+            with torch.inference_mode():
+                output = self.network(
+                    keypoints.to(self.device),
+                    visible.to(self.device),
+                    None if clips.tokens_NSD is None else clips.tokens_NSD[rows].to(self.device),
+                    use_pose=use_pose,
+                    use_scene=use_scene,
+                )
+            completed = output.completed_BPTKC
+            if completed is not None:
+                completed = _in_pixels(completed.cpu(), clips.keypoints_NPTKC[rows], visible, layout)
+            parts.append(
+                ClipPredictions(
+                    probabilities_NA=_array(output.logits_BA.softmax(dim=-1)),
+                    completed_NPTKC=_array(completed),
+                    visible_NPTK=_array(visible),
+                    attention_time_NT=_array(output.attention_time_BT),
+                    attention_scene_NS=_array(output.attention_scene_BS),
+                    gate_N=_array(output.gate_B),
+                )
+            )
+        return _joined(parts)
+
+    def predict_keypoints(self, keypoints_PTKC1: np.ndarray, height_px: int, width_px: int) -> Prediction:
+        """Predict from keypoints alone (px, then confidence in [0, 1]); the scene branch stays shut.
+
+        Raises:
+            InputError: another shape than the network was built for.
+        """
+        expected = (*self.network.shape[:3], self.network.shape[3] + 1)
+        if keypoints_PTKC1.shape != expected:
+            raise InputError(
+                f"keypoints: found shape {list(keypoints_PTKC1.shape)}, expected {list(expected)} "
+                "[people, frames, joints, coordinates + confidence]"
+            )
+        return self._prediction("keypoints", keypoints_PTKC1, height_px, width_px, None)
+
+    def predict_video(self, path: Path | str) -> Prediction:
+        """Extract one video as the training store was, and predict it.
+
+        Raises:
+            ExtractionError: the video cannot be read.
+            InputError: weights for extraction are missing.
+        """
+        features = self.extractor.extract(Path(path))
+        prediction = self._prediction(
+            str(path),
+            features.keypoints_PTKC1,
+            features.height_px,
+            features.width_px,
+            features.scene_tokens_FSD,
+        )
+        return replace(prediction, features=features)
+
+    def _prediction(
+        self,
+        source: str,
+        keypoints_PTKC1: np.ndarray,
+        height_px: int,
+        width_px: int,
+        scene_tokens_FSD: np.ndarray | None,
+    ) -> Prediction:
+        clips = clips_from_arrays(
+            keypoints_PTKC1[None],
+            skeleton=self.checkpoint.skeleton,
+            scene_tokens_NFSD=None if scene_tokens_FSD is None else scene_tokens_FSD[None],
+            frame_size_N2=np.array([[height_px, width_px]]),
+            classes=self.classes,
+            paths=[source],
+        )
+        said = self.predict_clips(clips)
+        order = np.argsort(-said.probabilities_NA[0], kind="stable")
+        probabilities = {self.classes[i]: float(said.probabilities_NA[0, i]) for i in order}
+        label, probability = next(iter(probabilities.items()))
+        return Prediction(
+            source=source, label=label, probability=probability, probabilities=probabilities, clips=said
+        )
+
+
+def _in_pixels(completed: Tensor, keypoints_px: Tensor, visible: Tensor, layout: SkeletonLayout) -> Tensor:
+    """Undo `normalise`; people who are never seen become NaN."""
+    observed = keypoints_px.float().masked_fill(~visible[..., None], float("nan"))
+    centre = clip_centre(observed)[:, None, None, None]
+    size = body_size(observed, layout)[:, None, None, None, None]
+    absent = ~visible.any(dim=(2, 3))
+    return (completed * size + centre).masked_fill(absent[:, :, None, None, None], float("nan"))
+
+
+def _slices(length: int, step: int) -> Iterator[slice]:
+    return (slice(start, start + step) for start in range(0, length, step))
+
+
+def _array(tensor: Tensor | None) -> Any:
+    return None if tensor is None else tensor.cpu().numpy()
+
+
+def _joined(parts: list[ClipPredictions]) -> ClipPredictions:
+    columns = {}
+    for name in ClipPredictions.__dataclass_fields__:
+        values = [getattr(part, name) for part in parts]
+        columns[name] = None if values[0] is None else np.concatenate(values)
+    return ClipPredictions(**columns)
+

@@ -1,0 +1,58 @@
+"""Named, complete experiments. A recipe is a function that returns a whole ExperimentConfig; its docstring says
+data, cost and expected score, and the command that measures it.
+"""
+
+import difflib
+import inspect
+
+from harray.config import with_overrides
+from harray.errors import InputError
+from harray.experiment import ExperimentConfig
+
+
+def default() -> ExperimentConfig:
+    """Videos of people, any source: YOLOv8n-pose at 640 px and an ImageNet ResNet-50."""
+    return ExperimentConfig()
+
+
+def laptop() -> ExperimentConfig:
+    """Videos of 320x240 or so on a machine without a GPU: YOLOv8n-pose at 320 px, about four times as fast."""
+    return with_overrides(default(), {"poses.image_size": 320})
+
+
+def pose_only() -> ExperimentConfig:
+    """No scene branch: for data in which the scene would give the label away, or where it does not matter."""
+    return with_overrides(default(), {"scenes.weights": "none", "model.cfn.enabled": False})
+
+
+def procedural() -> ExperimentConfig:
+    """The rendered videos of `harray synth`, with the weights made for them; what `harray demo` runs."""
+    return with_overrides(
+        default(),
+        {"poses.weights": "embedded", "scenes.weights": "random"},
+    )
+
+
+def names() -> list[str]:
+    """Every recipe's name."""
+    return [name for name, value in globals().items() if _is_recipe(value)]
+
+
+def recipe_named(name: str) -> ExperimentConfig:
+    """The recipe of that name.
+
+    Raises:
+        InputError: no such recipe; the nearest are listed.
+    """
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=2) or names()
+        raise InputError(f"unknown recipe {name!r}; nearest: {', '.join(near)}")
+    return globals()[name]()
+
+
+def _is_recipe(value: object) -> bool:
+    return (
+        inspect.isfunction(value)
+        and value.__module__ == __name__
+        and inspect.signature(value).return_annotation is ExperimentConfig
+    )

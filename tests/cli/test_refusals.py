@@ -1,0 +1,50 @@
+"""Every wrong input ends with 2 and one line that says what was found, what was expected and what to do."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def in_tmp(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "unlabelled.csv").write_text("path,tag\na.mp4,wave\n")
+    (tmp_path / "text.mp4").write_text("not a video")
+    old = tmp_path / "old-store"
+    old.mkdir()
+    (old / "store.json").write_text(json.dumps({"harray_store": 0}))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["extract", "nowhere", "--store", "S"], ["nowhere"]),
+        (["extract", "empty", "--store", "S"], ["empty"]),
+        (["extract", "unlabelled.csv", "--store", "S"], ["label"]),
+        (["extract", "empty", "--store", "S", "poses.max_peple=2"], ["poses.max_peple", "poses.max_people"]),
+        (["extract", "empty", "--store", "S", "poses.max_people=two"], ["poses.max_people", "int"]),
+        (["extract", "empty", "--store", "S", "--recipe", "procedurl"], ["procedurl", "procedural"]),
+        (["extract", "empty", "--store", "S", "--config", "gone.yaml"], ["gone.yaml"]),
+        (["train", "--store", "nowhere"], ["nowhere", "harray extract"]),
+        (["train", "--store", "old-store"], ["version 0", "expected 1"]),
+        (["train", "--store", "empty"], ["empty", "store.json"]),
+        (["evaluate", "gone", "--store", "old-store"], ["gone"]),
+        (["predict", "gone", "text.mp4"], ["gone"]),
+        (["predict", "models:/nobody@champion", "text.mp4"], ["nobody"]),
+        (["store", "info", "nowhere"], ["nowhere"]),
+        (["trian"], ["trian"]),
+        (["train"], ["--store"]),
+        (["train", "--store", "old-store", "--wokers", "2"], ["--wokers"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_input_ends_with_2_and_one_helpful_line(in_tmp, harray, arguments, words):
+    ending = harray(*arguments)
+    assert ending.code == 2
+    complaint = ending.err.strip().splitlines()[-1]
+    assert complaint.startswith("harray: ")
+    for word in words:
+        assert word in complaint
+    assert "Traceback" not in ending.err
