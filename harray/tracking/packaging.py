@@ -1,0 +1,133 @@
+"""A checkpoint folder as an MLflow model: code, weights, signature, example and requirements, no pickle.
+
+model/
+  MLmodel  requirements.txt  input_example.json
+  packaged.py              what MLflow runs
+  code/harray/             this package, since harray is on no index
+  artifacts/checkpoint/    model.safetensors, checkpoint.yaml
+"""
+
+import importlib.metadata
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import harray
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+CHECKPOINT = "artifacts/checkpoint"  # below a model's artifact location
+
+# What prediction imports; the rest of harray's dependencies are for training, tuning and the command line.
+# ultralytics brings opencv-python along, which wants a display library: on a server without one, serve from
+# harray's own environment (`mlflow models serve --env-manager local`), which overrides it.
+SERVING_REQUIREMENTS = (
+    "av",
+    "matplotlib",
+    "mlflow",
+    "numpy",
+    "opencv-python-headless",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "pyyaml",
+    "safetensors",
+    "scipy",
+    "torch",
+    "torchvision",
+    "ultralytics",
+)
+
+
+def log_model(
+    client: "MlflowClient", experiment_id: str, run_id: str, checkpoint: Path, *, name: str, step: int
+) -> str:
+    """Package a checkpoint and log it as an output of a run; the answer is its model id (`m-...`).
+
+    This is `mlflow.pyfunc.log_model` by way of the client, since that function takes the tracking URI and the
+    active run from the process.
+    """
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+    from mlflow.models import Model
+
+    logged = client.create_logged_model(experiment_id, name=name, source_run_id=run_id)
+    description = Model(
+        artifact_path=logged.artifact_location,
+        run_id=run_id,
+        model_id=logged.model_id,
+        model_uuid=logged.model_id,
+    )
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            package(checkpoint, Path(folder) / "model", description)
+            client.log_model_artifacts(logged.model_id, f"{folder}/model")
+        client.log_outputs(run_id, models=[LoggedModelOutput(logged.model_id, step)])
+    except BaseException:
+        client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
+        raise
+    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+    return logged.model_id
+
+
+def package(checkpoint: Path, folder: Path, description: Any = None) -> None:
+    """Write the MLflow model of a checkpoint into `folder`, which must be absent or empty.
+
+    Args:
+        description: the `mlflow.models.Model` to fill in; a new one by default.
+    """
+    import mlflow.pyfunc
+
+    with tempfile.TemporaryDirectory() as staging:
+        shutil.copytree(checkpoint, f"{staging}/checkpoint")  # MLflow keeps the folder's own name
+        mlflow.pyfunc.save_model(
+            folder,
+            mlflow_model=description,
+            python_model=Path(__file__).parent / "packaged.py",
+            code_paths=[str(Path(harray.__file__).parent)],
+            artifacts={"checkpoint": f"{staging}/checkpoint"},
+            signature=signature(),
+            input_example=input_example(checkpoint),
+            pip_requirements=requirements(),  # inferring them would load the model in another process
+            uv_project_path=staging,  # else the lock file of whatever project stands in the working directory
+        )
+
+
+def signature() -> "ModelSignature":
+    """Either `video`, or `keypoints` with `height_px` and `width_px`; out come label and probabilities.
+
+    keypoints are of any type to MLflow, because its check of nested arrays takes 60 ms a clip (measured) and
+    the model checks their shape itself; lengths are doubles, so that a row without them may hold NaN.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType, Map
+
+    inputs = [
+        ColSpec(DataType.string, "video", required=False),
+        ColSpec(AnyType(), "keypoints", required=False),
+        ColSpec(DataType.double, "height_px", required=False),
+        ColSpec(DataType.double, "width_px", required=False),
+    ]
+    outputs = [
+        ColSpec(DataType.string, "label"),
+        ColSpec(DataType.double, "probability"),
+        ColSpec(Map(DataType.double), "probabilities"),
+    ]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
+
+
+def requirements() -> list[str]:
+    """`name==version` of what prediction needs, as installed here (local suffixes such as +cpu dropped)."""
+    versions = {name: importlib.metadata.version(name) for name in SERVING_REQUIREMENTS}
+    return [f"{name}=={version.partition('+')[0]}" for name, version in versions.items()]
+
+
+def input_example(checkpoint: Path) -> "pd.DataFrame":
+    """One row that predicts anywhere"""
+    import pandas as pd
+
+    return pd.DataFrame({"video": ["clip.mp4"]})

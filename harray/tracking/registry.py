@@ -1,0 +1,242 @@
+"""The model registry: versions, aliases, and from any MODEL argument to a checkpoint folder.
+
+MODEL   runs/x/checkpoint          a checkpoint folder
+        runs:/RUN                  what that run logged
+        models:/NAME@ALIAS         such as models:/ucf101@champion
+        models:/NAME/VERSION       VERSION is a number or `latest`
+        models:/m-ID               a logged model that was never registered
+"""
+
+import contextlib
+import os
+import re
+import tempfile
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harray.config import digest
+from harray.errors import InputError
+from harray.tracking.location import connect, without_password
+from harray.tracking.packaging import CHECKPOINT
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+CHECKPOINT_FILES = ("model.safetensors", "checkpoint.yaml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """A registered version and the aliases that now point to it."""
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+
+    @property
+    def uri(self) -> str:
+        """How to name it as MODEL: by its best alias."""
+        best = next((alias for alias in (CHAMPION, CHALLENGER) if alias in self.aliases), None)
+        return f"models:/{self.name}@{best}" if best else f"models:/{self.name}/{self.version}"
+
+
+def check_model_name(name: str) -> None:
+    """Refuse a name that MODEL could not spell; worth asking before hours of training.
+
+    Raises:
+        InputError: anything but letters, digits, `_`, `.` and `-`.
+    """
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise InputError(f"model name {name!r}: expected letters, digits, '_', '.' and '-', such as ucf101")
+
+
+def register(uri: str, name: str, model_id: str) -> Registered:
+    """Register a logged model as the next version of `name`.
+
+    It becomes `challenger`, and `champion` where there was none: a champion is replaced by `promote` only.
+
+    Args:
+        model_id: from `TrainingRun.log_model`.
+    """
+    from mlflow.exceptions import MlflowException
+
+    check_model_name(name)
+    client = connect(uri)
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    logged = client.get_logged_model(model_id)
+    # The artifact location as the source: MLflow resolves a models:/ source of a database store through the
+    # process-wide tracking URI.
+    version = client.create_model_version(
+        name, source=logged.artifact_location, run_id=logged.source_run_id, model_id=model_id
+    ).version
+    client.set_registered_model_alias(name, CHALLENGER, version)
+    if CHAMPION not in client.get_registered_model(name).aliases:
+        client.set_registered_model_alias(name, CHAMPION, version)
+    return _registered(client, name, version)
+
+
+def promote(uri: str, name: str, version: int, alias: str = CHAMPION) -> Registered:
+    """Let an alias point to a version.
+
+    Raises:
+        InputError: no such model or version; those that exist are listed.
+    """
+    client = connect(uri, must_exist=True)
+    found = _version(client, uri, name, str(version))
+    client.set_registered_model_alias(name, alias, found.version)
+    return _registered(client, name, found.version)
+
+
+def resolve_model(model: str, uri: str, cache: Path | None = None) -> Path:
+    """The checkpoint folder that a MODEL argument names, fetched when it is elsewhere.
+
+    Args:
+        model: see the module's table.
+        uri: tracking URI; unused for a folder.
+        cache: where fetched checkpoints are kept, by origin; `$XDG_CACHE_HOME/harray/models` by default.
+
+    Raises:
+        InputError: nothing there; the line lists the models, aliases or versions that exist.
+    """
+    scheme, _, rest = model.partition(":/")
+    if scheme not in ("runs", "models") or not rest:
+        return _checked(Path(model))
+    client = connect(uri, must_exist=True)
+    rest = rest.strip("/")
+    if scheme == "runs":
+        location = _location_of_run(client, uri, *rest.split("/", 1))
+    elif rest.startswith("m-") and not {"@", "/"} & set(rest):
+        location = _location_of_logged(client, uri, rest)
+    else:
+        version = _version_of(client, uri, rest)
+        location = client.get_model_version_download_uri(version.name, str(version.version))
+    return _checkpoint(f"{location.rstrip('/')}/{CHECKPOINT}", uri, cache or _default_cache())
+
+
+def _checked(folder: Path) -> Path:
+    missing = [name for name in CHECKPOINT_FILES if not (folder / name).is_file()]
+    if not missing:
+        return folder.resolve()
+    what = (
+        f"no {missing[0]} in it"
+        if folder.is_dir()
+        else "not a folder"
+        if folder.exists()
+        else "no such folder"
+    )
+    raise InputError(
+        f"model {folder}: {what}; expected a checkpoint folder of `harray train`, runs:/RUN or models:/NAME@ALIAS"
+    )
+
+
+def _location_of_logged(client: "MlflowClient", uri: str, model_id: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_logged_model(model_id).artifact_location
+    except MlflowException as error:
+        raise InputError(f"model {model_id}: not in {without_password(uri)}; see --tracking-uri") from error
+
+
+def _location_of_run(client: "MlflowClient", uri: str, run_id: str, name: str | None = None) -> str:
+    """Where the model is that a run logged last (under `name`, if given)."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        raise InputError(f"run {run_id!r}: not in {without_password(uri)}; see --tracking-uri") from error
+    outputs = sorted(run.outputs.model_outputs if run.outputs else [], key=lambda output: output.step)
+    models = [client.get_logged_model(output.model_id) for output in outputs]
+    matching = [logged.artifact_location for logged in models if name in (None, logged.name)]
+    if not matching:
+        names = ", ".join(dict.fromkeys(logged.name for logged in models)) or "none"
+        raise InputError(
+            f"run {run_id!r}: it logged no model{f' {name!r}' if name else ''}; its models: {names}"
+        )
+    return matching[-1]
+
+
+def _version_of(client: "MlflowClient", uri: str, reference: str) -> "ModelVersion":
+    """The version behind NAME@ALIAS or NAME/VERSION."""
+    name, at, alias = reference.partition("@")
+    if not at:
+        name, _, number = reference.partition("/")
+        return _version(client, uri, name, number)
+    aliases = _registered_model(client, uri, name).aliases
+    if alias not in aliases:
+        known = ", ".join(f"{known} (version {number})" for known, number in sorted(aliases.items()))
+        raise InputError(f"model {name!r}: no alias {alias!r}; aliases: {known or 'none'}")
+    return client.get_model_version(name, str(aliases[alias]))
+
+
+def _version(client: "MlflowClient", uri: str, name: str, number: str) -> "ModelVersion":
+    _registered_model(client, uri, name)
+    versions = {str(v.version): v for v in client.search_model_versions(f"name = '{name}'")}
+    latest = max(versions, key=int, default="")
+    found = versions.get(latest if number == "latest" else number)
+    if found is None:
+        known = ", ".join(sorted(versions, key=int)) or "none"
+        asked = f"no version {number!r}" if number else "no version or alias named"
+        raise InputError(f"model {name!r}: {asked}; versions: {known}; or models:/{name}@ALIAS")
+    return found
+
+
+def _registered_model(client: "MlflowClient", uri: str, name: str) -> "RegisteredModel":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_registered_model(name)
+    except MlflowException as error:
+        known = ", ".join(model.name for model in client.search_registered_models()) or "none"
+        raise InputError(f"model {name!r}: not in {without_password(uri)}; models: {known}") from error
+
+
+def _registered(client: "MlflowClient", name: str, version: str | int) -> Registered:
+    aliases = client.get_registered_model(name).aliases
+    pointing = sorted(alias for alias, number in aliases.items() if str(number) == str(version))
+    return Registered(name=name, version=int(version), aliases=tuple(pointing))
+
+
+def _checkpoint(artifact_uri: str, uri: str, cache: Path) -> Path:
+    """The checkpoint folder of a logged model: in place when it is on this machine, else a copy in the cache."""
+    parts = urllib.parse.urlsplit(artifact_uri)
+    if parts.scheme in ("", "file"):
+        return _checked(Path(urllib.parse.unquote(parts.path)))
+    kept = cache / digest([uri, artifact_uri])  # a logged model never changes
+    if not kept.is_dir():
+        _fetch(artifact_uri, uri, kept)
+    return _checked(kept)
+
+
+def _fetch(artifact_uri: str, uri: str, target: Path) -> None:
+    """Download a folder to `target` all at once."""
+    import mlflow.artifacts
+    from mlflow.exceptions import MlflowException
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as staging:
+        try:
+            found = mlflow.artifacts.download_artifacts(
+                artifact_uri=artifact_uri, dst_path=staging, tracking_uri=uri
+            )
+        except (MlflowException, OSError) as error:
+            raise InputError(f"model {artifact_uri}: could not be fetched ({_first_line(error)})") from error
+        with contextlib.suppress(OSError):  # another process was quicker
+            Path(found).rename(target)
+
+
+def _default_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harray" / "models"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,193 @@
+"""One MLflow run: parameters, metrics per epoch, tags, files and the packaged model, without global state."""
+
+import contextlib
+import getpass
+import json
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import harray
+from harray.config import flatten
+from harray.tracking.location import artifact_location, connect
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param
+
+EXPERIMENT = "harray"
+
+# MLflow's own limits (mlflow.utils.validation)
+_MAX_PARAMS, _MAX_METRICS, _MAX_VALUE_CHARS = 100, 1000, 6000
+_PASSING = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
+
+
+class TrainingRun:
+    """A run that is open inside `with`; it ends FINISHED, FAILED on an exception, KILLED on Ctrl-C.
+
+        with TrainingRun(uri, config, name="default", tags={"harray.store_digest": digest}) as run:
+            run.log_metrics({"train.loss": 1.3, "val.top1": 0.4}, step=0)
+            run.log_artifact(report)
+            model_id = run.log_model(checkpoint)
+
+    Metrics that a server does not take are kept and sent with the next; they are an error only when the run
+    ends without having placed them, so an absent server costs no metric and stops no training.
+
+    Args:
+        uri: from `tracking_uri`.
+        config: any frozen config; its flat dotted names become parameters that replay as `key=value`.
+        tags: what identifies data and origin; harray's version and git commit are added.
+        run_id: an existing run to go on with instead of a new one; its parameters stay as they are.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        config: Any,
+        *,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_id: str | None = None,
+        experiment: str = EXPERIMENT,
+    ) -> None:
+        self.uri = uri
+        self.config = config
+        self.name = name
+        self.tags = dict(tags or {})
+        self.run_id = run_id or ""
+        self.experiment = experiment
+        self.client: MlflowClient
+        self.experiment_id: str
+        self._pending: list[Metric] = []
+
+    def __enter__(self) -> Self:
+        self.client = connect(self.uri)
+        self.experiment_id = _experiment_id(self.client, self.uri, self.experiment)
+        if self.run_id:
+            self.client.update_run(self.run_id, status="RUNNING")
+            return self
+        tags = {**origin_tags(), **self.tags}
+        run = self.client.create_run(self.experiment_id, tags=tags, run_name=self.name)
+        self.run_id = run.info.run_id
+        params = parameters(self.config)
+        for start in range(0, len(params), _MAX_PARAMS):
+            self.client.log_batch(self.run_id, params=params[start : start + _MAX_PARAMS])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        status = "FINISHED" if kind is None else "KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED"
+        try:
+            self.flush()
+            if error is not None:
+                self.client.set_tag(self.run_id, "harray.error", f"{type(error).__name__}: {error}"[:500])
+            self.client.set_terminated(self.run_id, status=status)
+        except Exception as closing:
+            if error is None:
+                raise
+            error.add_note(f"and the MLflow run {self.run_id} could not be closed: {closing}")
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Record an epoch's metrics in one request; MLflow's own retries apply."""
+        from mlflow.entities import Metric
+        from mlflow.exceptions import MlflowException
+
+        now_ms = time.time_ns() // 1_000_000
+        self._pending += [Metric(name, float(value), now_ms, step) for name, value in metrics.items()]
+        try:
+            self.flush()
+        except MlflowException as error:
+            if error.error_code not in _PASSING:
+                raise
+
+    def flush(self) -> None:
+        """Send the metrics that were kept back."""
+        while self._pending:
+            self.client.log_batch(self.run_id, metrics=self._pending[:_MAX_METRICS])
+            del self._pending[:_MAX_METRICS]
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Add or replace tags, in one request."""
+        from mlflow.entities import RunTag
+
+        self.client.log_batch(self.run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
+
+    def log_artifact(self, path: Path, folder: str | None = None) -> None:
+        """Copy a file, or a folder's content, into the run's artifacts (below `folder`)."""
+        if path.is_dir():
+            self.client.log_artifacts(self.run_id, str(path), folder)
+        else:
+            self.client.log_artifact(self.run_id, str(path), folder)
+
+    def log_model(self, checkpoint: Path, *, name: str = "model", step: int = 0) -> str:
+        """Package a checkpoint folder and log it with this run; the answer is its model id.
+
+        It is then `runs:/<run id>` to harray, and `models:/<model id>` or `runs:/<run id>/model` to MLflow.
+        """
+        from harray.tracking.packaging import log_model
+
+        return log_model(self.client, self.experiment_id, self.run_id, checkpoint, name=name, step=step)
+
+
+def parameters(config: Any) -> "list[Param]":
+    """A config's leaves as MLflow parameters, each written so that `name=value` reads back to the same leaf.
+
+    A value beyond MLflow's 6000 characters is cut, with an ellipsis; the resolved YAML has it whole.
+    """
+    from mlflow.entities import Param
+
+    return [Param(name, _as_text(value)) for name, value in flatten(config).items()]
+
+
+def origin_tags() -> dict[str, str]:
+    """harray's version, the git commit of its checkout (absent when installed from a wheel), and who ran it."""
+    tags = {
+        "harray.version": harray.__version__,
+        "mlflow.source.name": "harray",
+        "mlflow.source.type": "LOCAL",
+    }
+    if commit := git_commit():
+        tags["mlflow.source.git.commit"] = commit
+    with contextlib.suppress(OSError, KeyError):  # a container whose user id has no name
+        tags["mlflow.user"] = getpass.getuser()
+    return tags
+
+
+def git_commit() -> str | None:
+    """The commit that holds this harray, `-dirty` when its files differ; None where git does not track it."""
+    package = Path(harray.__file__).parent
+    try:
+        _git(
+            package, "ls-files", "--error-unmatch", "__init__.py"
+        )  # not a folder ignored by someone else's git
+        commit = _git(package, "rev-parse", "HEAD")
+        return f"{commit}-dirty" if _git(package, "status", "--porcelain", "--", ".") else commit
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+
+
+def _as_text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= _MAX_VALUE_CHARS else f"{text[: _MAX_VALUE_CHARS - 1]}…"
+
+
+def _experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(name):
+        return found.experiment_id
+    try:
+        return client.create_experiment(name, artifact_location=artifact_location(uri))
+    except MlflowException:  # another run made it in the meantime
+        if found := client.get_experiment_by_name(name):
+            return found.experiment_id
+        raise

@@ -1,0 +1,151 @@
+from dataclasses import dataclass, field
+
+import mlflow
+import pytest
+from mlflow.exceptions import MlflowException
+
+from harray.config import parse_overrides, with_overrides
+from harray.tracking.location import connect
+from harray.tracking.runs import TrainingRun, git_commit, parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    rate: float = 1e-3
+    lags: tuple[int, ...] = (1, 2, 4)
+    name: str = "null"
+    path: str | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    model: Inner = field(default_factory=Inner)
+    seed: int = 7
+
+
+def test_parameters_replay_as_overrides():
+    config = Outer(model=Inner(rate=0.5, lags=(3,), name="[1]", path="/a b=c", enabled=False), seed=1)
+    texts = {param.key: param.value for param in parameters(config)}
+    assert texts == {
+        "model.rate": "0.5",
+        "model.lags": "[3]",
+        "model.name": "[1]",
+        "model.path": "/a b=c",
+        "model.enabled": "false",
+        "seed": "1",
+    }
+    overrides = parse_overrides(Outer(), [f"{name}={value}" for name, value in texts.items()])
+    assert with_overrides(Outer(), overrides) == config
+
+
+def test_a_value_beyond_mlflows_limit_is_cut():
+    texts = {param.key: param.value for param in parameters(Outer(model=Inner(name="x" * 7000)))}
+    assert texts["model.name"] == "x" * 5999 + "…"
+
+
+def test_a_run_records_parameters_metrics_tags_and_files(tmp_path, uri):
+    (tmp_path / "report.html").write_text("<p>")
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "confusion.png").write_bytes(b"png")
+    with TrainingRun(uri, Outer(), name="default", tags={"harray.store_digest": "abc"}) as run:
+        for epoch in range(3):
+            run.log_metrics({"train.loss": 1 / (epoch + 1), "val.top1": epoch / 2}, step=epoch)
+        run.log_artifact(tmp_path / "report.html")
+        run.log_artifact(tmp_path / "figures", "figures")
+        run.set_tags({"harray.verdict": "good"})
+
+    client = connect(uri)
+    recorded = client.get_run(run.run_id)
+    assert recorded.info.status == "FINISHED"
+    assert client.get_experiment(recorded.info.experiment_id).name == "harray"
+    assert recorded.data.params["model.lags"] == "[1, 2, 4]"
+    assert [(m.step, m.value) for m in client.get_metric_history(run.run_id, "val.top1")] == [
+        (0, 0),
+        (1, 0.5),
+        (2, 1),
+    ]
+    tags = recorded.data.tags
+    assert (tags["harray.store_digest"], tags["harray.version"], tags["harray.verdict"]) == (
+        "abc",
+        "0.1.0",
+        "good",
+    )
+    assert tags.get("mlflow.source.git.commit") == git_commit()
+    assert recorded.info.artifact_uri.startswith(f"file://{tmp_path}/mlartifacts/")
+    assert sorted(f.path for f in client.list_artifacts(run.run_id)) == ["figures", "report.html"]
+
+
+def test_mlflows_process_wide_state_stays_as_it_was(tmp_path, uri, monkeypatch):
+    before = mlflow.get_tracking_uri(), mlflow.active_run()
+    with TrainingRun(uri, Outer()):
+        assert (mlflow.get_tracking_uri(), mlflow.active_run()) == before
+    assert (mlflow.get_tracking_uri(), mlflow.active_run()) == before
+
+
+def test_two_hundred_and_fifty_parameters_go_in_batches_of_a_hundred(uri, monkeypatch):
+    from dataclasses import make_dataclass
+
+    wide = make_dataclass("Wide", [(f"p{i}", int, i) for i in range(250)], frozen=True, kw_only=True)
+    with TrainingRun(uri, wide()) as run:
+        pass
+    assert len(connect(uri).get_run(run.run_id).data.params) == 250
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(RuntimeError("out of memory"), "FAILED"), (KeyboardInterrupt(), "KILLED")]
+)
+def test_a_run_that_breaks_off_says_so(uri, error, status):
+    run = TrainingRun(uri, Outer())
+    with pytest.raises(type(error)), run:
+        raise error
+    recorded = connect(uri).get_run(run.run_id)
+    assert recorded.info.status == status
+    assert recorded.data.tags["harray.error"].startswith(type(error).__name__)
+
+
+def test_a_run_is_taken_up_again_by_its_id(uri):
+    with TrainingRun(uri, Outer()) as first:
+        first.log_metrics({"loss": 2.0}, step=0)
+    with TrainingRun(uri, Outer(), run_id=first.run_id) as second:
+        second.log_metrics({"loss": 1.0}, step=1)
+    assert [m.step for m in connect(uri).get_metric_history(first.run_id, "loss")] == [0, 1]
+
+
+class Flaky:
+    """A client whose `log_batch` fails while `down`, and which counts the requests that it took."""
+
+    def __init__(self, client, error_code):
+        self.client, self.error_code, self.down, self.taken = client, error_code, False, []
+
+    def log_batch(self, run_id, metrics=()):
+        if self.down:
+            raise MlflowException("away", error_code=self.error_code)
+        self.taken.append(len(metrics))
+        self.client.log_batch(run_id, metrics=metrics)
+
+    def __getattr__(self, name):
+        return getattr(self.client, name)
+
+
+def test_an_absent_server_costs_no_metric_and_an_epoch_is_one_request(uri):
+    with TrainingRun(uri, Outer()) as run:
+        run.client = flaky = Flaky(run.client, error_code=1)  # INTERNAL_ERROR
+        run.log_metrics({"a": 0.0, "b": 0.0}, step=0)
+        flaky.down = True
+        run.log_metrics({"a": 1.0, "b": 1.0}, step=1)
+        run.log_metrics({"a": 2.0, "b": 2.0}, step=2)
+        flaky.down = False
+        run.log_metrics({"a": 3.0, "b": 3.0}, step=3)
+    assert flaky.taken == [2, 6]
+    assert [m.step for m in connect(uri).get_metric_history(run.run_id, "a")] == [0, 1, 2, 3]
+
+
+def test_metrics_that_were_never_placed_are_an_error_at_the_end(uri):
+    run = TrainingRun(uri, Outer())
+    run.__enter__()
+    run.client = flaky = Flaky(run.client, error_code=1)
+    flaky.down = True
+    run.log_metrics({"a": 1.0}, step=0)
+    with pytest.raises(MlflowException, match="away"):
+        run.__exit__(None, None, None)
