@@ -28,11 +28,11 @@ def latest_rows(table: pa.Table) -> pa.Table:
 
 
 def extracted_rows(ledger: pa.Table) -> pa.Table:
-    return ledger.filter(pc.equal(ledger["status"], EXTRACTED))
+    return ledger.filter(pc.field("status") == EXTRACTED)
 
 
 def quarantined_rows(ledger: pa.Table) -> pa.Table:
-    return ledger.filter(pc.equal(ledger["status"], QUARANTINED))
+    return ledger.filter(pc.field("status") == QUARANTINED)
 
 
 def split_names(ledger: pa.Table) -> list[str]:

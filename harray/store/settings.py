@@ -58,11 +58,11 @@ def load_settings(store: Path) -> StoreSettings:
         )
     scene_shape = values["scene_shape"]
     return StoreSettings(
-        **{
-            **values,
-            "keypoints_shape": tuple(values["keypoints_shape"]),
-            "scene_shape": None if scene_shape is None else tuple(scene_shape),
-        }
+        skeleton=values["skeleton"],
+        keypoints_shape=tuple(values["keypoints_shape"]),
+        scene_shape=None if scene_shape is None else tuple(scene_shape),
+        extraction=values["extraction"],
+        weights=values["weights"],
     )
 
 

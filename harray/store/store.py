@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harray.errors import InputError
@@ -209,11 +208,11 @@ class FeatureStore:
             inputs=len(ledger),
             extracted=len(rows),
             quarantined=len(quarantined_rows(ledger)),
-            num_clips=len(pc.unique(rows["clip_id"])),
+            num_clips=len(rows["clip_id"].unique()),
             num_bytes=sum(file.stat().st_size for file in files),
             labels=_counts(rows["label"].drop_null().to_pylist()),
             splits=_counts(split for splits in rows["splits"].to_pylist() for split in splits),
-            groups=len(pc.unique(rows["group"].drop_null())),
+            groups=len(rows["group"].drop_null().unique()),
             reasons=reasons(ledger),
             settings=self.settings,
         )
