@@ -1,0 +1,36 @@
+"""How keypoints become the model's input, and how they are varied in training."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationConfig:
+    """Random changes of training clips; lengths in units of the clip's own body size."""
+
+    enabled: bool = True
+    mirror_probability: float = 0.5  # left and right change places
+    rotation_deg: float = 15.0  # greatest turn in the picture's plane; in 3D about the viewing axis
+    turn_deg: float = 15.0  # greatest turn about the two other axes; 3D only
+    scale: float = 0.2  # greatest relative change of size
+    shear: float = 0.1  # greatest change of proportions between the axes
+    time_crop: float = 0.25  # greatest share of the clip's time that is cut away
+    speed: float = 0.25  # greatest relative change of speed
+    noise: float = 0.015  # standard deviation of the error added to observed coordinates
+    swap_people_probability: float = 0.0  # people change places; for interactions, where neither leads
+    hide_probability: float = 0.8  # of hiding a random share of the joints
+    hide_share: float = 0.8  # greatest share of joints hidden, drawn per clip
+    hide_joint_probability: float = 0.1  # of hiding a joint for the whole clip, per joint of half of the clips
+    hide_limb_probability: float = 0.15  # of hiding each limb for a part of the clip
+    hide_span_probability: float = 0.15  # of hiding everybody for a span of frames
+    hide_span_share: float = 0.4  # greatest share of the clip that a hidden span or limb takes
+    hide_person_probability: float = 0.05  # of hiding everyone but the first person
+    token_dropout: float = 0.15  # of dropping each scene token
+    token_noise: float = 0.3  # of each scene channel, in its standard deviations, one draw per clip and channel
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig:
+    """What counts as observed, and the augmentation."""
+
+    min_confidence: float = 0.3  # in [0, 1]; a joint below it counts as hidden
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)

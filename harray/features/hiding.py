@@ -1,0 +1,71 @@
+"""Hide joints on purpose: what PCM learns from, and what evaluations under occlusion do to test clips.
+
+Letters: B batch, P people, T frames, K joints.
+"""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from harray.features.config import AugmentationConfig
+from harray.features.rowrandom import RowRandom
+from harray.features.tensors import ClipTensors
+from harray.skeleton import SkeletonLayout
+
+
+def hide_for_training(
+    visible_BPTK: Tensor, config: AugmentationConfig, layout: SkeletonLayout, random: RowRandom
+) -> Tensor:
+    """Visible joints less random joints, whole limbs, spans of frames and people, drawn per row."""
+    _, num_people, num_frames, num_joints = visible_BPTK.shape
+    share_B = random.uniform("share") * config.hide_share * random.chance("hide", config.hide_probability)
+    visible = hide_joints(visible_BPTK, share_B, random)
+    whole_BPK = random.chance("joint", config.hide_joint_probability, num_people, num_joints)
+    whole_BPK &= random.chance("joint.clip", 0.5, 1, 1)
+    visible = visible & ~whole_BPK[:, :, None]
+    visible = hide_limbs(visible, config, layout, random)
+    span_BT = random.chance("span", config.hide_span_probability, 1) & _span(
+        "span", num_frames, config.hide_span_share, random
+    )
+    visible = visible & ~span_BT[:, None, :, None]
+    others = torch.arange(num_people, device=visible.device) > 0
+    alone_BP = random.chance("person", config.hide_person_probability, 1) & others
+    return visible & ~alone_BP[:, :, None, None]
+
+
+def hide_joints(visible_BPTK: Tensor, share_B: Tensor | float, random: RowRandom) -> Tensor:
+    """Visible joints less a random share in [0, 1] of all joints of all frames, independent of one another."""
+    if isinstance(share_B, Tensor):
+        share_B = share_B[:, None, None, None]
+    return visible_BPTK & (random.uniform("joints", *visible_BPTK.shape[1:]) >= share_B)
+
+
+def hide_limbs(
+    visible_BPTK: Tensor, config: AugmentationConfig, layout: SkeletonLayout, random: RowRandom
+) -> Tensor:
+    """Visible joints less those of randomly chosen limbs, each for a span of frames."""
+    hidden = torch.zeros_like(visible_BPTK)
+    for number, limb in enumerate(layout.limbs):
+        chosen_BP = random.chance(f"limb{number}", config.hide_limb_probability, visible_BPTK.shape[1])
+        span_BT = _span(f"limb{number}", visible_BPTK.shape[2], min(1.0, 2 * config.hide_span_share), random)
+        hidden[..., list(limb)] |= (chosen_BP[:, :, None] & span_BT[:, None])[..., None]
+    return visible_BPTK & ~hidden
+
+
+def _span(use: str, num_frames: int, greatest_share: float, random: RowRandom) -> Tensor:
+    """Bool `[B, T]`: one run of frames of random length and place."""
+    length_B1 = random.uniform(use + ".length", 1) * greatest_share
+    start_B1 = random.uniform(use + ".start", 1) * (1 - length_B1)
+    time_T = (torch.arange(num_frames, device=random.device) + 0.5) / num_frames
+    return (time_T >= start_B1) & (time_T < start_B1 + length_B1)
+
+
+def hide_share(clips: ClipTensors, share: float, seed: int) -> ClipTensors:
+    """Test clips with a random share in [0, 1] of all joints of all frames missing; the same seed hides the same.
+
+    Nested in the share: what is hidden at 0.2 is hidden at 0.4.
+    """
+    random = RowRandom(seed, 0, torch.arange(len(clips)))
+    kept = hide_joints(torch.ones_like(clips.confidence_NPTK, dtype=torch.bool), share, random)
+    return dataclasses.replace(clips, confidence_NPTK=clips.confidence_NPTK * kept)

@@ -1,0 +1,59 @@
+"""Fill hidden joints from the same joint at other times.
+
+Letters: M rows (people of clips), T frames, K joints, C coordinates.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Neighbours(NamedTuple):
+    """The nearest observed frames of each joint; -1 where there is none."""
+
+    before_MTK: Tensor  # int64 frame index
+    after_MTK: Tensor
+
+
+def neighbours(visible_MTK: Tensor, *, leave_out_own_frame: bool) -> Neighbours:
+    """Nearest observed frame at or before, and at or after, each frame; strictly so with `leave_out_own_frame`."""
+    num_frames = visible_MTK.shape[1]
+    index_1T1 = torch.arange(num_frames, device=visible_MTK.device)[None, :, None]
+    before = torch.where(visible_MTK, index_1T1, -1).cummax(dim=1).values
+    after = torch.where(visible_MTK, num_frames - 1 - index_1T1, -1).flip(1).cummax(dim=1).values.flip(1)
+    after = torch.where(after >= 0, num_frames - 1 - after, -1)
+    if leave_out_own_frame:
+        edge = torch.full_like(before[:, :1], -1)
+        before = torch.cat([edge, before[:, :-1]], dim=1)
+        after = torch.cat([after[:, 1:], edge], dim=1)
+    return Neighbours(before, after)
+
+
+def interpolated(keypoints_MTKC: Tensor, near: Neighbours) -> Tensor:
+    """Linear interpolation in time between each joint's neighbours; the nearer end is held outside; 0 if none."""
+    time_1T1 = torch.arange(keypoints_MTKC.shape[1], device=keypoints_MTKC.device)[None, :, None]
+    before, after = near
+    gap_MTK = (after - before).clamp(min=1)
+    weight_MTK = ((time_1T1 - before) / gap_MTK).masked_fill(after < 0, 0.0).masked_fill(before < 0, 1.0)
+    start, end = _at(keypoints_MTKC, before), _at(keypoints_MTKC, after)
+    filled = torch.lerp(start, end, weight_MTK[..., None].to(start.dtype))
+    return filled.masked_fill(((before < 0) & (after < 0))[..., None], 0.0)
+
+
+def fill_hidden(keypoints_MTKC: Tensor, visible_MTK: Tensor, how: str) -> Tensor:
+    """Observed joints as they are; hidden ones `zero`, `hold` (last seen, else next seen) or `linear` in time."""
+    if how == "zero":
+        filled = torch.zeros_like(keypoints_MTKC)
+    else:
+        near = neighbours(visible_MTK, leave_out_own_frame=False)
+        if how == "hold":
+            only_before = torch.where(near.before_MTK >= 0, -1, near.after_MTK)
+            near = Neighbours(near.before_MTK, only_before)
+        filled = interpolated(keypoints_MTKC, near)
+    return torch.where(visible_MTK[..., None], keypoints_MTKC, filled)
+
+
+def _at(keypoints_MTKC: Tensor, frame_MTK: Tensor) -> Tensor:
+    index = frame_MTK.clamp(min=0)[..., None].expand(*frame_MTK.shape, keypoints_MTKC.shape[-1])
+    return keypoints_MTKC.gather(1, index)

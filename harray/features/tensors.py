@@ -1,0 +1,179 @@
+"""A store's clips as tensors, and normalised.
+
+    FeatureStore -> ClipTensors (px, confidence) -> NormalisedClips (body units, visible) -> model
+
+Letters: N clips, P people, T frames, K joints, C coordinates, F scene frames, S scene tokens, D channels.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harray.errors import InputError
+from harray.features.config import FeaturesConfig
+from harray.features.normalise import normalise
+from harray.skeleton import SkeletonLayout
+from harray.store import FeatureStore
+
+UNKNOWN_LABEL = -1
+Clips = TypeVar("Clips", "ClipTensors", "NormalisedClips")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipTensors:
+    """Clips as they stand in the store; tensors and lists have one entry per clip."""
+
+    keypoints_NPTKC: Tensor  # float32, px (or the source's unit)
+    confidence_NPTK: Tensor  # float32 in [0, 1]; 0 = missing
+    frame_size_N2: Tensor  # int32, (height, width), px
+    tokens_NSD: Tensor | None  # float16, S = F * grid * grid
+    scene_grid: tuple[int, int] | None  # (scene frames, grid)
+    labels_N: Tensor  # int64 index into classes; -1 unknown
+    clip_ids: list[str]
+    paths: list[str]
+    groups: list[str | None]
+    classes: tuple[str, ...]
+    skeleton: SkeletonLayout
+
+    def __len__(self) -> int:
+        return len(self.labels_N)
+
+    def select(self, indices: Sequence[int] | np.ndarray | Tensor) -> "ClipTensors":
+        """The clips at these places, in this order."""
+        return _selected(self, indices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalisedClips:
+    """Clips in body units, ready for the model."""
+
+    keypoints_NPTKC: Tensor  # float32, body sizes about the clip's centre; 0 where hidden
+    visible_NPTK: Tensor  # bool, True = observed
+    tokens_NSD: Tensor | None
+    scene_grid: tuple[int, int] | None
+    labels_N: Tensor
+    rows_N: Tensor  # int64, the clip's number in the whole data set; random streams hang on it
+
+    def __len__(self) -> int:
+        return len(self.labels_N)
+
+    def select(self, indices: Sequence[int] | np.ndarray | Tensor) -> "NormalisedClips":
+        """The clips at these places, in this order."""
+        return _selected(self, indices)
+
+    def to(self, device: torch.device) -> "NormalisedClips":
+        """The same clips on another device."""
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return dataclasses.replace(self, **moved)
+
+
+def load_clips(
+    store: FeatureStore, splits: list[str] | None = None, classes: Sequence[str] | None = None
+) -> ClipTensors:
+    """Read the extracted clips of some splits (None: of all), sorted by path.
+
+    Args:
+        classes: class names in the order of a model's outputs; by default the store's labels, sorted. A clip
+            of another label is unknown (-1).
+
+    Raises:
+        InputError: no such split, or no clip in it.
+    """
+    table = store.read(splits)
+    if not len(table):
+        raise InputError(f"store {store.path}: no extracted clip to read; see `harray store info {store.path}`")
+    classes = tuple(store.labels() if classes is None else classes)
+    index = {name: i for i, name in enumerate(classes)}
+    labels = [index.get(label, UNKNOWN_LABEL) for label in table["label"].to_pylist()]
+    sizes = [table[name].to_numpy() for name in ("height_px", "width_px")]
+    return clips_from_arrays(
+        _array(table["keypoints"]),
+        skeleton=store.skeleton,
+        scene_tokens_NFSD=_array(table["scene_tokens"]) if "scene_tokens" in table.column_names else None,
+        frame_size_N2=np.stack(sizes, axis=1),
+        labels_N=np.array(labels, np.int64),
+        classes=classes,
+        clip_ids=table["clip_id"].to_pylist(),
+        paths=table["path"].to_pylist(),
+        groups=table["group"].to_pylist(),
+    )
+
+
+def clips_from_arrays(
+    keypoints_NPTKC1: np.ndarray,
+    *,
+    skeleton: SkeletonLayout,
+    scene_tokens_NFSD: np.ndarray | None = None,
+    frame_size_N2: np.ndarray | None = None,
+    labels_N: np.ndarray | None = None,
+    classes: Sequence[str] = (),
+    clip_ids: Sequence[str] = (),
+    paths: Sequence[str] = (),
+    groups: Sequence[str | None] = (),
+) -> ClipTensors:
+    """Clips from arrays of the store's layout: coordinates then confidence last; what is absent is unknown."""
+    num_clips = len(keypoints_NPTKC1)
+    if keypoints_NPTKC1.shape[3] != skeleton.num_joints:
+        raise InputError(
+            f"keypoints: {keypoints_NPTKC1.shape[3]} joints, but skeleton {skeleton.name} has "
+            f"{skeleton.num_joints}; name the layout that the keypoints were made in"
+        )
+    grid = None
+    if scene_tokens_NFSD is not None:
+        grid = (scene_tokens_NFSD.shape[1], math.isqrt(scene_tokens_NFSD.shape[2]))
+    sizes = np.zeros((num_clips, 2), np.int32) if frame_size_N2 is None else frame_size_N2
+    labels = np.full(num_clips, UNKNOWN_LABEL) if labels_N is None else labels_N
+    keypoints = torch.tensor(keypoints_NPTKC1, dtype=torch.float32)
+    return ClipTensors(
+        keypoints_NPTKC=keypoints[..., :-1].contiguous(),
+        confidence_NPTK=keypoints[..., -1].contiguous(),
+        frame_size_N2=torch.tensor(sizes, dtype=torch.int32),
+        tokens_NSD=None
+        if scene_tokens_NFSD is None
+        else torch.tensor(scene_tokens_NFSD, dtype=torch.float16).flatten(1, 2),
+        scene_grid=grid,
+        labels_N=torch.tensor(labels, dtype=torch.int64),
+        clip_ids=list(clip_ids) or [""] * num_clips,
+        paths=list(paths) or [""] * num_clips,
+        groups=list(groups) or [None] * num_clips,
+        classes=tuple(classes),
+        skeleton=skeleton,
+    )
+
+
+def normalised(clips: ClipTensors, config: FeaturesConfig) -> NormalisedClips:
+    """Keypoints in body units, with joints below `config.min_confidence` hidden."""
+    keypoints, visible = normalise(
+        clips.keypoints_NPTKC, clips.confidence_NPTK, clips.skeleton, config.min_confidence
+    )
+    return NormalisedClips(
+        keypoints_NPTKC=keypoints,
+        visible_NPTK=visible,
+        tokens_NSD=clips.tokens_NSD,
+        scene_grid=clips.scene_grid,
+        labels_N=clips.labels_N,
+        rows_N=torch.arange(len(clips)),
+    )
+
+
+def _selected(clips: Clips, indices: Sequence[int] | np.ndarray | Tensor) -> Clips:
+    index = torch.as_tensor(indices, dtype=torch.int64)
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(clips):
+        value = getattr(clips, field.name)
+        if isinstance(value, Tensor):
+            changes[field.name] = value[index.to(value.device)]
+        elif isinstance(value, list):
+            changes[field.name] = [value[i] for i in index.tolist()]
+    return dataclasses.replace(clips, **changes)
+
+
+def _array(column: Any) -> np.ndarray:
+    """A fixed-shape tensor column as one array `[N, ...]`."""
+    return np.concatenate([chunk.to_numpy_ndarray() for chunk in column.chunks if len(chunk)])

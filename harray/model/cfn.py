@@ -1,0 +1,73 @@
+"""CFN, the contextual fusion network: motion looks at the scene, and may shut it out.
+
+    scene tokens -> standardised by the training set -> projected, normalised, placed --+
+    motion vector (or, without pose, a learned vector) -> queries -> attention over tokens -> scene vector
+    motion and scene vectors -> gate in [0, 1];  gate * scene vector goes to the classifier
+
+Letters: B batch, S scene tokens, Q queries, H heads, D features.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from harray.features.rowrandom import RowRandom
+from harray.model.config import CFNConfig
+from harray.model.dropout import RowDropout
+
+
+class SceneView(NamedTuple):
+    scene_BD: Tensor  # gated
+    attention_BS: Tensor  # mean over queries and heads; sums to 1
+    gate_B: Tensor  # in [0, 1]; 1 where the config has no gate
+
+
+class CFN(nn.Module):
+    """Args: motion_size, of the motion vector and of the scene vector; scene_dim, channels of a token."""
+
+    def __init__(self, config: CFNConfig, *, motion_size: int, scene_dim: int):
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.register_buffer("mean_D", torch.zeros(scene_dim))
+        self.register_buffer("std_D", torch.ones(scene_dim))
+        self.project = nn.Linear(scene_dim, width)
+        self.enter = nn.LayerNorm(width)
+        self.drop = RowDropout("cfn.tokens", config.dropout)
+        self.no_motion_D = nn.Parameter(torch.randn(motion_size) * 0.02)
+        self.query = nn.Linear(motion_size, config.num_queries * width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.leave = nn.Sequential(nn.Linear(config.num_queries * width, motion_size), nn.LayerNorm(motion_size))
+        self.gate = nn.Linear(2 * motion_size, 1) if config.gate else None
+
+    def tokens(
+        self, tokens_BSD: Tensor, random: RowRandom | None, *, dropout: float = 0.0, noise: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """Projected tokens `[B, S, width]` and which of them are kept `[B, S]`; dropout and noise need `random`."""
+        x_BSD = ((tokens_BSD.float() - self.mean_D) / self.std_D).clamp(-5, 5)
+        kept_BS = torch.ones(tokens_BSD.shape[:2], dtype=torch.bool, device=tokens_BSD.device)
+        if random is not None and noise:
+            x_BSD = x_BSD + noise * random.normal("scene.noise", 1, x_BSD.shape[-1])
+        if random is not None and dropout:
+            kept_BS = ~random.chance("scene.tokens", dropout, x_BSD.shape[1])
+            kept_BS[:, 0] |= ~kept_BS.any(dim=1)
+        return self.drop(self.enter(self.project(x_BSD)), random), kept_BS
+
+    def forward(self, tokens_BSD: Tensor, kept_BS: Tensor, motion_BD: Tensor | None) -> SceneView:
+        """Look at projected tokens with the motion in mind, or, where it is None, without."""
+        num_rows, heads = len(tokens_BSD), self.config.num_heads
+        no_motion_BD = self.no_motion_D.expand(num_rows, -1)
+        motion_BD = no_motion_BD if motion_BD is None else motion_BD
+        query_BQHD = self.query(motion_BD).view(num_rows, self.config.num_queries, heads, -1)
+        key_BSHD = self.key(tokens_BSD).view(num_rows, -1, heads, query_BQHD.shape[-1])
+        value_BSHD = self.value(tokens_BSD).view_as(key_BSHD)
+        scores = torch.einsum("bqhd,bshd->bqhs", query_BQHD, key_BSHD) / query_BQHD.shape[-1] ** 0.5
+        weights_BQHS = scores.masked_fill(~kept_BS[:, None, None], -torch.inf).softmax(dim=-1)
+        read = torch.einsum("bqhs,bshd->bqhd", weights_BQHS, value_BSHD)
+        scene_BD = self.leave(read.flatten(1))
+        gate_B = torch.ones(num_rows, device=scene_BD.device)
+        if self.gate is not None:
+            gate_B = (self.gate(torch.cat([motion_BD, scene_BD], dim=-1)).squeeze(-1) + 1.0).sigmoid()
+        return SceneView(scene_BD * gate_B[:, None], weights_BQHS.mean(dim=(1, 2)), gate_B)

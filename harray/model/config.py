@@ -1,0 +1,53 @@
+"""Sizes and switches of the model's modules."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class PCMConfig:
+    """Predictive coding: completes hidden joints."""
+
+    enabled: bool = True
+    hidden_size: int = 96  # of each LSTM direction
+    num_layers: int = 1  # of each LSTM direction
+    refine_size: int = 128  # of the layers between LSTM states and joints
+    fill: Literal["zero", "hold", "linear"] = "zero"  # what stands for hidden joints when PCM is off
+    surprise: bool = True  # whether MME sees the prediction's error on visible joints
+
+
+@dataclass(frozen=True, kw_only=True)
+class MMEConfig:
+    """Micro-movement encoder: one person's joints -> one vector, and the people's -> the clip's."""
+
+    width: int = 96  # channels; also the size of the motion vector
+    num_blocks: int = 3
+    kernel_size: int = 5  # frames
+    head: Literal["conv", "transformer"] = "conv"
+    num_heads: int = 4  # of the transformer and of the attention between people
+    differences: bool = True  # whether movements over `lags` are seen
+    lags: tuple[int, ...] = (1, 2, 4)  # frames
+    distances: bool = True  # whether distances between a person's joints are seen
+    people_distances: bool = False  # whether distances to the nearest other person's joints are seen
+    people_attention: bool = True  # whether people attend to each other
+    dropout: float = 0.1  # of the input streams' and of the blocks' channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class CFNConfig:
+    """Contextual fusion: motion attends to scene tokens."""
+
+    enabled: bool = True
+    width: int = 64  # channels of a projected scene token
+    num_heads: int = 4
+    num_queries: int = 2
+    gate: bool = True  # whether the scene can be shut out
+    dropout: float = 0.2  # of the projected tokens' channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    pcm: PCMConfig = field(default_factory=PCMConfig)
+    mme: MMEConfig = field(default_factory=MMEConfig)
+    cfn: CFNConfig = field(default_factory=CFNConfig)
+    dropout: float = 0.3  # of what the classifier reads

@@ -1,0 +1,30 @@
+"""What training minimises; every loss is a value per clip, so that batches split over workers add up.
+
+Letters: B batch, P people, T frames, K joints, C coordinates, A action classes.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def classification_loss(logits_BA: Tensor, labels_B: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy with label smoothing (Szegedy et al., 2016), `[B]`; 0 where the label is unknown (-1)."""
+    return functional.cross_entropy(
+        logits_BA.float(), labels_B, reduction="none", label_smoothing=smoothing, ignore_index=-1
+    )
+
+
+def completion_loss(estimate_BPTKC: Tensor, target_BPTKC: Tensor, counted_BPTK: Tensor) -> Tensor:
+    """Mean distance from estimate to truth over the counted joints of each clip, `[B]`; 0 where none counts.
+
+    The distance is Huber's, quadratic below 0.1 body sizes, so that a wrong detection does not rule.
+    """
+    error = functional.smooth_l1_loss(estimate_BPTKC.float(), target_BPTKC, reduction="none", beta=0.1).sum(-1)
+    counted = counted_BPTK.to(error.dtype)
+    return (error * counted).sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3)).clamp(min=1)
+
+
+def hidden_on_purpose(observed_BPTK: Tensor, visible_BPTK: Tensor) -> Tensor:
+    """Joints whose truth is known and that the model did not see: all that completion is judged by."""
+    return torch.logical_and(observed_BPTK, ~visible_BPTK)

@@ -1,0 +1,114 @@
+"""MME, the micro-movement encoder: one person's completed joints -> one vector and an attention over time.
+
+    joints, movements over lags 1, 2, 4, distances, surprise, visible flags
+        -> standardised by the training set -> 1x1 conv -> residual conv blocks (or a temporal transformer)
+        -> attention pooling + max pooling over time -> person vector
+
+Letters: M rows (people of clips), T frames, K joints, C coordinates, D features.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from harray.features.kinematics import differences, pairwise_distances
+from harray.features.rowrandom import RowRandom
+from harray.model.config import MMEConfig
+from harray.model.dropout import RowDropout
+
+
+class MME(nn.Module):
+    """Args: extra_size, channels `[M, T, extra]` that the caller adds to a person's own streams."""
+
+    def __init__(self, config: MMEConfig, *, num_joints: int, num_coordinates: int, extra_size: int):
+        super().__init__()
+        self.config = config
+        coordinates = num_joints * num_coordinates
+        size = coordinates + 2 * num_joints + extra_size
+        size += coordinates * len(config.lags) * config.differences
+        size += num_joints * (num_joints - 1) // 2 * config.distances
+        self.register_buffer("mean_D", torch.zeros(size))
+        self.register_buffer("std_D", torch.ones(size))
+        self.enter = nn.Linear(size, config.width)
+        self.drop = RowDropout("mme.streams", config.dropout)
+        if config.head == "conv":
+            blocks = [ConvBlock(config, number) for number in range(config.num_blocks)]
+        else:
+            blocks = [AttentionBlock(config, number) for number in range(config.num_blocks)]
+        self.blocks = nn.ModuleList(blocks)
+        self.leave = nn.LayerNorm(config.width)
+        self.attention = nn.Linear(config.width, 1)
+        self.join = nn.Linear(2 * config.width, config.width)
+
+    def streams(
+        self, completed_MTKC: Tensor, visible_MTK: Tensor, surprise_MTK: Tensor, extra_MTD: Tensor
+    ) -> Tensor:
+        """What the encoder looks at, before standardisation: `[M, T, D]`."""
+        parts = [completed_MTKC.flatten(2), visible_MTK.to(completed_MTKC.dtype), surprise_MTK, extra_MTD]
+        if self.config.differences:
+            parts += [differences(completed_MTKC, lag).flatten(2) for lag in self.config.lags]
+        if self.config.distances:
+            parts.append(pairwise_distances(completed_MTKC))
+        return torch.cat(parts, dim=-1)
+
+    def forward(self, streams_MTD: Tensor, random: RowRandom | None = None) -> tuple[Tensor, Tensor]:
+        """Person vectors `[M, D]` and attention over time `[M, T]`, which sums to 1."""
+        x_MTD = ((streams_MTD - self.mean_D) / self.std_D).clamp(-5, 5)
+        x_MTD = self.enter(self.drop(x_MTD, random))
+        if self.config.head == "transformer":
+            x_MTD = x_MTD + _waves(x_MTD.shape[1], x_MTD.shape[2], x_MTD.device)
+        for block in self.blocks:
+            x_MTD = block(x_MTD, random)
+        x_MTD = self.leave(x_MTD)
+        attention_MT = self.attention(x_MTD).squeeze(-1).softmax(dim=1)
+        pooled_MD = torch.einsum("mt,mtd->md", attention_MT, x_MTD)
+        return self.join(torch.cat([pooled_MD, x_MTD.amax(dim=1)], dim=-1)), attention_MT
+
+
+class ConvBlock(nn.Module):
+    """Two convolutions over time beside a shortcut (He et al., 2016, norm first); later blocks look farther."""
+
+    def __init__(self, config: MMEConfig, number: int):
+        super().__init__()
+        dilation = 2 ** min(number, 2)
+        reach = dilation * (config.kernel_size - 1) // 2
+        self.norms = nn.ModuleList([nn.LayerNorm(config.width) for _ in range(2)])
+        self.convs = nn.ModuleList(
+            [
+                nn.Conv1d(config.width, config.width, config.kernel_size, padding=reach, dilation=dilation)
+                for _ in range(2)
+            ]
+        )
+        self.drop = RowDropout(f"mme.block{number}", config.dropout)
+
+    def forward(self, x_MTD: Tensor, random: RowRandom | None) -> Tensor:
+        y_MTD = x_MTD
+        for norm, conv in zip(self.norms, self.convs, strict=True):
+            y_MTD = conv(nn.functional.gelu(norm(y_MTD)).transpose(1, 2)).transpose(1, 2)
+        return x_MTD + self.drop(y_MTD, random)
+
+
+class AttentionBlock(nn.Module):
+    """A transformer layer over time, norm first (Xiong et al., 2020)."""
+
+    def __init__(self, config: MMEConfig, number: int):
+        super().__init__()
+        self.norms = nn.ModuleList([nn.LayerNorm(config.width) for _ in range(2)])
+        self.attention = nn.MultiheadAttention(config.width, config.num_heads, batch_first=True)
+        self.mix = nn.Sequential(
+            nn.Linear(config.width, 2 * config.width), nn.GELU(), nn.Linear(2 * config.width, config.width)
+        )
+        self.drop = RowDropout(f"mme.block{number}", config.dropout)
+
+    def forward(self, x_MTD: Tensor, random: RowRandom | None) -> Tensor:
+        y_MTD = self.norms[0](x_MTD)
+        x_MTD = x_MTD + self.drop(self.attention(y_MTD, y_MTD, y_MTD, need_weights=False)[0], random)
+        return x_MTD + self.mix(self.norms[1](x_MTD))
+
+
+def _waves(num_frames: int, width: int, device: torch.device) -> Tensor:
+    """Sines and cosines of a frame's place in the clip, `[T, D]` (Vaswani et al., 2017), for any length."""
+    place_T1 = torch.linspace(0, 1, num_frames, device=device)[:, None]
+    rates = torch.arange(1, width // 2 + 1, device=device) * (math.pi / 2)
+    return torch.cat([(place_T1 * rates).sin(), (place_T1 * rates).cos()], dim=1)

@@ -1,0 +1,202 @@
+"""The fusion network: PCM completes, MME reads movements, people meet, CFN looks at the scene.
+
+    keypoints, visible -> PCM -> completed, surprise -> MME (per person) -> people -> motion --+--> classifier
+    scene tokens ------------------------------------------------> CFN (motion asks) -> scene -+
+
+The classifier reads motion and scene apart (a sum of two linear maps), so leaving one out leaves the evidence
+of the other as it was; one trained network answers by pose only, by scene only and by both.
+
+Letters: B batch, P people, M rows (people of clips that are present), T frames, K joints, C coordinates,
+S scene tokens, D features, A action classes.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from harray.features.interpolation import fill_hidden
+from harray.features.kinematics import people_distances
+from harray.features.rowrandom import RowRandom
+from harray.model.cfn import CFN, SceneView
+from harray.model.config import ModelConfig
+from harray.model.dropout import RowDropout
+from harray.model.mme import MME
+from harray.model.pcm import PCM, Completion
+from harray.model.people import People
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pose:
+    """What the pose half found."""
+
+    motion_BD: Tensor
+    completed_BPTKC: Tensor  # observed joints as they are
+    predicted_BPTKC: Tensor  # PCM's prediction from other frames; equals completed without PCM
+    refined_BPTKC: Tensor  # PCM's estimate of every joint; equals completed without PCM
+    surprise_BPTK: Tensor  # 0 where hidden and without PCM
+    attention_time_BT: Tensor  # sums to 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOutput:
+    """Logits and what explains them; the pose's fields are None with `use_pose=False`, the scene's likewise."""
+
+    logits_BA: Tensor
+    completed_BPTKC: Tensor | None
+    surprise_BPTK: Tensor | None
+    attention_time_BT: Tensor | None
+    attention_scene_BS: Tensor | None
+    gate_B: Tensor | None
+
+
+class FusionNetwork(nn.Module):
+    """Args: scene_dim, channels of a scene token, or None where there are none (then no scene branch)."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        num_people: int,
+        num_frames: int,
+        num_joints: int,
+        num_coordinates: int,
+        scene_dim: int | None,
+        num_classes: int,
+    ):
+        super().__init__()
+        self.config = config
+        self.shape = (num_people, num_frames, num_joints, num_coordinates)
+        self.scene_dim = scene_dim
+        self.num_classes = num_classes
+        extra = num_coordinates + num_joints**2 * config.mme.people_distances
+        width = config.mme.width
+        self.pcm = (
+            PCM(config.pcm, num_joints=num_joints, num_coordinates=num_coordinates) if config.pcm.enabled else None
+        )
+        self.mme = MME(config.mme, num_joints=num_joints, num_coordinates=num_coordinates, extra_size=extra)
+        self.people = People(config.mme, num_people)
+        self.cfn = None
+        if scene_dim is not None and config.cfn.enabled:
+            self.cfn = CFN(config.cfn, motion_size=width, scene_dim=scene_dim)
+        self.drop_motion = RowDropout("motion", config.dropout)
+        self.drop_scene = RowDropout("scene", config.dropout)
+        self.classify_motion = nn.Linear(width, num_classes)
+        self.classify_scene = nn.Linear(width, num_classes, bias=False) if self.cfn else None
+
+    def forward(
+        self,
+        keypoints_BPTKC: Tensor,
+        visible_BPTK: Tensor,
+        tokens_BSD: Tensor | None = None,
+        use_pose: bool = True,
+        use_scene: bool = True,
+    ) -> NetworkOutput:
+        """Recognise normalised keypoints (hidden joints are never read) and scene tokens.
+
+        Without tokens, or in a network without scene branch, `use_scene` changes nothing.
+
+        Raises:
+            ValueError: neither the pose nor a scene is left to decide by.
+        """
+        use_scene = use_scene and self.cfn is not None and tokens_BSD is not None
+        if not (use_pose or use_scene):
+            raise ValueError("use_pose=False: this network or batch has no scene to decide by; use the pose")
+        pose = self.look_at_pose(keypoints_BPTKC, visible_BPTK) if use_pose else None
+        motion_BD = pose.motion_BD if pose else None
+        scene = None
+        if use_scene and self.cfn is not None and tokens_BSD is not None:
+            scene = self.cfn(*self.cfn.tokens(tokens_BSD, None), motion_BD)
+        return NetworkOutput(
+            logits_BA=self.classify(motion_BD, scene),
+            completed_BPTKC=pose.completed_BPTKC if pose else None,
+            surprise_BPTK=pose.surprise_BPTK if pose else None,
+            attention_time_BT=pose.attention_time_BT if pose else None,
+            attention_scene_BS=scene.attention_BS if scene else None,
+            gate_B=scene.gate_B if scene else None,
+        )
+
+    def classify(
+        self, motion_BD: Tensor | None, scene: SceneView | None, random: RowRandom | None = None
+    ) -> Tensor:
+        """Logits `[B, A]` from what there is of motion and scene."""
+        if motion_BD is not None:
+            logits_BA = self.classify_motion(self.drop_motion(motion_BD, random))
+        else:
+            logits_BA = self.classify_motion.bias
+        if scene is not None and self.classify_scene is not None:
+            logits_BA = logits_BA + self.classify_scene(self.drop_scene(scene.scene_BD, random))
+        return logits_BA
+
+    def look_at_pose(
+        self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor, random: RowRandom | None = None
+    ) -> Pose:
+        """Complete and encode everybody who is present; absent people cost nothing."""
+        present_BP = self._present(visible_BPTK)
+        row, person = present_BP.nonzero(as_tuple=True)
+        completion, centre_MC = self.complete(keypoints_BPTKC[row, person], visible_BPTK[row, person])
+        streams = self._streams(completion, centre_MC, visible_BPTK, present_BP)
+        people_MD, attention_MT = self.mme(streams, random_of(random, row, person))
+        people_BPD = people_MD.new_zeros(*present_BP.shape, people_MD.shape[-1])
+        people_BPD = people_BPD.index_put((row, person), people_MD)
+        time_BPT = attention_MT.new_zeros(*present_BP.shape, attention_MT.shape[-1])
+        time_BPT = time_BPT.index_put((row, person), attention_MT)
+        shift = centre_MC[:, None, None]
+        everyone = [
+            keypoints_BPTKC.new_zeros(keypoints_BPTKC.shape).index_put((row, person), (x + shift).to(x.dtype))
+            for x in (completion.completed_MTKC, completion.predicted_MTKC, completion.refined_MTKC)
+        ]
+        surprise = completion.surprise_MTK.new_zeros(visible_BPTK.shape)
+        completed = torch.where(visible_BPTK[..., None], keypoints_BPTKC, everyone[0])
+        return Pose(
+            motion_BD=self.people(people_BPD, present_BP),
+            completed_BPTKC=completed,
+            predicted_BPTKC=everyone[1],
+            refined_BPTKC=everyone[2],
+            surprise_BPTK=surprise.index_put((row, person), completion.surprise_MTK),
+            attention_time_BT=time_BPT.sum(dim=1) / present_BP.sum(dim=1, keepdim=True),
+        )
+
+    def complete(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Completion, Tensor]:
+        """Each person about its own centre `[M, C]`, completed by PCM or, without it, filled in."""
+        weight_MTK1 = visible_MTK[..., None].to(keypoints_MTKC.dtype)
+        count_M1 = weight_MTK1.sum(dim=(1, 2)).clamp(min=1)
+        centre_MC = (keypoints_MTKC * weight_MTK1).sum(dim=(1, 2)) / count_M1
+        own = (keypoints_MTKC - centre_MC[:, None, None]) * weight_MTK1
+        if self.pcm is not None:
+            return self.pcm(own, visible_MTK), centre_MC
+        filled = fill_hidden(own, visible_MTK, self.config.pcm.fill)
+        return Completion(filled, filled, filled, torch.zeros_like(own[..., 0])), centre_MC
+
+    def streams(self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor) -> Tensor:
+        """What MME would see of everybody present, `[M, T, D]`, before standardisation."""
+        present_BP = self._present(visible_BPTK)
+        completion, centre_MC = self.complete(keypoints_BPTKC[present_BP], visible_BPTK[present_BP])
+        return self._streams(completion, centre_MC, visible_BPTK, present_BP)
+
+    def _streams(
+        self, completion: Completion, centre_MC: Tensor, visible_BPTK: Tensor, present_BP: Tensor
+    ) -> Tensor:
+        num_frames = visible_BPTK.shape[2]
+        extra = [centre_MC[:, None].expand(-1, num_frames, -1)]
+        if self.config.mme.people_distances:
+            joints = completion.completed_MTKC + centre_MC[:, None, None]
+            everyone = joints.new_zeros(*visible_BPTK.shape, joints.shape[-1])
+            everyone = everyone.index_put(present_BP.nonzero(as_tuple=True), joints)
+            extra.append(people_distances(everyone, present_BP)[present_BP])
+        surprise = completion.surprise_MTK * self.config.pcm.surprise
+        return self.mme.streams(
+            completion.completed_MTKC, visible_BPTK[present_BP], surprise, torch.cat(extra, dim=-1)
+        )
+
+    @staticmethod
+    def _present(visible_BPTK: Tensor) -> Tensor:
+        """`[B, P]`; the first place always counts, so that a clip without anybody has a motion vector too."""
+        present_BP = visible_BPTK.any(dim=(2, 3))
+        present_BP[:, 0] = True
+        return present_BP
+
+
+def random_of(random: RowRandom | None, row_M: Tensor, person_M: Tensor) -> RowRandom | None:
+    """The random streams of people: each has its own."""
+    return None if random is None else random.spread(row_M, person_M)

@@ -1,0 +1,25 @@
+"""How long and how hard to train."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    num_epochs: int = 60
+    batch_size: int = 32  # over all workers
+    learning_rate: float = 2e-3  # the highest, after warm-up
+    warmup_share: float = 0.1  # of all steps
+    weight_decay: float = 0.05  # of weight matrices; AdamW
+    label_smoothing: float = 0.1
+    max_grad_norm: float = 1.0
+    average_decay: float = 0.98  # of the weights' moving average, per step
+    fusion_weight: float = 1.0  # of the loss when pose and scene decide together
+    pose_weight: float = 0.5  # of the loss when the pose decides alone
+    scene_weight: float = 0.5  # of the loss when the scene decides alone
+    completion_weight: float = 2.0  # of PCM's loss
+    patience: int = 20  # epochs without a better val macro F1 before stopping; 0 never stops early
+    val_share: float = 0.15  # of the train clips, carved out by group where there is no val split; 0 carves none
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    mixed_precision: bool = True  # bfloat16 on a GPU
+    seed: int = 0

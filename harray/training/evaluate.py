@@ -1,0 +1,30 @@
+"""Class probabilities of clips, in batches.
+
+Letters: N clips, A action classes.
+"""
+
+import numpy as np
+import torch
+
+from harray.features.tensors import NormalisedClips
+from harray.model.network import FusionNetwork
+
+
+def predict_probabilities(
+    network: FusionNetwork,
+    clips: NormalisedClips,
+    *,
+    batch_size: int = 64,
+    use_pose: bool = True,
+    use_scene: bool = True,
+) -> np.ndarray:
+    """Float32 `[N, A]`, rows sum to 1; the network is put in evaluation mode and runs where its weights are."""
+    device = next(network.parameters()).device
+    network.eval()
+    parts = [np.zeros((0, network.num_classes), np.float32)]
+    with torch.inference_mode():
+        for rows in torch.arange(len(clips)).split(batch_size):
+            batch = clips.select(rows).to(device)
+            output = network(batch.keypoints_NPTKC, batch.visible_NPTK, batch.tokens_NSD, use_pose, use_scene)
+            parts.append(output.logits_BA.float().softmax(dim=-1).cpu().numpy())
+    return np.concatenate(parts)

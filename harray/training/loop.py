@@ -1,0 +1,274 @@
+"""The training loop: plain torch, one process or a worker among several; reports after each epoch.
+
+Letters: N clips, B batch, A action classes.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from harray.features.augment import Augmented, augment
+from harray.features.config import FeaturesConfig
+from harray.features.rowrandom import RowRandom
+from harray.features.tensors import NormalisedClips
+from harray.metrics import Scores, classification_scores
+from harray.model.network import FusionNetwork
+from harray.skeleton import SkeletonLayout
+from harray.training.config import TrainingConfig
+from harray.training.evaluate import predict_probabilities
+from harray.training.statistics import measure
+from harray.training.step import TrainingStep
+from harray.training.workers import Team, epoch_batches
+
+MEASURING_EPOCH = 0  # of the random streams with which statistics are measured; training counts from 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochReport:
+    """What one epoch did; epochs count from 1."""
+
+    epoch: int
+    num_epochs: int
+    losses: dict[str, float]  # mean per clip: total, fusion, pose, scene, completion
+    val: Scores | None  # of the averaged weights; None without val clips
+    val_loss: float | None  # mean negative log probability of the truth
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """The clips that this worker owns, and how many there are in all; `rows_N` number them in the whole."""
+
+    clips: NormalisedClips
+    num_clips: int
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Where a training stands; with the weights and moments, all that resuming needs."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_rank: list[float] = field(default_factory=list)  # compared like words: macro F1, then minus the loss
+    history: list[EpochReport] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains a network on clips that stay in memory, on the device, throughout.
+
+    Args:
+        val: clips to select the epoch by, or None.
+        device: where the clips and the network go.
+    """
+
+    def __init__(
+        self,
+        network: FusionNetwork,
+        train: Share,
+        val: Share | None,
+        *,
+        features: FeaturesConfig,
+        config: TrainingConfig,
+        layout: SkeletonLayout,
+        device: torch.device,
+    ):
+        self.config = config
+        self.augmentation = features.augmentation
+        self.layout = layout
+        self.device = device
+        self.team = Team.current()
+        self.network = network.to(device)
+        self.train = dataclasses.replace(train, clips=train.clips.to(device))
+        self.val = None if val is None else dataclasses.replace(val, clips=val.clips.to(device))
+        self.place_of_row = {int(row): place for place, row in enumerate(train.clips.rows_N)}
+        self.optimizer = _optimizer(self.network, config)
+        self.average: AveragedModel | None = None
+        self.best: dict[str, Tensor] = {}
+        self.progress = Progress()
+
+    def run(
+        self,
+        on_epoch: Callable[[EpochReport], None] | None = None,
+        on_state: Callable[[dict[str, Any], EpochReport], None] | None = None,
+        state: dict[str, Any] | None = None,
+    ) -> FusionNetwork:
+        """Train to the end and return the chosen network: the averaged weights of the best epoch.
+
+        Args:
+            on_epoch: called after each epoch, on every worker.
+            on_state: called after that with `state()`, which a later `run(state=...)` goes on from.
+        """
+        self._start(state)
+        step = self._wrapped(TrainingStep(self.network, self.config, self.augmentation))
+        while self.progress.epoch < self.config.num_epochs and not self._out_of_patience():
+            report = self._epoch(step)
+            if on_epoch:
+                on_epoch(report)
+            if on_state:
+                on_state(self.state(), report)
+        self.network.load_state_dict(self.best)
+        return self.network.eval()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that resuming needs, as tensors and plain values; random streams need no state."""
+        average = self._averaged()
+        return {
+            "network": self.network.state_dict(),
+            "average": average.state_dict(),
+            "best": self.best,
+            "optimizer": self.optimizer.state_dict(),
+            "progress": dataclasses.asdict(self.progress),
+        }
+
+    def _start(self, state: dict[str, Any] | None) -> None:
+        if state is None:
+            batches = self._batches(MEASURING_EPOCH)
+            measure(self.network, (batch for batch, *_ in batches if batch is not None), self.team)
+        else:
+            self.network.load_state_dict(state["network"])
+        decay = get_ema_multi_avg_fn(self.config.average_decay)
+        self.average = AveragedModel(self.network, multi_avg_fn=decay)
+        if state is not None:
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.best = state["best"]
+            self.progress = _progress_from(state["progress"])
+
+    def _epoch(self, step: nn.Module) -> EpochReport:
+        started = time.perf_counter()
+        self.network.train()
+        sums: dict[str, Tensor] = {}
+        rate = 0.0
+        num_steps = len(self._plan(1))
+        for number, batch in enumerate(self._batches(self.progress.epoch + 1)):
+            done = (self.progress.epoch * num_steps + number) / (self.config.num_epochs * num_steps)
+            rate = self.config.learning_rate * rate_at(done, self.config.warmup_share)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            for name, total in self._step(step, *batch).items():
+                sums[name] = sums.get(name, 0.0) + total
+        totals = self.team.summed(torch.stack(list(sums.values()))) / self.train.num_clips
+        val, val_loss = self._validate()
+        self.progress.epoch += 1
+        self._keep_best(val, val_loss)
+        report = EpochReport(
+            epoch=self.progress.epoch,
+            num_epochs=self.config.num_epochs,
+            losses=dict(zip(sums, totals.tolist(), strict=True)),
+            val=val,
+            val_loss=val_loss,
+            learning_rate=rate,
+            seconds=time.perf_counter() - started,
+        )
+        self.progress.history.append(report)
+        return report
+
+    def _step(
+        self, step: nn.Module, batch: Augmented, labels_B: Tensor, random: RowRandom, num_rows: int, weight: float
+    ) -> dict[str, Tensor]:
+        """One update; returns the sums of the losses over this worker's rows of the batch."""
+        use_bf16 = self.device.type == "cuda" and self.config.mixed_precision
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=use_bf16):
+            losses = step(batch, labels_B, random)
+        total = losses["total"].sum() * weight / num_rows * self.team.size  # DDP divides by the team's size
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_grad_norm)
+        self.optimizer.step()
+        self._averaged().update_parameters(self.network)
+        return {name: loss.detach().sum() * weight for name, loss in losses.items()}
+
+    def _plan(self, epoch: int) -> list[Tensor]:
+        return epoch_batches(self.train.num_clips, self.config.batch_size, seed=self.config.seed, epoch=epoch)
+
+    def _batches(self, epoch: int) -> Iterator[tuple[Augmented, Tensor, RowRandom, int, float]]:
+        """Augmented batches, labels, random streams, the whole batch's size, and this worker's weight.
+
+        A worker that owns no row of a batch computes one of its others at weight 0, since workers step together.
+        """
+        clips = self.train.clips
+        for rows_B in self._plan(epoch):
+            places = [self.place_of_row[row] for row in rows_B.tolist() if row in self.place_of_row]
+            index = torch.tensor(places or [0], device=self.device)
+            random = RowRandom(self.config.seed, epoch, clips.rows_N[index])
+            batch = augment(
+                clips.keypoints_NPTKC[index],
+                clips.visible_NPTK[index],
+                None if clips.tokens_NSD is None else clips.tokens_NSD[index],
+                config=self.augmentation,
+                layout=self.layout,
+                scene_grid=clips.scene_grid,
+                random=random,
+            )
+            yield batch, clips.labels_N[index], random, len(rows_B), float(bool(places))
+
+    def _validate(self) -> tuple[Scores | None, float | None]:
+        if self.val is None:
+            return None, None
+        averaged: Any = self._averaged().module
+        probabilities = predict_probabilities(averaged, self.val.clips, batch_size=max(64, self.config.batch_size))
+        share = torch.from_numpy(probabilities).to(self.device)
+        everyone_NA = self.team.gathered(share, self.val.num_clips).cpu()
+        labels_N = self.team.gathered(self.val.clips.labels_N, self.val.num_clips).cpu()
+        everyone_NA, labels_N = everyone_NA[labels_N >= 0], labels_N[labels_N >= 0]
+        truth_N = everyone_NA.gather(1, labels_N[:, None]).clamp(min=1e-8)
+        return classification_scores(everyone_NA.numpy(), labels_N.numpy()), float(-truth_N.log().mean())
+
+    def _keep_best(self, val: Scores | None, val_loss: float | None) -> None:
+        """Remember the averaged weights where they are the best so far by val, or simply the last without val."""
+        rank = [float(self.progress.epoch)] if val is None or val_loss is None else [val.macro_f1, -val_loss]
+        if rank > self.progress.best_rank:
+            self.progress.best_rank, self.progress.best_epoch = rank, self.progress.epoch
+            weights = self._averaged().module.state_dict()
+            self.best = {name: value.detach().clone() for name, value in weights.items()}
+
+    def _out_of_patience(self) -> bool:
+        since_best = self.progress.epoch - self.progress.best_epoch
+        return self.val is not None and 0 < self.config.patience <= since_best
+
+    def _averaged(self) -> AveragedModel:
+        assert self.average is not None, "run() makes the average"
+        return self.average
+
+    def _wrapped(self, step: TrainingStep) -> nn.Module:
+        if self.team.size == 1:
+            return step
+        devices = [self.device] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(step, device_ids=devices, broadcast_buffers=False)
+
+
+def rate_at(done: float, warmup_share: float) -> float:
+    """The learning rate's factor in [0, 1] at a share of all steps: linear warm-up, then half a cosine to 0.
+
+    >>> rate_at(0.1, 0.1), round(rate_at(0.55, 0.1), 6), rate_at(1.0, 0.1)
+    (1.0, 0.5, 0.0)
+    """
+    if done < warmup_share:
+        return 0.04 + 0.96 * done / warmup_share
+    return (1 + math.cos(math.pi * (done - warmup_share) / (1 - warmup_share))) / 2
+
+
+def _optimizer(network: FusionNetwork, config: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019) that decays weight matrices only."""
+    parameters = list(network.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+
+
+def _progress_from(values: dict[str, Any]) -> Progress:
+    history = [
+        EpochReport(**{**report, "val": None if report["val"] is None else Scores(**report["val"])})
+        for report in values["history"]
+    ]
+    return Progress(**{**values, "history": history})

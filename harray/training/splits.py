@@ -1,0 +1,39 @@
+"""Carve a validation part out of the training clips, whole groups at a time. Pure."""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+
+def carve_val(
+    labels: Sequence[int], groups: Sequence[str | None], names: Sequence[str], *, share: float, seed: int
+) -> list[int]:
+    """Places of the clips to validate with, ascending; the rest trains.
+
+    Whole groups are taken in an order that depends on their names and the seed alone, until `share` of the clips
+    are taken. A group is passed over when it would leave a class without training clips or take half as much
+    again as wanted. A clip without a group is its own.
+
+    Args:
+        names: of the clips, unique, such as clip ids; they stand in for missing groups.
+        share: in [0, 1).
+    """
+    members: dict[str, list[int]] = {}
+    for place, (group, name) in enumerate(zip(groups, names, strict=True)):
+        members.setdefault(f"group {group}" if group is not None else f"clip {name}", []).append(place)
+    wanted = share * len(labels)
+    left, taken = Counter(labels), []
+    for group in sorted(members, key=lambda group: _lot(group, seed)):
+        if len(taken) >= math.floor(wanted):
+            break
+        places = members[group]
+        counts = Counter(labels[place] for place in places)
+        if len(taken) + len(places) <= 1.5 * wanted and all(left[k] > n for k, n in counts.items()):
+            left -= counts
+            taken += places
+    return sorted(taken)
+
+
+def _lot(group: str, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed} {group}".encode(), digest_size=8).digest()

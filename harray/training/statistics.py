@@ -1,0 +1,52 @@
+"""Mean and standard deviation of what the network reads, measured once on the training clips before training.
+
+Letters: N clips, M rows (people of clips), T frames, S scene tokens, D channels.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from harray.features.augment import Augmented
+from harray.model.network import FusionNetwork
+from harray.training.workers import Team
+
+SMALLEST_STD = 1e-4  # a channel that varies less counts as constant and is left unscaled
+
+
+def measure(network: FusionNetwork, batches: Iterable[Augmented], team: Team) -> None:
+    """Set the network's standardisation buffers from augmented clips of all workers, each clip once."""
+    network.eval()
+    pose, scene = _Moments(), _Moments()
+    with torch.inference_mode():
+        for batch in batches:
+            pose.add(network.streams(batch.keypoints_BPTKC, batch.visible_BPTK))
+            if network.cfn is not None and batch.tokens_BSD is not None:
+                scene.add(batch.tokens_BSD)
+    pose.store(network.mme.mean_D, network.mme.std_D, team)
+    if network.cfn is not None:
+        scene.store(network.cfn.mean_D, network.cfn.std_D, team)
+
+
+class _Moments:
+    """Sums of the first and second power per channel, in float64."""
+
+    def __init__(self) -> None:
+        self.sums_3D: Tensor | None = None
+
+    def add(self, x: Tensor) -> None:
+        x_ND = x.flatten(0, -2).double()
+        count_D = x_ND.new_full((x_ND.shape[-1],), len(x_ND))
+        sums_3D = torch.stack([count_D, x_ND.sum(0), x_ND.square().sum(0)])
+        self.sums_3D = sums_3D if self.sums_3D is None else self.sums_3D + sums_3D
+
+    def store(self, mean_D: Tensor, std_D: Tensor, team: Team) -> None:
+        sums_3D = self.sums_3D
+        if sums_3D is None:  # a worker whose share is empty
+            sums_3D = torch.zeros(3, len(mean_D), dtype=torch.float64, device=mean_D.device)
+        count_D, first_D, second_D = team.summed(sums_3D)
+        average_D = first_D / count_D
+        spread_D = (second_D / count_D - average_D.square()).clamp(min=0).sqrt()
+        mean_D.copy_(average_D)
+        std_D.copy_(torch.where(spread_D > SMALLEST_STD, spread_D, torch.ones_like(spread_D)))

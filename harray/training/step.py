@@ -1,0 +1,63 @@
+"""One training step's losses: recognition by pose and scene together and apart, and completion.
+
+Every clip pays for all three ways of deciding in the proportions of the config. That is the expectation of
+dropping modalities at random, without its noise, and costs little, since the pose is encoded once.
+
+Letters: B batch, S scene tokens.
+"""
+
+from torch import Tensor, nn
+
+from harray.features.augment import Augmented
+from harray.features.config import AugmentationConfig
+from harray.features.rowrandom import RowRandom
+from harray.model.losses import classification_loss, completion_loss, hidden_on_purpose
+from harray.model.network import FusionNetwork, Pose
+from harray.training.config import TrainingConfig
+
+PREDICTION_SHARE = 0.5  # of the completion loss: the prediction's error on joints of the frame it never saw
+
+
+class TrainingStep(nn.Module):
+    """Losses as a module, so that DistributedDataParallel sees one forward per step."""
+
+    def __init__(self, network: FusionNetwork, config: TrainingConfig, augmentation: AugmentationConfig):
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.augmentation = augmentation
+
+    def forward(self, batch: Augmented, labels_B: Tensor, random: RowRandom) -> dict[str, Tensor]:
+        """Losses per clip `[B]` by name; `total` is what training minimises."""
+        network, config = self.network, self.config
+        pose = network.look_at_pose(batch.keypoints_BPTKC, batch.visible_BPTK, random)
+        losses = {"pose": self._recognition(network.classify(pose.motion_BD, None, random), labels_B)}
+        total = config.pose_weight * losses["pose"]
+        if network.cfn is not None and batch.tokens_BSD is not None:
+            strength = self.augmentation if self.augmentation.enabled else AugmentationConfig(
+                token_dropout=0.0, token_noise=0.0
+            )
+            tokens_BSD, kept_BS = network.cfn.tokens(
+                batch.tokens_BSD, random, dropout=strength.token_dropout, noise=strength.token_noise
+            )
+            both, alone = (network.cfn(tokens_BSD, kept_BS, motion) for motion in (pose.motion_BD, None))
+            losses["fusion"] = self._recognition(network.classify(pose.motion_BD, both, random), labels_B)
+            losses["scene"] = self._recognition(network.classify(None, alone, random), labels_B)
+            total = total + config.fusion_weight * losses["fusion"] + config.scene_weight * losses["scene"]
+        else:
+            total = total + config.fusion_weight * losses["pose"]
+        if network.pcm is not None:
+            losses["completion"] = self._completion(pose, batch)
+            total = total + config.completion_weight * losses["completion"]
+        return {"total": total} | losses
+
+    def _recognition(self, logits_BA: Tensor, labels_B: Tensor) -> Tensor:
+        return classification_loss(logits_BA, labels_B, self.config.label_smoothing)
+
+    @staticmethod
+    def _completion(pose: Pose, batch: Augmented) -> Tensor:
+        """What was hidden on purpose counts; for the prediction of a frame that is the whole frame."""
+        hidden = hidden_on_purpose(batch.observed_BPTK, batch.visible_BPTK)
+        refined_B = completion_loss(pose.refined_BPTKC, batch.target_BPTKC, hidden)
+        predicted_B = completion_loss(pose.predicted_BPTKC, batch.target_BPTKC, batch.observed_BPTK)
+        return refined_B + PREDICTION_SHARE * predicted_B
