@@ -122,7 +122,8 @@ class FigurePainter:
         limb_near = near_TM[:, ends].mean(1) + bias
         torso_near = near_TM[:, [INDEX["pelvis"], INDEX["neck"]]].mean(1, keepdims=True) + 0.012
         head_near = near_TM[:, [INDEX["skull"]]] + 0.03
-        self.order_near = np.concatenate([limb_near, torso_near, head_near], 1)
+        mane_near = near_TM[:, [INDEX["neck"]]] - 0.03
+        self.order_near = np.concatenate([limb_near, torso_near, head_near, mane_near], 1)
         self._tones = [[shade(look.colors[limb.wear], tone) for tone, _, _ in _LAYERS] for limb in LIMBS]
 
     def paint(self, image: np.ndarray, frame: int, held: Held | None = None) -> None:
@@ -138,6 +139,8 @@ class FigurePainter:
                 self._torso(image, frame)
             elif part == len(LIMBS) + 1:
                 self._head(image, frame)
+            elif part == len(LIMBS) + 2:
+                self._mane(image, frame)
             elif held is not None:
                 held[1](image)
 
@@ -152,19 +155,18 @@ class FigurePainter:
             outline = (shrunk[:, None] + share * radii[:, None, None] * circle).reshape(-1, 2)
             fill(image, cv2.convexHull(fixed(outline)), shade(shirt, tone))
 
+    def _mane(self, image: np.ndarray, frame: int) -> None:
+        """Long hair, behind the neck and shoulders."""
+        if self.look.long_hair:
+            crown, skull, neck = (self.points[frame, INDEX[name]] for name in ("crown", "skull", "neck"))
+            start, end = 0.8 * crown + 0.2 * skull, 0.8 * neck + 0.2 * skull
+            self._blob(image, start, end, 1.05 * self.look.head * self.scale, self.look.colors["hair"])
+
     def _head(self, image: np.ndarray, frame: int) -> None:
         colors, radius = self.look.colors, self.look.head * self.scale
         place = {name: self.points[frame, i] for name, i in INDEX.items()}
         near = {name: self.near[frame, i] - self.near[frame, INDEX["skull"]] for name, i in INDEX.items()}
         crown, chin, skull = place["crown"], place["chin"], place["skull"]
-        if self.look.long_hair:
-            self._blob(
-                image,
-                crown * 0.8 + skull * 0.2,
-                place["neck"] * 0.8 + skull * 0.2,
-                1.0 * radius,
-                colors["hair"],
-            )
         self._blob(
             image,
             skull + 0.25 * (crown - skull),

@@ -13,6 +13,8 @@ def background(scene: str, rng: np.random.Generator) -> np.ndarray:
     image = np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8)
     horizon = int(rng.uniform(0.58, 0.72) * HEIGHT_PX)
     SCENES[scene](image, horizon, rng)
+    if rng.random() < 0.5:
+        image = np.ascontiguousarray(image[:, ::-1])
     image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.8, 1.4))
     light = rng.uniform(0.86, 1.1) * (
         1 + np.linspace(-0.08, 0.08, WIDTH_PX)[None, :, None] * rng.choice([-1, 1])
