@@ -12,7 +12,7 @@ HEAVY = ("torch", "ray", "mlflow", "ultralytics", "optuna", "cv2", "av", "matplo
 # From left to right; a room imports itself and rooms of earlier tiers, nothing beside it.
 TIERS = [
     {"errors"},
-    {"config", "schema", "skeleton", "metrics"},
+    {"config", "schema", "skeleton", "metrics", "downloads"},
     {"synth", "videos"},
     {"poses", "scenes"},
     {"extraction"},

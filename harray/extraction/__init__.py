@@ -1,0 +1,1 @@
+"""Video to features, one clip at a time; runs anywhere."""

@@ -1,0 +1,1 @@
+"""Frames to keypoints and confidence, and the people who carry them over time."""

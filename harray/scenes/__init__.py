@@ -1,0 +1,1 @@
+"""Frames to ResNet-50 tokens: what is around the people, and where in the frame."""

@@ -1,0 +1,75 @@
+"""What shapes the features of a clip, and the identity that follows from it."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from harray.config import digest, to_dict
+from harray.poses.config import PosesConfig
+from harray.scenes.config import NONE, ScenesConfig
+from harray.videos.config import VideosConfig
+
+# They stand for nothing in the features: how fast, on what, and where the weights lie (their digest stands for them).
+MACHINE_FIELDS = {
+    "poses": ("batch_size", "gpus_per_actor", "weights"),
+    "scenes": ("batch_size", "weights", "seed"),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExtractionConfig:
+    """Video to features."""
+
+    videos: VideosConfig = dataclasses.field(default_factory=VideosConfig)
+    poses: PosesConfig = dataclasses.field(default_factory=PosesConfig)
+    scenes: ScenesConfig = dataclasses.field(default_factory=ScenesConfig)
+
+
+def shaping_values(config: ExtractionConfig) -> dict[str, Any]:
+    """The values that determine the features, beside the weights' bytes; equal on every machine.
+
+    Raises:
+        InputError: the weights' own image size cannot be read.
+    """
+    from harray.poses.detector import pose_image_size
+
+    values = to_dict(config)
+    values["poses"]["image_size"] = pose_image_size(config.poses)
+    for room, names in MACHINE_FIELDS.items():
+        for name in names:
+            del values[room][name]
+    if config.scenes.weights == NONE:
+        values["scenes"] = {}
+    return values
+
+
+def weights_digests(config: ExtractionConfig) -> dict[str, str]:
+    """Room -> digest of the weights' bytes; downloads weights that are official and not in the cache.
+
+    Raises:
+        InputError: weights that are nowhere, or not what they should be.
+    """
+    from harray.poses.weights import pose_weights_digest
+    from harray.scenes.weights import scene_weights_digest
+
+    return {"poses": pose_weights_digest(config.poses.weights), "scenes": scene_weights_digest(config.scenes)}
+
+
+def settings_digest(shaping: dict[str, Any], weights: dict[str, str]) -> str:
+    """16 hexadecimal digits for `shaping_values` and `weights_digests` together."""
+    return digest({"extraction": shaping, "weights": weights})
+
+
+def clip_id(path: Path | str, settings: str, span_sec: tuple[float, float] | None = None) -> str:
+    """32 hexadecimal digits: which bytes, which span of them, extracted how. The file's name has no part in it.
+
+    Args:
+        settings: of `settings_digest`.
+        span_sec: start and end; None for the whole video.
+    """
+    state = hashlib.blake2b(repr((settings, span_sec)).encode(), digest_size=16)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            state.update(block)
+    return state.hexdigest()

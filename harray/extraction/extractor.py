@@ -1,0 +1,148 @@
+"""One video to the features of a clip: decode once, find people, link them, encode the scene.
+
+    video --> 32 frames --> people per frame --> tracks [P, T, K, C + 1]
+                       \\--> some frames --> scene tokens [F, S, D]
+
+Letters: P people, T frames, K joints, C coordinates, F scene frames, S scene tokens, D features.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from harray.errors import InputError
+from harray.extraction.config import ExtractionConfig
+from harray.poses.detector import NUM_JOINTS, PoseDetector
+from harray.poses.tracks import link_people
+from harray.scenes.config import NONE
+from harray.scenes.encoder import SceneEncoder, scene_frame_indices, scene_shape
+from harray.skeleton import COCO17
+from harray.videos.frames import Frames, VideoError, read_frames
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Result = TypeVar("Result")
+
+SKELETON = COCO17.name
+
+
+class ExtractionError(Exception):
+    """A clip that cannot be extracted.
+
+    Attributes:
+        stage: "open", "decode", "pose" or "scene".
+        cause: what went wrong.
+    """
+
+    def __init__(self, stage: str, cause: Exception):
+        super().__init__(f"{stage}: {cause}")
+        self.stage = stage
+        self.cause = cause
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClipFeatures:
+    """Features of a clip; the columns of the clips table without clip_id.
+
+    Attributes:
+        frame_index_T: int32 [T], source frames.
+        frame_sec_T: float64 [T], their presentation times.
+        keypoints_PTKC1: float32 [P, T, 17, 3], x px, y px, confidence in [0, 1]; absent = all 0.
+        scene_tokens_FSD: float16 [F, grid * grid, 2048], or None without a scene branch.
+    """
+
+    frame_index_T: "np.ndarray"
+    frame_sec_T: "np.ndarray"
+    height_px: int
+    width_px: int
+    keypoints_PTKC1: "np.ndarray"
+    scene_tokens_FSD: "np.ndarray | None"
+
+    def row(self, clip_id: str) -> dict[str, Any]:
+        """As a row of the clips table."""
+        row = {
+            "clip_id": clip_id,
+            "frame_index": self.frame_index_T,
+            "frame_sec": self.frame_sec_T,
+            "height_px": self.height_px,
+            "width_px": self.width_px,
+            "keypoints": self.keypoints_PTKC1,
+        }
+        return row if self.scene_tokens_FSD is None else {**row, "scene_tokens": self.scene_tokens_FSD}
+
+
+class ClipExtractor:
+    """Extracts clips. Networks are loaded at the first use, or by `load`, and kept."""
+
+    def __init__(self, config: ExtractionConfig, device: str = "cpu"):
+        self.config = config
+        self.poses = PoseDetector(config.poses, device)
+        self.scenes = None if config.scenes.weights == NONE else SceneEncoder(config.scenes, device)
+
+    def load(self) -> "ClipExtractor":
+        """Load the networks now.
+
+        Raises:
+            InputError: weights that are nowhere, or are not what they should be.
+        """
+        assert self.poses.model is not None
+        assert self.scenes is None or self.scenes.trunk is not None
+        return self
+
+    def extract(self, path: Path | str) -> ClipFeatures:
+        """Features of a whole video.
+
+        Raises:
+            ExtractionError: the video cannot be read, or a network failed on it.
+            InputError: weights, as `load`.
+        """
+        return self.extract_frames(self.read(path))
+
+    def read(self, path: Path | str) -> Frames:
+        """The clip's frames; the stages open and decode of `extract`."""
+        return _staged("decode", lambda: read_frames(path, self.config.videos.num_frames))
+
+    def extract_frames(self, frames: Frames) -> ClipFeatures:
+        """Features of frames that are already decoded; the stages pose and scene of `extract`."""
+        keypoints = _staged("pose", lambda: self._keypoints(frames))
+        tokens = None if self.scenes is None else _staged("scene", lambda: self._tokens(frames))
+        return ClipFeatures(
+            frame_index_T=frames.index_T,
+            frame_sec_T=frames.time_sec_T,
+            height_px=frames.rgb_THWC.shape[1],
+            width_px=frames.rgb_THWC.shape[2],
+            keypoints_PTKC1=keypoints,
+            scene_tokens_FSD=tokens,
+        )
+
+    def _keypoints(self, frames: Frames) -> "np.ndarray":
+        return link_people(self.poses.detect(frames.rgb_THWC), self.config.poses.max_people)
+
+    def _tokens(self, frames: Frames) -> "np.ndarray":
+        assert self.scenes is not None
+        chosen = scene_frame_indices(len(frames.rgb_THWC), self.config.scenes.num_frames)
+        return self.scenes.encode(frames.rgb_THWC[chosen])
+
+
+def keypoints_shape(config: ExtractionConfig) -> tuple[int, int, int, int]:
+    """[people, frames, joints, coordinates + 1] of every clip."""
+    return config.poses.max_people, config.videos.num_frames, NUM_JOINTS, 3
+
+
+def clip_scene_shape(config: ExtractionConfig) -> tuple[int, int, int] | None:
+    """[scene_frames, grid * grid, channels] of every clip, or None."""
+    return scene_shape(config.scenes)
+
+
+def _staged(stage: str, work: Callable[[], Result]) -> Result:
+    """Run `work`; what it raises becomes an ExtractionError of that stage, or of the stage that it names."""
+    try:
+        return work()
+    except InputError:
+        raise
+    except VideoError as error:
+        raise ExtractionError(error.stage, error) from error
+    except Exception as error:  # the boundary at which one bad video must not end the run
+        raise ExtractionError(stage, error) from error

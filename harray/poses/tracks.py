@@ -1,0 +1,107 @@
+"""Detections per frame to people over time.
+
+    detections of frame t --assignment (Hungarian) to the tracks so far--> tracks --best first--> max_people
+
+Letters: P people (tracks), T frames, N people of a frame, K joints, C coordinates.
+
+A track and a detection are compared by the distance of their box centres in units of box size, by the overlap of
+the boxes, and by the ratio of their sizes; the costs of a frame are assigned together
+(`scipy.optimize.linear_sum_assignment`), as in SORT (Bewley et al. 2016) without its motion model: sampled frames
+lie a tenth of a second and more apart.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from harray.poses.detector import FrameDetections
+
+REACH = 1.0  # farthest step between neighbouring frames, in box sizes
+REACH_PER_GAP = 0.25  # and how much farther for every frame without a detection
+MAX_REACH = 2.0
+FORBIDDEN = 1e6
+
+
+@dataclasses.dataclass
+class Track:
+    """One person: which detection of which frame."""
+
+    frames: list[int]
+    boxes: list[np.ndarray]  # float32 [4]
+    confidences: list[float]
+    keypoints: list[np.ndarray]  # float32 [K, C + 1]
+
+    @property
+    def rank(self) -> float:
+        """Length times mean confidence times the root of the mean area: what is there long, sure and large."""
+        boxes_T4 = np.stack(self.boxes)
+        areas = (boxes_T4[:, 2] - boxes_T4[:, 0]) * (boxes_T4[:, 3] - boxes_T4[:, 1])
+        return len(self.frames) * float(np.mean(self.confidences)) * float(np.sqrt(areas.mean() + 1.0))
+
+
+def link_people(detections: list[FrameDetections], max_people: int) -> np.ndarray:
+    """The best tracks of a clip.
+
+    Args:
+        detections: of every frame in order of time; all with the same number of joints.
+        max_people: how many tracks to keep.
+
+    Returns:
+        float32 [max_people, T, K, C + 1]: x px, y px, confidence in [0, 1]; the best track first. Where a person
+        or a frame is missing all values are 0: the place is kept.
+    """
+    joints, coordinates = detections[0].keypoints_NKC1.shape[1:]
+    keypoints_PTKC1 = np.zeros((max_people, len(detections), joints, coordinates), np.float32)
+    best = sorted(_tracks(detections), key=lambda track: track.rank, reverse=True)[:max_people]
+    for person, track in enumerate(best):
+        keypoints_PTKC1[person, track.frames] = np.stack(track.keypoints)
+    return keypoints_PTKC1
+
+
+def _tracks(detections: list[FrameDetections]) -> list[Track]:
+    from scipy.optimize import linear_sum_assignment
+
+    tracks: list[Track] = []
+    for frame, found in enumerate(detections):
+        num_found = len(found.confidence_N)
+        costs = np.array([_costs(track, frame, found) for track in tracks]).reshape(len(tracks), num_found)
+        rows, columns = linear_sum_assignment(costs)
+        pairs = {int(j): int(i) for i, j in zip(rows, columns, strict=True) if costs[i, j] < FORBIDDEN}
+        for j in range(num_found):
+            if j not in pairs:
+                tracks.append(Track([], [], [], []))
+            track = tracks[pairs[j]] if j in pairs else tracks[-1]
+            track.frames.append(frame)
+            track.boxes.append(found.boxes_N4[j])
+            track.confidences.append(float(found.confidence_N[j]))
+            track.keypoints.append(found.keypoints_NKC1[j])
+    return tracks
+
+
+def _costs(track: Track, frame: int, found: FrameDetections) -> np.ndarray:
+    """float [N]: how unlike the track each detection is; FORBIDDEN where it is out of reach."""
+    last, boxes_N4 = track.boxes[-1], found.boxes_N4
+    gap = frame - track.frames[-1] - 1
+    size, sizes_N = _size(last), _size(boxes_N4)
+    distance_N = np.linalg.norm(_centre(boxes_N4) - _centre(last), axis=-1) / np.maximum(size, sizes_N)
+    ratio_N = np.abs(np.log(sizes_N / size))
+    reach = min(MAX_REACH, REACH + REACH_PER_GAP * gap)
+    cost_N = distance_N / reach + (1.0 - _overlap(last, boxes_N4)) + 0.5 * ratio_N + 0.05 * gap
+    return np.where((distance_N < reach) & (ratio_N < np.log(3.0)), cost_N, FORBIDDEN)
+
+
+def _centre(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[..., :2] + boxes[..., 2:]) / 2
+
+
+def _size(boxes: np.ndarray) -> np.ndarray:
+    """Mean of width and height, at least 1 px."""
+    return np.maximum((boxes[..., 2:] - boxes[..., :2]).mean(axis=-1), 1.0)
+
+
+def _overlap(box_4: np.ndarray, boxes_N4: np.ndarray) -> np.ndarray:
+    """Intersection over union, float [N]."""
+    low, high = np.maximum(box_4[:2], boxes_N4[:, :2]), np.minimum(box_4[2:], boxes_N4[:, 2:])
+    shared_N = np.prod(np.clip(high - low, 0, None), axis=-1)
+    areas_N = np.prod(boxes_N4[:, 2:] - boxes_N4[:, :2], axis=-1)
+    return shared_N / np.maximum(areas_N + np.prod(box_4[2:] - box_4[:2]) - shared_N, 1e-6)

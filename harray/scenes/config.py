@@ -1,0 +1,19 @@
+"""How the scene of a clip becomes tokens."""
+
+from dataclasses import dataclass
+
+IMAGENET, RANDOM, NONE = "imagenet", "random", "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenesConfig:
+    """Which frames the scene network sees, and how finely it tells places apart."""
+
+    weights: str = IMAGENET  # a path (torchvision state dict), "imagenet", "random" (seeded) or "none"
+    num_frames: int = 2  # of the clip's frames, evenly spaced
+    image_size: int = (
+        224  # px; the whole frame is resized to this square, so that tokens lie over it linearly
+    )
+    grid: int = 7  # tokens per side of a frame
+    seed: int = 0  # of "random" weights
+    batch_size: int = 8  # frames per forward pass; changes speed and memory, not the result

@@ -1,0 +1,45 @@
+"""Which scene weights: an explicit path, ImageNet's from the cache or their official home, random ones, or none."""
+
+import hashlib
+from pathlib import Path
+
+from harray.downloads import Release, fetch, sha256_of
+from harray.errors import InputError
+from harray.scenes.config import IMAGENET, NONE, RANDOM, ScenesConfig
+
+KEY = "scenes.weights"
+RANDOM_RECIPE = 1  # raise it when random weights of the same seed become others
+
+# torchvision ResNet50_Weights.IMAGENET1K_V1; the first digits of the digest stand in the file's name
+OFFICIAL = Release(
+    name="resnet50-0676ba61.pth",
+    url="https://download.pytorch.org/models/resnet50-0676ba61.pth",
+    sha256="0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+)
+
+
+def resolve_scene_weights(weights: str) -> Path:
+    """The state dict's file for `scenes.weights`, downloaded if need be.
+
+    Raises:
+        InputError: no such file, or a download that failed or is not what it should be.
+    """
+    path = Path(weights).expanduser()
+    if path.is_file():
+        return path.absolute()
+    if weights == IMAGENET:
+        return fetch(OFFICIAL, KEY)
+    raise InputError(f"{KEY}={weights}: no such file; expected a path, {IMAGENET}, {RANDOM} or {NONE}")
+
+
+def scene_weights_digest(config: ScenesConfig) -> str:
+    """SHA-256 of the weights' bytes, or of what determines them.
+
+    Raises:
+        InputError: as `resolve_scene_weights`.
+    """
+    if config.weights == NONE:
+        return NONE
+    if config.weights == RANDOM:
+        return hashlib.sha256(f"random recipe {RANDOM_RECIPE} seed {config.seed}".encode()).hexdigest()
+    return sha256_of(resolve_scene_weights(config.weights))
