@@ -11,7 +11,10 @@ from harray.experiment import ExperimentConfig
 from harray.recipes import recipe_named
 
 Json = Annotated[bool, typer.Option("--json", help="Last line on standard output: one JSON object.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder of runs, logs and the default tracking store.")]
+Out = Annotated[
+    Path,
+    typer.Option("--out", envvar="HARRAY_OUT", help="Folder of runs, logs and the default tracking store."),
+]
 Store = Annotated[Path, typer.Option("--store", help="Feature store, as `harray extract` makes it.")]
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="Checkpoint folder, runs:/... or models:/name@alias.")
