@@ -99,8 +99,8 @@ def package(checkpoint: Path, folder: Path, description: Any = None) -> None:
 def signature() -> "ModelSignature":
     """Either `video`, or `keypoints` with `height_px` and `width_px`; out come label and probabilities.
 
-    keypoints are of any type to MLflow, because its check of nested arrays takes 60 ms a clip (measured) and
-    the model checks their shape itself; lengths are doubles, so that a row without them may hold NaN.
+    Three are of any type to MLflow and checked by the model itself: MLflow's check of nested arrays takes 60 ms
+    a clip (measured), and no number type of its takes both whole lengths and the NaN of a row without.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
@@ -109,8 +109,8 @@ def signature() -> "ModelSignature":
     inputs = [
         ColSpec(DataType.string, "video", required=False),
         ColSpec(AnyType(), "keypoints", required=False),
-        ColSpec(DataType.double, "height_px", required=False),
-        ColSpec(DataType.double, "width_px", required=False),
+        ColSpec(AnyType(), "height_px", required=False),
+        ColSpec(AnyType(), "width_px", required=False),
     ]
     outputs = [
         ColSpec(DataType.string, "label"),
@@ -127,7 +127,20 @@ def requirements() -> list[str]:
 
 
 def input_example(checkpoint: Path) -> "pd.DataFrame":
-    """One row that predicts anywhere"""
+    """One clip of keypoints that the model accepts anywhere: one person about, the others absent.
+
+    Random positions, whole px, in a frame of 240 x 320; a real clip would put a person's data into every model.
+    """
+    import numpy as np
     import pandas as pd
 
-    return pd.DataFrame({"video": ["clip.mp4"]})
+    from harray.training.checkpoint import load_checkpoint
+
+    people, frames, joints, coordinates = load_checkpoint(checkpoint).network.shape
+    random = np.random.default_rng(0)
+    standing = random.integers(60, 180, size=(joints, coordinates))
+    moving = random.integers(-4, 5, size=(frames, joints, coordinates)).cumsum(axis=0)
+    keypoints_PTKC1 = np.zeros((people, frames, joints, coordinates + 1))
+    keypoints_PTKC1[0, ..., :-1] = standing + moving
+    keypoints_PTKC1[0, ..., -1] = 1
+    return pd.DataFrame({"keypoints": [keypoints_PTKC1.tolist()], "height_px": [240], "width_px": [320]})

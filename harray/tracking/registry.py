@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-CHECKPOINT_FILES = ("model.safetensors", "checkpoint.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +121,9 @@ def resolve_model(model: str, uri: str, cache: Path | None = None) -> Path:
 
 
 def _checked(folder: Path) -> Path:
-    missing = [name for name in CHECKPOINT_FILES if not (folder / name).is_file()]
+    from harray.training.checkpoint import ABOUT_FILE, WEIGHTS_FILE
+
+    missing = [name for name in (WEIGHTS_FILE, ABOUT_FILE) if not (folder / name).is_file()]
     if not missing:
         return folder.resolve()
     what = (

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +15,14 @@ def empty_database(tmp_path_factory) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def shared_uri(empty_database, tmp_path_factory) -> str:
+    """The URI of a tracking store for tests that only read what the module put into it."""
+    folder = tmp_path_factory.mktemp("shared")
+    shutil.copy(empty_database, folder / "mlflow.db")
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
 @pytest.fixture
 def uri(empty_database, tmp_path) -> str:
     """The URI of a fresh tracking store in `tmp_path`."""
@@ -23,14 +30,23 @@ def uri(empty_database, tmp_path) -> str:
     return f"sqlite:///{tmp_path / 'mlflow.db'}"
 
 
-@pytest.fixture
-def checkpoint(tmp_path) -> Path:
-    """A folder that looks like a checkpoint, with three classes."""
-    import numpy as np
-    from safetensors.numpy import save_file
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """An untrained network of three actions, as `harray train` saves it."""
+    from harray.features.config import FeaturesConfig
+    from harray.model.config import ModelConfig
+    from harray.model.network import FusionNetwork
+    from harray.skeleton import layout_named
+    from harray.training.checkpoint import Checkpoint, save_checkpoint
 
-    folder = tmp_path / "training" / "best"
-    folder.mkdir(parents=True)
-    save_file({"weight": np.ones(3, dtype=np.float32)}, folder / "model.safetensors")
-    (folder / "checkpoint.yaml").write_text(yaml.safe_dump({"classes": ["run", "sit", "wave"]}))
-    return folder
+    shape = {"num_people": 2, "num_frames": 8, "num_joints": 17, "num_coordinates": 2}
+    network = FusionNetwork(ModelConfig(), **shape, scene_dim=None, num_classes=3)
+    saved = Checkpoint(
+        network=network,
+        features=FeaturesConfig(),
+        classes=("run", "sit", "wave"),
+        skeleton=layout_named("coco17"),
+        scene_grid=None,
+        store_digest="abc",
+    )
+    return save_checkpoint(saved, tmp_path_factory.mktemp("training") / "best")

@@ -13,30 +13,31 @@ class Config:
     seed: int = 7
 
 
-@pytest.fixture
-def model_id(uri, checkpoint) -> str:
-    with TrainingRun(uri, Config()) as run:
-        return run.log_model(checkpoint)
+@pytest.fixture(scope="module")
+def model_id(shared_uri, checkpoint) -> str:
+    with TrainingRun(shared_uri, Config()) as run:
+        model_id = run.log_model(checkpoint)
+    register(shared_uri, "actions", model_id)
+    return model_id
 
 
-@pytest.fixture
-def registered(uri, model_id) -> str:
+@pytest.fixture(scope="module")
+def registered(shared_uri, model_id) -> str:
     """The URI of a store with one version of `actions`, which is champion and challenger."""
-    register(uri, "actions", model_id)
-    return uri
+    return shared_uri
 
 
-def test_the_first_version_is_champion_and_the_next_is_challenger_only(uri, model_id):
-    first = register(uri, "actions", model_id)
+def test_the_first_version_is_champion_and_the_next_is_challenger_only(shared_uri, model_id):
+    first = register(shared_uri, "steps", model_id)
     assert (first.version, first.aliases, first.uri) == (
         1,
         ("challenger", "champion"),
-        "models:/actions@champion",
+        "models:/steps@champion",
     )
-    second = register(uri, "actions", model_id)
-    assert (second.version, second.aliases, second.uri) == (2, ("challenger",), "models:/actions@challenger")
-    assert promote(uri, "actions", 2).aliases == ("challenger", "champion")
-    assert connect(uri).get_model_version_by_alias("actions", "champion").version == 2
+    second = register(shared_uri, "steps", model_id)
+    assert (second.version, second.aliases, second.uri) == (2, ("challenger",), "models:/steps@challenger")
+    assert promote(shared_uri, "steps", 2).aliases == ("challenger", "champion")
+    assert connect(shared_uri).get_model_version_by_alias("steps", "champion").version == 2
 
 
 def test_every_way_to_name_a_model_leads_to_its_checkpoint(registered, model_id, checkpoint, monkeypatch):
@@ -64,8 +65,8 @@ def test_every_way_to_name_a_model_leads_to_its_checkpoint(registered, model_id,
     [
         ("nowhere", "model nowhere: no such folder; expected a checkpoint folder of `harray train`, .*"),
         ("{tmp}", "model .*: no model.safetensors in it; expected a checkpoint folder .*"),
-        ("{tmp}/mlflow.db", "model .*mlflow.db: not a folder; .*"),
-        ("models:/hands@champion", "model 'hands': not in sqlite:.*; models: actions"),
+        ("{tmp}/file.txt", "model .*file.txt: not a folder; .*"),
+        ("models:/hands@champion", "model 'hands': not in sqlite:.*; models: actions(, steps)?"),
         (
             "models:/actions@best",
             r"model 'actions': no alias 'best'; aliases: challenger \(version 1\), champion .*",
@@ -82,6 +83,7 @@ def test_every_way_to_name_a_model_leads_to_its_checkpoint(registered, model_id,
 )
 def test_a_model_that_is_not_there_is_answered_with_what_is(registered, model_id, tmp_path, reference, line):
     run_id = connect(registered).get_logged_model(model_id).source_run_id
+    (tmp_path / "file.txt").touch()
     with pytest.raises(InputError, match=f"^{line}$") as caught:
         resolve_model(reference.format(tmp=tmp_path, run=run_id), registered)
     assert "\n" not in str(caught.value)
@@ -106,7 +108,9 @@ def test_a_name_that_a_model_uri_cannot_spell_is_refused(name):
         check_model_name(name)
 
 
-def test_files_that_were_moved_away_are_said_to_be_gone(registered, tmp_path):
+def test_files_that_were_moved_away_are_said_to_be_gone(uri, checkpoint, tmp_path):
+    with TrainingRun(uri, Config()) as run:
+        run.log_model(checkpoint)
     (tmp_path / "mlartifacts").rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="no such folder"):
-        resolve_model("models:/actions@champion", registered)
+        resolve_model(f"runs:/{run.run_id}", uri)

@@ -1,0 +1,71 @@
+"""Everything again over HTTP, against a real `mlflow server`; about 20 s, most of it the server's start."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harray.tracking.location import connect, probe, tracking_uri
+from harray.tracking.registry import register, resolve_model
+from harray.tracking.runs import TrainingRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    seed: int = 7
+
+
+@pytest.fixture(scope="module")
+def server(empty_database, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "mlflow.db").write_bytes(empty_database.read_bytes())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination",
+        f"{folder}/files",
+    ]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    uri = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 120
+        while not probe(folder, uri, timeout_sec=1).reachable:
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail((folder / "log").read_text()[-2000:])
+            time.sleep(0.2)
+        yield uri
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)  # the server and its worker, a session of their own
+        process.wait(20)
+
+
+def test_a_run_and_its_model_go_through_a_server(server, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    uri = tracking_uri(tmp_path)
+    (tmp_path / "report.html").write_text("<p>")
+    with TrainingRun(uri, Config(), name="remote") as run:
+        for epoch in range(3):
+            run.log_metrics({"train.loss": 1.0 - epoch, "val.top1": 0.5}, step=epoch)
+        run.log_artifact(tmp_path / "report.html")
+        registered = register(uri, "actions", run.log_model(checkpoint))
+    client = connect(uri)
+    assert client.get_run(run.run_id).info.status == "FINISHED"
+    assert len(client.get_metric_history(run.run_id, "train.loss")) == 3
+    assert [file.path for file in client.list_artifacts(run.run_id)] == ["report.html"]
+    assert registered.aliases == ("challenger", "champion")
+
+    for model in (registered.uri, "models:/actions/1", f"runs:/{run.run_id}"):
+        folder = resolve_model(model, uri, cache=tmp_path / "cache")
+        assert folder.parent == tmp_path / "cache"
+        assert (folder / "model.safetensors").read_bytes() == (checkpoint / "model.safetensors").read_bytes()
+    assert len(list(Path(tmp_path / "cache").iterdir())) == 1
