@@ -41,6 +41,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def whereabouts(release: Release) -> str:
+    """Where `fetch` would take a release from, in words; fetches nothing."""
+    file = weights_cache() / release.name
+    return f"{file} (in the cache)" if file.is_file() else f"{release.url} (to be downloaded to {file})"
+
+
 def fetch(release: Release, key: str) -> Path:
     """The cached file of a release, downloaded first if it is not there.
 

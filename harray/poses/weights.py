@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harray.downloads import Release, cache_dir, fetch, sha256_of
+from harray.downloads import Release, cache_dir, fetch, sha256_of, whereabouts
 from harray.errors import InputError
 from harray.poses.config import EMBEDDED
 
@@ -47,6 +47,19 @@ def resolve_pose_weights(weights: str) -> Path:
         f"{KEY}={weights}: no such file, and no official name that harray can verify; "
         f"expected a path, {', '.join(OFFICIAL)}, or {EMBEDDED} (for procedural videos)"
     )
+
+
+def locate_pose_weights(weights: str) -> str:
+    """Where the weights would come from, in words; fetches nothing.
+
+    Raises:
+        InputError: as `resolve_pose_weights`, but for downloads.
+    """
+    if weights == EMBEDDED:
+        return f"{ASSETS}/{EMBEDDED_FILES} (drawn figures only)"
+    if weights in OFFICIAL and not Path(weights).is_file():
+        return whereabouts(OFFICIAL[weights])
+    return str(resolve_pose_weights(weights))
 
 
 def pose_weights_digest(weights: str) -> str:

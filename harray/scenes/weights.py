@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from harray.downloads import Release, fetch, sha256_of
+from harray.downloads import Release, fetch, sha256_of, whereabouts
 from harray.errors import InputError
 from harray.scenes.config import IMAGENET, NONE, RANDOM, ScenesConfig
 
@@ -30,6 +30,19 @@ def resolve_scene_weights(weights: str) -> Path:
     if weights == IMAGENET:
         return fetch(OFFICIAL, KEY)
     raise InputError(f"{KEY}={weights}: no such file; expected a path, {IMAGENET}, {RANDOM} or {NONE}")
+
+
+def locate_scene_weights(weights: str) -> str:
+    """Where the weights would come from, in words; fetches nothing.
+
+    Raises:
+        InputError: as `resolve_scene_weights`, but for downloads.
+    """
+    if weights in (NONE, RANDOM):
+        return {NONE: "none: no scene branch", RANDOM: "random, from a seed"}[weights]
+    if weights == IMAGENET and not Path(weights).is_file():
+        return whereabouts(OFFICIAL)
+    return str(resolve_scene_weights(weights))
 
 
 def scene_weights_digest(config: ScenesConfig) -> str:

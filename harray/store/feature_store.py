@@ -40,14 +40,14 @@ class StoreInfo:
     """What is in a store, for display."""
 
     path: str
-    inputs: int
-    extracted: int
-    quarantined: int
+    num_inputs: int
+    num_extracted: int
+    num_quarantined: int
     num_clips: int  # distinct clips; the same video under two names is one
     num_bytes: int
     labels: dict[str, int]  # label -> extracted inputs
     splits: dict[str, int]  # split -> extracted inputs
-    groups: int  # distinct groups
+    num_groups: int  # distinct groups
     reasons: list[tuple[str, str, int, str]]  # stage, error, count, one message
     settings: StoreSettings
 
@@ -205,14 +205,14 @@ class FeatureStore:
         files = [file for folder in ("clips", "ledger") for file in parquet_files(self.path / folder)]
         return StoreInfo(
             path=str(self.path),
-            inputs=len(ledger),
-            extracted=len(rows),
-            quarantined=len(quarantined_rows(ledger)),
+            num_inputs=len(ledger),
+            num_extracted=len(rows),
+            num_quarantined=len(quarantined_rows(ledger)),
             num_clips=len(rows["clip_id"].unique()),
             num_bytes=sum(file.stat().st_size for file in files),
             labels=_counts(rows["label"].drop_null().to_pylist()),
             splits=_counts(split for splits in rows["splits"].to_pylist() for split in splits),
-            groups=len(rows["group"].drop_null().unique()),
+            num_groups=len(rows["group"].drop_null().unique()),
             reasons=reasons(ledger),
             settings=self.settings,
         )

@@ -75,7 +75,7 @@ def test_a_clip_under_two_names_or_in_two_shards_is_stored_once_and_read_for_eac
     store.append_ledger([outcome("/a", "c1"), outcome("/copy", "c1"), outcome("/b", "c2")])
     assert store.read()["clip_id"].to_pylist() == ["c1", "c2", "c1"]
     info = store.info()
-    assert (info.inputs, info.extracted, info.num_clips) == (3, 3, 2)
+    assert (info.num_inputs, info.num_extracted, info.num_clips) == (3, 3, 2)
 
 
 def test_writing_the_same_shard_twice_leaves_one_file(store):
@@ -147,7 +147,7 @@ def test_a_failing_write_leaves_nothing(store, monkeypatch):
         part.write_bytes(b"PAR1")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harray.store.store.pq.write_table", write_half)
+    monkeypatch.setattr("harray.store.feature_store.pq.write_table", write_half)
     with pytest.raises(OSError, match="No space"):
         store.write_shard([clip("c1")])
     assert list((store.path / "clips").iterdir()) == []
@@ -234,7 +234,7 @@ def test_the_info_counts_labels_and_splits(store):
         [outcome("/a", "c1", group="g"), outcome("/b", "c2", label=None, splits=[]), broken("/c")]
     )
     info = store.info()
-    assert (info.inputs, info.extracted, info.quarantined, info.groups) == (3, 2, 1, 1)
+    assert (info.num_inputs, info.num_extracted, info.num_quarantined, info.num_groups) == (3, 2, 1, 1)
     assert (info.labels, info.splits) == ({"run": 1}, {"train": 1})
 
 

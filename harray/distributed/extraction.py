@@ -1,0 +1,223 @@
+"""Extraction over a cluster: Ray Data hands batches of the manifest to a pool of actors.
+
+    manifest --plan--> rows to do --Ray Data--> ExtractionWorker x num_actors --> shards and ledger (the store)
+                                                            \\--> outcome rows --> progress
+
+The input is a table in memory, which takes no Ray task, and the pool may shrink to one actor: it starts on one
+free CPU and goes on when a node is lost.
+"""
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from harray.distributed.extraction_plan import plan_extraction, stamp_of
+from harray.distributed.resources import check_demand, cluster_resources, start_ray
+from harray.extraction.config import ExtractionConfig, settings_digest, shaping_values, weights_digests
+from harray.extraction.extractor import SKELETON, clip_scene_shape, keypoints_shape
+from harray.poses.config import EMBEDDED
+from harray.scenes.config import RANDOM
+from harray.schema import EXTRACTED, QUARANTINED
+from harray.store.feature_store import FeatureStore
+from harray.store.settings import StoreSettings
+
+MAX_BATCH = 16  # videos per shard; a killed actor loses less than this
+RESTARTS = 4  # of an actor, and tries of a batch, until the run gives up
+
+Progress = Callable[[int, int, dict[str, int]], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExtractionSummary:
+    """What became of a manifest; inputs = extracted + quarantined."""
+
+    inputs: int
+    extracted: int
+    quarantined: int
+    computed: int  # clips whose features this run computed
+    seconds: float
+    messages: list[str]  # what the user should know of the weights
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pool:
+    """How extraction uses the cluster."""
+
+    num_actors: int
+    num_threads: int
+    device: str  # "cpu" or "cuda"
+    gpus_per_actor: float  # 0 on CPUs
+
+
+def extract(
+    source_table: pa.Table,
+    config: ExtractionConfig,
+    store_path: Path | str,
+    num_actors: int | None = None,
+    on_progress: Progress | None = None,
+    on_message: Callable[[str], None] | None = None,
+) -> ExtractionSummary:
+    """Bring a store up to date with a manifest; what it has already is not computed again.
+
+    Every actor keeps what it finished, so an interrupted run goes on where it was.
+
+    Args:
+        source_table: of `schema.MANIFEST`.
+        num_actors: at most so many actors; None for one per core, or as many as the GPUs hold.
+        on_progress: called with inputs done, inputs in all, and the counts {"extracted", "quarantined",
+            "computed"}, at the start and after every batch.
+        on_message: called at the start with each thing the user should know; they are in the summary too.
+
+    Raises:
+        InputError: weights, store, or cluster are not what the extraction needs.
+    """
+    started = time.monotonic()
+    settings = store_settings(config)
+    store = FeatureStore.open_or_create(store_path, settings)
+    messages = weights_messages(config, source_table)
+    for message in messages:
+        (on_message or (lambda message: None))(message)
+    clip_ids = store.clip_ids()
+    plan = plan_extraction(source_table, store.ledger(), clip_ids, stamp_of)
+    store.append_ledger(plan.relabelled)
+    computed = 0
+    report = on_progress or (lambda done, total, counts: None)
+    report(plan.num_kept, len(source_table), outcome_counts(store, source_table, computed))
+    if len(plan.todo):
+        with start_ray():
+            done = plan.num_kept
+            counts = Counter(outcome_counts(store, source_table, 0))
+            for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors):
+                done += len(outcomes)
+                computed += sum(outcomes["computed"].to_pylist())
+                counts.update(outcomes["status"].to_pylist())
+                counts["computed"] = computed
+                report(done, len(source_table), dict(counts))
+    final = outcome_counts(store, source_table, computed)
+    if sum(final[status] for status in (EXTRACTED, QUARANTINED)) != len(source_table):
+        raise RuntimeError(f"{len(source_table)} inputs, but the ledger accounts for {final}")
+    return ExtractionSummary(
+        inputs=len(source_table), seconds=time.monotonic() - started, messages=messages, **final
+    )
+
+
+def store_settings(config: ExtractionConfig) -> StoreSettings:
+    """The settings of a store for this extraction.
+
+    Raises:
+        InputError: weights that are nowhere, or are not what they should be.
+    """
+    return StoreSettings(
+        skeleton=SKELETON,
+        keypoints_shape=keypoints_shape(config),
+        scene_shape=clip_scene_shape(config),
+        extraction=shaping_values(config),
+        weights=weights_digests(config),
+    )
+
+
+def weights_messages(config: ExtractionConfig, manifest: pa.Table) -> list[str]:
+    """What must be said aloud of the weights."""
+    messages = []
+    if config.scenes.weights == RANDOM:
+        messages.append(
+            f"scene weights are random (seed {config.scenes.seed}): they tell colours and textures apart, "
+            "not objects; use scenes.weights=imagenet for real videos"
+        )
+    if config.poses.weights == EMBEDDED and set(manifest["dataset"].to_pylist()) != {"procedural"}:
+        messages.append(
+            "the embedded pose weights know drawn figures only, and these videos are not all procedural: "
+            "expect wrong keypoints; use poses.weights=yolov8n-pose.pt"
+        )
+    return messages
+
+
+def choose_pool(resources: dict[str, float], num_actors: int | None, gpus_per_actor: float) -> Pool:
+    """How many actors, and what each takes of a cluster with these resources.
+
+    On GPUs as many as their shares allow, a CPU each; on CPUs one per core, or fewer with more threads each.
+    """
+    cpus = max(1, int(resources.get("CPU", 1)))
+    if resources.get("GPU", 0) >= gpus_per_actor > 0:
+        fitting = max(1, min(cpus, int(resources["GPU"] / gpus_per_actor + 1e-6)))
+        actors = min(num_actors or fitting, fitting)
+        return Pool(num_actors=actors, num_threads=1, device="cuda", gpus_per_actor=gpus_per_actor)
+    actors = min(num_actors or cpus, cpus)
+    return Pool(num_actors=actors, num_threads=cpus // actors, device="cpu", gpus_per_actor=0.0)
+
+
+def batch_size_for(num_videos: int, num_actors: int) -> int:
+    """Videos per batch: at least four batches for every actor, so that all end about together."""
+    return max(1, min(MAX_BATCH, num_videos // (4 * num_actors)))
+
+
+def outcome_counts(store: FeatureStore, manifest: pa.Table, computed: int) -> dict[str, int]:
+    """How many of the manifest's inputs the ledger has as extracted and as quarantined."""
+    status = {row["path"]: row["status"] for row in store.ledger().select(["path", "status"]).to_pylist()}
+    counts = Counter(status.get(path) for path in manifest["path"].to_pylist())
+    return {EXTRACTED: counts[EXTRACTED], QUARANTINED: counts[QUARANTINED], "computed": computed}
+
+
+def _run(
+    todo: pa.Table,
+    config: ExtractionConfig,
+    store: FeatureStore,
+    settings: StoreSettings,
+    clip_ids: set[str],
+    num_actors: int | None,
+) -> Iterator[pa.Table]:
+    """Outcome rows of each batch as it is finished."""
+    import ray.data
+
+    from harray.distributed.extraction_worker import ExtractionWorker
+
+    pool = choose_pool(cluster_resources(), num_actors, config.poses.gpus_per_actor)
+    check_demand({"CPU": 1, **({"GPU": pool.gpus_per_actor} if pool.gpus_per_actor else {})}, "extraction")
+    rows = batch_size_for(len(todo), pool.num_actors)
+    batches = [todo.slice(start, rows) for start in range(0, len(todo), rows)]
+    arguments: dict[str, Any] = {
+        "config": config,
+        "store": str(store.path),
+        "settings": settings_digest(settings.extraction, settings.weights),
+        "weights": settings.weights,
+        "clip_ids": clip_ids,
+        "device": pool.device,
+        "num_threads": pool.num_threads,
+    }
+    with _quiet_data():
+        outcomes = ray.data.from_arrow(batches).map_batches(
+            ExtractionWorker,
+            fn_constructor_kwargs=arguments,
+            batch_size=rows,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(
+                min_size=1,
+                max_size=pool.num_actors,
+                initial_size=pool.num_actors,
+                max_tasks_in_flight_per_actor=2,
+            ),
+            num_cpus=1,
+            num_gpus=pool.gpus_per_actor or None,
+            ray_remote_args_fn=lambda: {"max_restarts": RESTARTS, "max_task_retries": RESTARTS},
+        )
+        yield from outcomes.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+
+
+@contextmanager
+def _quiet_data() -> Iterator[None]:
+    """Ray Data without its progress bars; harray shows its own."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    before = context.enable_progress_bars
+    context.enable_progress_bars = False
+    try:
+        yield
+    finally:
+        context.enable_progress_bars = before

@@ -1,0 +1,94 @@
+"""What of a manifest is still to be extracted. Pure decisions, taken from the ledger and the files' stamps."""
+
+import dataclasses
+import enum
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from harray.schema import EXTRACTED, LEDGER, MANIFEST
+
+Stamp = tuple[int, int]  # bytes, modification time in ns
+
+
+class Step(enum.Enum):
+    """What to do with an input."""
+
+    EXTRACT = "extract"  # not seen yet, or the file changed, or its features are gone
+    RELABEL = "relabel"  # the outcome stands, the manifest says something new of it
+    KEEP = "keep"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to do with a manifest.
+
+    Attributes:
+        todo: manifest rows to extract, with the column `attempts` (how often they were tried before).
+        relabelled: ledger rows to write as they are.
+        num_kept: inputs that need nothing, relabelled ones included.
+    """
+
+    todo: pa.Table
+    relabelled: list[dict[str, Any]]
+    num_kept: int
+
+
+def plan_extraction(
+    manifest: pa.Table,
+    ledger: pa.Table,
+    clip_ids: set[str],
+    stamp_of: Callable[[str], Stamp | None],
+) -> Plan:
+    """Decide for every input.
+
+    Args:
+        manifest: of `schema.MANIFEST`, each path once.
+        ledger: the latest row of every path.
+        clip_ids: clips whose features are in the store.
+        stamp_of: stamp of the file at a path, None where there is none.
+    """
+    known = {row["path"]: row for row in ledger.to_pylist()}
+    todo, relabelled, num_kept = [], [], 0
+    for row in manifest.to_pylist():
+        before = known.get(row["path"])
+        step = next_step(row, before, stamp_of(row["path"]), clip_ids)
+        if step is Step.EXTRACT:
+            todo.append({**row, "attempts": before["attempts"] if before else 0})
+            continue
+        num_kept += 1
+        if step is Step.RELABEL:
+            outcome = {name: value for name, value in (before or {}).items() if name != "time"}
+            relabelled.append({**outcome, **row})
+    schema = MANIFEST.append(pa.field("attempts", LEDGER.field("attempts").type))
+    return Plan(todo=pa.Table.from_pylist(todo, schema=schema), relabelled=relabelled, num_kept=num_kept)
+
+
+def next_step(
+    row: Mapping[str, Any], before: Mapping[str, Any] | None, stamp: Stamp | None, clip_ids: set[str]
+) -> Step:
+    """Decide for one input: a file that did not change since keeps its outcome, good or bad; an extracted file that
+    is gone keeps its features."""
+    if before is None:
+        return Step.EXTRACT
+    is_extracted = before["status"] == EXTRACTED
+    has_changed = stamp != _stamp_then(before) and not (is_extracted and stamp is None)
+    if has_changed or (is_extracted and before["clip_id"] not in clip_ids):
+        return Step.EXTRACT
+    same = all(row[name] == before[name] for name in MANIFEST.names)
+    return Step.KEEP if same else Step.RELABEL
+
+
+def stamp_of(path: str) -> Stamp | None:
+    """Size and modification time of a file; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _stamp_then(before: Mapping[str, Any]) -> Stamp | None:
+    return None if before["num_bytes"] is None else (before["num_bytes"], before["modified_ns"])

@@ -1,0 +1,146 @@
+"""The Ray cluster: which one, and whether it can hold what is about to start.
+
+Ray waits without a word for resources that will never come: on 2 CPUs a trial, a training worker and a data task
+wait for each other for ever. So what a command needs is compared with what there is before it starts.
+"""
+
+import dataclasses
+import os
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from harray.errors import InputError
+
+OBJECT_STORE_BYTES = 512 << 20  # of a local cluster; features go to the store's files, not through Ray
+GRACE_SEC = 10.0  # freed resources take a moment to be reported
+
+# Ray reads these when it is first imported. By default it starts every worker of a `uv run` driver through uv
+# again, reports usage, and warns about a change of its own to come.
+_ENVIRONMENT = {
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RayHandle:
+    """The cluster that this process is connected to; a context that stops what `start_ray` started."""
+
+    address: str
+    is_local: bool  # this call started it
+    is_ours: bool  # this call connected, so shutdown disconnects
+
+    def resources(self) -> dict[str, float]:
+        """What the whole cluster has, such as {"CPU": 8.0, "GPU": 1.0}."""
+        return cluster_resources()
+
+    def shutdown(self) -> None:
+        """Disconnect, and stop the cluster if `start_ray` started it; a cluster that was there goes on."""
+        import ray
+
+        if self.is_ours and ray.is_initialized():
+            ray.shutdown()
+
+    def __enter__(self) -> "RayHandle":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+
+def start_ray(num_cpus: int | None = None) -> RayHandle:
+    """Connect to a cluster: the one this process has, else that of `RAY_ADDRESS`, else a new local one.
+
+    Args:
+        num_cpus: of a new local cluster; None for all cores of this machine.
+
+    Raises:
+        InputError: the cluster of `RAY_ADDRESS` does not answer.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        return RayHandle(address=ray.get_runtime_context().gcs_address, is_local=False, is_ours=False)
+    address = os.environ.get("RAY_ADDRESS", "").removeprefix("local")
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            ray.init(
+                address="local",
+                num_cpus=num_cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                **quiet,
+            )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        if not address:
+            raise
+        raise InputError(
+            f"RAY_ADDRESS={address}: no cluster answers there ({str(error).splitlines()[0]}); "
+            "start one with `ray start --head`, or unset RAY_ADDRESS to work on this machine"
+        ) from error
+    return RayHandle(address=ray.get_runtime_context().gcs_address, is_local=not address, is_ours=True)
+
+
+def cluster_resources() -> dict[str, float]:
+    """CPUs and GPUs of the whole cluster, busy ones included."""
+    import ray
+
+    return _devices(ray.cluster_resources())
+
+
+def free_resources() -> dict[str, float]:
+    """CPUs and GPUs that nothing holds now."""
+    import ray
+
+    return _devices(ray.available_resources())
+
+
+def missing_resources(demand: Mapping[str, float], there: Mapping[str, float]) -> str | None:
+    """What `there` lacks for `demand`, in words; None where it suffices.
+
+    >>> missing_resources({"CPU": 3, "GPU": 0.5}, {"CPU": 2.0})
+    "3 CPU (there are 2) and 0.5 GPU (there are 0)"
+    """
+    lacking = [
+        f"{amount:g} {name} (there are {there.get(name, 0):g})"
+        for name, amount in demand.items()
+        if amount > there.get(name, 0) + 1e-6
+    ]
+    return " and ".join(lacking) or None
+
+
+def check_demand(demand: Mapping[str, float], purpose: str, advice: str = "use fewer workers") -> None:
+    """Refuse, within seconds, what the cluster cannot run.
+
+    Args:
+        demand: what must be there at the same time, such as {"CPU": 3, "GPU": 0.5}.
+        purpose: what for, such as "training with 2 workers".
+        advice: what the user could do.
+
+    Raises:
+        InputError: the cluster is too small, or other work holds too much of it.
+    """
+    if missing := missing_resources(demand, cluster_resources()):
+        raise InputError(f"{purpose} needs {missing}; {advice} or a larger cluster")
+    deadline = time.monotonic() + GRACE_SEC
+    while missing := missing_resources(demand, free_resources()):
+        if time.monotonic() > deadline:
+            raise InputError(
+                f"{purpose} needs {missing.replace('there are', 'free now')}: other work holds the rest; "
+                f"wait for it, {advice} or use a larger cluster"
+            )
+        time.sleep(0.2)
+
+
+def _devices(resources: Mapping[str, float]) -> dict[str, float]:
+    return {name: resources[name] for name in ("CPU", "GPU") if name in resources}
