@@ -26,8 +26,8 @@ TIERS = [
     {"recipes"},
     {"tracking"},
     {"distributed"},
+    {"workflows"},
     {"bench"},
-    {"demo"},
     {"cli"},
 ]
 OWNERS = {  # library -> the rooms that may import it

@@ -44,7 +44,7 @@ COMMANDS: tuple[Callable, ...] = (
     models.evaluate,
     models.predict,
     models.ablate,
-    models.promote,
+    system.promote,
     system.doctor,
 )
 for command in COMMANDS:

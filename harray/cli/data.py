@@ -1,5 +1,6 @@
 """Commands that make data: synth, extract, store."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +9,10 @@ from rich.table import Table
 
 from harray.cli import options
 from harray.cli.terminal import Terminal, session
-from harray.errors import InputError
 
 
 def synth(
-    out: Annotated[Path, typer.Argument(help="New folder for the videos.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="New folder for videos, manifest and truth.")],
     clips_per_action: Annotated[int, typer.Option("--clips-per-action", min=1)] = 20,
     seed: Annotated[int, typer.Option("--seed")] = 0,
     as_json: options.Json = False,
@@ -21,25 +21,36 @@ def synth(
     from harray.synth.config import SynthConfig
     from harray.synth.render import render_dataset
 
-    with session(out, "synth", as_json) as terminal:
-        config = SynthConfig(clips_per_action=clips_per_action, seed=seed)
-        with terminal.progress("rendering", "clips") as update:
-            summary = render_dataset(out.absolute(), config, on_progress=update)
-        terminal.result(f"rendered {summary.num_clips} clips in {summary.seconds:.0f} s: {out}/manifest.csv")
-        terminal.result(f"next: harray extract {out}/manifest.csv --store STORE --recipe procedural")
-        terminal.json({"manifest": str(out.absolute() / "manifest.csv"), "clips": summary.num_clips})
+    terminal = Terminal(as_json=as_json)
+    with terminal.progress("rendering", "clips") as update:
+        summary = render_dataset(
+            out.absolute(),
+            SynthConfig(clips_per_action=clips_per_action, seed=seed),
+            on_progress=lambda done, total: update(done, total, ""),
+        )
+    splits = ", ".join(f"{count} {split}" for split, count in summary.splits.items())
+    terminal.result(
+        f"{summary.num_clips} clips of {summary.num_actions} actions ({splits}), "
+        f"{summary.num_rendered} rendered now in {summary.seconds:.1f} s: {summary.manifest}"
+    )
+    terminal.result(f"next: harray extract {summary.manifest} --store STORE --recipe procedural")
+    terminal.json({**dataclasses.asdict(summary), "clips_per_sec": summary.clips_per_sec})
 
 
 def extract(
-    source: Annotated[Path, typer.Argument(help="Folder of class folders, manifest.csv, or a dataset's root.")],
+    source: Annotated[
+        Path, typer.Argument(help="Folder of class folders, manifest.csv, or a dataset's root.")
+    ],
     store: options.Store,
     dataset: Annotated[str | None, typer.Option("--dataset", help="Official layout: ucf101.")] = None,
     splits: Annotated[Path | None, typer.Option("--splits", help="Folder of official split lists.")] = None,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
     num_actors: Annotated[
-        int | None, typer.Option("--actors", min=1, help="Extraction actors; by default what the cluster holds.")
+        int | None,
+        typer.Option("--actors", min=1, help="Extraction actors; by default what the cluster holds."),
     ] = None,
+    out: options.Out = options.DEFAULT_OUT,
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
@@ -48,25 +59,34 @@ def extract(
     from harray.videos.sources import list_videos
 
     manifest = list_videos(source, dataset=dataset, splits_dir=splits)
-    with session(store, "extract", as_json) as terminal:
-        summary = run_extraction(terminal, manifest, experiment, store.absolute(), num_actors)
+    with session(out, "extract", as_json) as terminal:
+        from harray.distributed.extraction import extract as extract_on_ray
+
+        try:
+            with terminal.progress("extracting", "clips") as update:
+                summary = extract_on_ray(
+                    manifest,
+                    experiment.extraction,
+                    store.absolute(),
+                    num_actors=num_actors,
+                    on_progress=lambda done, total, counts: update(done, total, _quarantined(counts)),
+                    on_message=terminal.say,
+                )
+        except KeyboardInterrupt:
+            terminal.say("interrupted: finished clips are kept; the same command goes on with the rest")
+            raise
+        now = (
+            f"{summary.computed} computed now"
+            if summary.computed
+            else "nothing to compute, all was done before"
+        )
         terminal.result(
-            f"{summary.inputs} inputs = {summary.extracted} extracted + {summary.quarantined} quarantined; "
-            + (f"{summary.computed} computed now" if summary.computed else "nothing to compute, all done before")
+            f"{summary.inputs} inputs = {summary.extracted} extracted + {summary.quarantined} quarantined; {now}"
         )
         if summary.quarantined:
             terminal.result(f"why: harray store info {store}")
-        terminal.json(
-            {
-                "inputs": summary.inputs,
-                "extracted": summary.extracted,
-                "quarantined": summary.quarantined,
-                "computed": summary.computed,
-                "clips_per_sec": summary.computed / summary.seconds if summary.seconds else 0.0,
-                "seconds": summary.seconds,
-                "store": str(store.absolute()),
-            }
-        )
+        rate = summary.computed / summary.seconds if summary.seconds else 0.0
+        terminal.json({**dataclasses.asdict(summary), "clips_per_sec": rate, "store": str(store.absolute())})
 
 
 def store_info(
@@ -75,14 +95,27 @@ def store_info(
 ) -> None:
     """What is in a store, and what was quarantined and why."""
     import dataclasses
-    import sys
 
-    from harray.store.feature_store import FeatureStore
+    from harray.store import FeatureStore
 
     info = FeatureStore.open(store).info()
-    terminal = Terminal(as_json=as_json, out=sys.stdout, err=sys.stderr)
-    table = Table("split", "clips", "classes", "groups", title=f"{info.num_extracted} clips in {store}")
-    terminal.result(table)
+    terminal = Terminal(as_json=as_json)
+    terminal.result(
+        f"{info.inputs} inputs = {info.extracted} extracted + {info.quarantined} quarantined; "
+        f"{info.num_clips} distinct clips, {info.num_bytes / 1e6:.1f} MB, {info.groups} groups"
+    )
+    for name, counts in (("splits", info.splits), ("labels", info.labels)):
+        terminal.result(
+            f"{name}: " + (", ".join(f"{key} {count}" for key, count in counts.items()) or "none")
+        )
+    shape = "x".join(map(str, info.settings.keypoints_shape))
+    scene = "x".join(map(str, info.settings.scene_shape)) if info.settings.scene_shape else "none"
+    terminal.result(f"skeleton {info.settings.skeleton}, keypoints {shape}, scene tokens {scene}")
+    if info.reasons:
+        table = Table("stage", "error", "inputs", "for example", title="quarantined", box=None)
+        for stage, error, count, message in info.reasons:
+            table.add_row(stage, error, str(count), message)
+        terminal.result(table)
     terminal.json(dataclasses.asdict(info))
 
 
@@ -100,21 +133,5 @@ def pose_weights(
         terminal.json(card)
 
 
-def run_extraction(terminal: Terminal, manifest, experiment, store: Path, num_actors: int | None = None):  # type: ignore[no-untyped-def]
-    """Extract with a progress bar; Ctrl-C leaves one line that says how to go on."""
-    from harray.distributed.extraction import extract as extract_on_ray
-
-    try:
-        with terminal.progress("extracting", "clips") as update:
-            return extract_on_ray(
-                manifest, experiment.extraction, store, num_actors=num_actors, on_progress=update
-            )
-    except KeyboardInterrupt:
-        terminal.say("interrupted: finished clips are kept; run the same command again to go on")
-        raise
-
-
-def refuse_unlabelled(num_labels: int, store: Path) -> None:
-    """A store without labels cannot train."""
-    if num_labels < 2:
-        raise InputError(f"store {store}: found {num_labels} labels, expected at least 2 to tell apart")
+def _quarantined(counts: dict[str, int]) -> str:
+    return f"{counts['quarantined']} quarantined" if counts["quarantined"] else ""

@@ -45,3 +45,27 @@ def existing(path: Path, what: str, hint: str) -> Path:
     if not path.exists():
         raise InputError(f"{what} {path}: no such file or folder; {hint}")
     return path.absolute()
+
+
+def check_store(store: Path) -> None:
+    """Refuse early, before heavy imports, what is no store.
+
+    Raises:
+        InputError: no such folder, not a store, or one of another version.
+    """
+    from harray.store.settings import load_settings
+
+    load_settings(store)
+
+
+def check_model(model: str) -> None:
+    """Refuse early a path where nothing is; what a registry holds is asked later.
+
+    Raises:
+        InputError: no such folder.
+    """
+    if not model.startswith(("runs:/", "models:/")) and not Path(model).is_dir():
+        raise InputError(
+            f"model {model}: no such folder; expected a checkpoint folder of `harray train`, runs:/RUN_ID or "
+            "models:/NAME@ALIAS"
+        )

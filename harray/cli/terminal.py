@@ -63,7 +63,7 @@ class Terminal:
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}"),
         )
-        with Progress(*columns, console=console) as bar:
+        with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(title, total=None, rate="", note="")
             started = time.monotonic()
 
@@ -72,6 +72,26 @@ class Terminal:
                 bar.update(task, completed=done, total=total, rate=rate, note=note)
 
             yield update
+
+    @contextlib.contextmanager
+    def stages(self) -> Iterator[Callable[[str, str], Callable[[int, int, str], None]]]:
+        """Several bars one after another; each stage's time is said when it ends."""
+        with contextlib.ExitStack() as stack:
+            running: dict[str, float] = {}
+
+            def end() -> None:
+                stack.close()
+                for title, started in running.items():
+                    self.say(f"{title}: {time.monotonic() - started:.1f} s")
+                running.clear()
+
+            def start(title: str, unit: str) -> Callable[[int, int, str], None]:
+                end()
+                running[title] = time.monotonic()
+                return stack.enter_context(self.progress(title, unit))
+
+            yield start
+            end()
 
     def _plain_progress(self, title: str, unit: str) -> Callable[[int, int, str], None]:
         started = last = time.monotonic()
@@ -83,7 +103,9 @@ class Terminal:
                 last = now
                 left_sec = (now - started) / max(done, 1) * (total - done)
                 rate = done / (now - started)
-                self.say(f"{title}: {done}/{total}, {rate:.1f} {unit}/s, {left_sec:.0f} s left  {note}".rstrip())
+                self.say(
+                    f"{title}: {done}/{total}, {rate:.1f} {unit}/s, {left_sec:.0f} s left  {note}".rstrip()
+                )
 
         return update
 

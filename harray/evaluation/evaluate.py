@@ -81,7 +81,9 @@ def _num_quarantined(store: FeatureStore, split: str) -> int:
 
 def _class_rows(labels_N: np.ndarray, predicted_N: np.ndarray, classes: list[str]) -> list[ClassScores]:
     columns = per_class_scores(labels_N, predicted_N, len(classes))
-    rows = zip(classes, *(columns[name].tolist() for name in ("precision", "recall", "f1", "support")), strict=True)
+    rows = zip(
+        classes, *(columns[name].tolist() for name in ("precision", "recall", "f1", "support")), strict=True
+    )
     return [
         ClassScores(label=label, precision=precision, recall=recall, f1=f1, num_clips=support)
         for label, precision, recall, f1, support in rows

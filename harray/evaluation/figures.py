@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from harray.training.loop import EpochReport
+
 INK, ACCENT, MUTED = "#1f2933", "#2b6cb0", "#a0aec0"
 
 
@@ -48,3 +50,20 @@ def occlusion_figure(hidden_shares: Sequence[float], top1: Mapping[str, Sequence
     axes.legend(frameon=False)
     return figure
 
+
+def training_figure(history: Sequence[EpochReport]) -> Figure:
+    """Losses and, where there was a val split, its top-1 and macro F1, by epoch."""
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    losses, scores = figure.subplots(1, 2)
+    epochs = [report.epoch for report in history]
+    for name in history[0].losses if history else ():
+        losses.plot(epochs, [report.losses[name] for report in history], label=name)
+    losses.set(xlabel="epoch", ylabel="training loss", yscale="log")
+    losses.legend(frameon=False)
+    for name in ("top1", "macro_f1"):
+        values = [getattr(report.val, name) if report.val else np.nan for report in history]
+        scores.plot(epochs, values, label=f"val {name.replace('_', ' ')}")
+    scores.set(xlabel="epoch", ylim=(0, 1.03))
+    scores.grid(alpha=0.3)
+    scores.legend(frameon=False)
+    return figure

@@ -33,4 +33,6 @@ def occlusion_curve(
             said = predictor.predict_clips(clips, use_scene=use_scene, hidden_NPTK=hidden)
             right_N = said.probabilities_NA.argmax(axis=1) == clips.labels_N.numpy()
             top1[name].append(float(right_N.mean()))
-    return OcclusionCurve(hidden_shares=hidden_shares, top1={name: tuple(values) for name, values in top1.items()})
+    return OcclusionCurve(
+        hidden_shares=hidden_shares, top1={name: tuple(values) for name, values in top1.items()}
+    )

@@ -68,7 +68,8 @@ class EvaluationReport:
             "model": self.model,
             "store_digest": self.store_digest,
             "ablation": {name: asdict(scores) for name, scores in self.ablation.items()},
-            "occlusion": self.occlusion and {
+            "occlusion": self.occlusion
+            and {
                 "hidden_shares": self.occlusion.hidden_shares,
                 **self.occlusion.top1,
             },
@@ -99,7 +100,9 @@ def _render(report: EvaluationReport, images: Mapping[str, bytes]) -> str:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     encoded = {name: base64.b64encode(png).decode() for name, png in images.items()}
     tiles = [

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from harray.inference.pictures import attention_over_scene, attention_over_time, write_overlay
 from harray.inference.predictor import Prediction
+from harray.scenes.encoder import scene_frame_indices
 from harray.skeleton import SkeletonLayout
 from harray.videos.frames import read_frames
 
@@ -44,7 +43,7 @@ def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path) -> l
         assert features.scene_tokens_FSD is not None
         num_frames, num_cells, _ = features.scene_tokens_FSD.shape
         side = round(num_cells**0.5)
-        shown = scene_frame_places(len(features.frame_sec_T), num_frames)
+        shown = scene_frame_indices(len(features.frame_sec_T), num_frames)
         figure = attention_over_scene(
             frames.rgb_THWC[shown],
             clips.attention_scene_NS[0].reshape(num_frames, side, side),

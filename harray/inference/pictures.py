@@ -135,4 +135,6 @@ def _attention_strip(frame: np.ndarray, attention_T: np.ndarray, now: int) -> No
     tops = (attention_T / max(float(attention_T.max()), 1e-9) * (band - 6)).round().astype(int)
     for t, top in enumerate(tops):
         colour = (255, 210, 60) if t == now else (110, 130, 160)
-        cv2.rectangle(frame, (edges[t] + 1, height - 2 - int(top)), (edges[t + 1] - 2, height - 2), colour, -1)
+        cv2.rectangle(
+            frame, (edges[t] + 1, height - 2 - int(top)), (edges[t + 1] - 2, height - 2), colour, -1
+        )

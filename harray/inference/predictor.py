@@ -4,7 +4,6 @@ Letters: N clips, P people, T frames, K joints, C coordinates, S scene tokens, F
 """
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +17,8 @@ from harray.config import from_dict, to_dict, with_overrides
 from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import ClipExtractor, ClipFeatures
-from harray.features.normalise import body_size, clip_centre, normalise
+from harray.features.normalise import body_size, clip_centre
 from harray.features.tensors import ClipTensors, clips_from_arrays
-from harray.skeleton import SkeletonLayout
 from harray.training.checkpoint import Checkpoint, load_checkpoint
 
 ROWS_AT_ONCE = 128
@@ -91,7 +89,9 @@ class Predictor:
             InputError: the model learned from imported skeletons, or its weights are not to be had.
         """
         if not self.checkpoint.extraction:
-            raise InputError("this model learned from imported skeletons; give it keypoints, or a store to evaluate")
+            raise InputError(
+                "this model learned from imported skeletons; give it keypoints, or a store to evaluate"
+            )
         return ClipExtractor(from_dict(ExtractionConfig, self.checkpoint.extraction))
 
     def without_pcm(self) -> "Predictor":
@@ -114,31 +114,27 @@ class Predictor:
         Args:
             hidden_NPTK: bool, joints to hide beside those that were not observed.
         """
-        layout, config = self.checkpoint.skeleton, self.checkpoint.features
         parts: list[ClipPredictions] = []
-        for rows in _slices(len(clips.labels_N), ROWS_AT_ONCE):
-            confidence = clips.confidence_NPTK[rows]
+        for rows in torch.arange(len(clips)).split(ROWS_AT_ONCE):
+            batch = clips.select(rows)
             if hidden_NPTK is not None:
-                confidence = confidence.masked_fill(hidden_NPTK[rows], 0.0)
-            keypoints, visible = normalise(
-                clips.keypoints_NPTKC[rows], confidence, layout, config.min_confidence
-            )
+                batch = replace(
+                    batch, confidence_NPTK=batch.confidence_NPTK.masked_fill(hidden_NPTK[rows], 0.0)
+                )
+            prepared = self.checkpoint.prepared(batch)
+            inputs = prepared.to(self.device)
             with torch.inference_mode():
                 output = self.network(
-                    keypoints.to(self.device),
-                    visible.to(self.device),
-                    None if clips.tokens_NSD is None else clips.tokens_NSD[rows].to(self.device),
-                    use_pose=use_pose,
-                    use_scene=use_scene,
+                    inputs.keypoints_NPTKC, inputs.visible_NPTK, inputs.tokens_NSD, use_pose, use_scene
                 )
             completed = output.completed_BPTKC
             if completed is not None:
-                completed = _in_pixels(completed.cpu(), clips.keypoints_NPTKC[rows], visible, layout)
+                completed = _in_pixels(completed.cpu(), batch, prepared.visible_NPTK)
             parts.append(
                 ClipPredictions(
                     probabilities_NA=_array(output.logits_BA.softmax(dim=-1)),
                     completed_NPTKC=_array(completed),
-                    visible_NPTK=_array(visible),
+                    visible_NPTK=_array(prepared.visible_NPTK),
                     attention_time_NT=_array(output.attention_time_BT),
                     attention_scene_NS=_array(output.attention_scene_BS),
                     gate_N=_array(output.gate_B),
@@ -202,17 +198,13 @@ class Predictor:
         )
 
 
-def _in_pixels(completed: Tensor, keypoints_px: Tensor, visible: Tensor, layout: SkeletonLayout) -> Tensor:
+def _in_pixels(completed_NPTKC: Tensor, clips: ClipTensors, visible_NPTK: Tensor) -> Tensor:
     """Undo `normalise`; people who are never seen become NaN."""
-    observed = keypoints_px.float().masked_fill(~visible[..., None], float("nan"))
+    observed = clips.keypoints_NPTKC.masked_fill(~visible_NPTK[..., None], float("nan"))
     centre = clip_centre(observed)[:, None, None, None]
-    size = body_size(observed, layout)[:, None, None, None, None]
-    absent = ~visible.any(dim=(2, 3))
-    return (completed * size + centre).masked_fill(absent[:, :, None, None, None], float("nan"))
-
-
-def _slices(length: int, step: int) -> Iterator[slice]:
-    return (slice(start, start + step) for start in range(0, length, step))
+    size = body_size(observed, clips.skeleton)[:, None, None, None, None]
+    absent = ~visible_NPTK.any(dim=(2, 3))
+    return (completed_NPTKC * size + centre).masked_fill(absent[:, :, None, None, None], float("nan"))
 
 
 def _array(tensor: Tensor | None) -> Any:
@@ -225,4 +217,3 @@ def _joined(parts: list[ClipPredictions]) -> ClipPredictions:
         values = [getattr(part, name) for part in parts]
         columns[name] = None if values[0] is None else np.concatenate(values)
     return ClipPredictions(**columns)
-

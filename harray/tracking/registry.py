@@ -120,6 +120,24 @@ def resolve_model(model: str, uri: str, cache: Path | None = None) -> Path:
     return _checkpoint(f"{location.rstrip('/')}/{CHECKPOINT}", uri, cache or _default_cache())
 
 
+def run_of_model(model: str, uri: str) -> str | None:
+    """The id of the run that trained a MODEL; None where it is not known, such as for a copied folder.
+
+    A checkpoint folder's run stands in the file `run_id` beside it.
+    """
+    scheme, _, rest = model.partition(":/")
+    rest = rest.strip("/")
+    if scheme == "runs":
+        return rest.partition("/")[0]
+    if scheme == "models":
+        client = connect(uri, must_exist=True)
+        if rest.startswith("m-") and not {"@", "/"} & set(rest):
+            return client.get_logged_model(rest).source_run_id
+        return _version_of(client, uri, rest).run_id
+    file = Path(model).absolute().parent / RUN_FILE
+    return file.read_text().strip() if file.is_file() else None
+
+
 def _checked(folder: Path) -> Path:
     from harray.training.checkpoint import ABOUT_FILE, WEIGHTS_FILE
 

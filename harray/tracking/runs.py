@@ -133,6 +133,30 @@ class TrainingRun:
         return log_model(self.client, self.experiment_id, self.run_id, checkpoint, name=name, step=step)
 
 
+def record_evaluation(
+    uri: str, run_id: str, metrics: Mapping[str, float], files: Path, artifact_folder: str
+) -> bool:
+    """Add an evaluation's scores and files to the run that trained the model.
+
+    Returns:
+        False where the store at `uri` has no such run: the model came from elsewhere, and nothing is recorded.
+    """
+    from mlflow.entities import Metric
+    from mlflow.exceptions import MlflowException
+
+    client = connect(uri)
+    try:
+        client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
+    now_ms = time.time_ns() // 1_000_000
+    client.log_batch(run_id, metrics=[Metric(name, float(value), now_ms, 0) for name, value in metrics.items()])
+    client.log_artifacts(run_id, str(files), artifact_folder)
+    return True
+
+
 def parameters(config: Any) -> "list[Param]":
     """A config's leaves as MLflow parameters, each written so that `name=value` reads back to the same leaf.
 

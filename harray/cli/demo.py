@@ -1,0 +1,42 @@
+"""The demo: the whole story on procedural videos, no GPU, no network."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harray.cli import options
+from harray.cli.terminal import session
+
+DEMO_OUT = Path("harray-demo")
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for everything that the demo makes.")] = DEMO_OUT,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    tracking_uri: options.TrackingUri = None,
+    as_json: options.Json = False,
+) -> None:
+    """Render videos, extract, train, evaluate, register, load the champion back and explain unseen clips."""
+    with session(out, "demo", as_json) as terminal:
+        from harray.cli.models import show_report
+        from harray.workflows.demo import run_demo
+
+        with terminal.stages() as stages:
+            outcome = run_demo(
+                out.absolute(), seed=seed, tracking=tracking_uri, on_stage=stages, on_message=terminal.say
+            )
+        show_report(terminal, outcome.report)
+        for entry in outcome.predictions:
+            said = f"{entry['label']} {entry['probability']:.0%}"
+            terminal.result(f"unseen actor, {Path(entry['video']).name}: {said}")
+        terminal.result("")
+        terminal.result(f"report:  {outcome.report_file}")
+        terminal.result(f"overlay: {outcome.predictions[0]['explanation'][0]}")
+        terminal.result(f"model:   {outcome.model}")
+        terminal.result(f"MLflow:  uv run mlflow ui --backend-store-uri {outcome.tracking_uri}")
+        terminal.result("next, on your own videos (one folder per class):")
+        terminal.result("  uv run harray extract VIDEOS --store STORE")
+        terminal.result("  uv run harray train --store STORE --register actions")
+        terminal.result("  uv run harray predict models:/actions@champion NEW.mp4 --explain why/")
+        terminal.json(outcome.to_json())

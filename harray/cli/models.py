@@ -1,0 +1,210 @@
+"""Commands that make and use models: train, evaluate, predict, ablate."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from harray.cli import options
+from harray.cli.terminal import Terminal, session
+from harray.errors import InputError
+
+if TYPE_CHECKING:
+    from harray.evaluation.ablations import Comparison
+    from harray.evaluation.report import EvaluationReport
+    from harray.training.loop import EpochReport
+
+
+def train(
+    store: options.Store,
+    recipe: options.Recipe = "default",
+    config: options.ConfigFile = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="DDP workers of Ray Train; 0 trains in this process.")
+    ] = 0,
+    register: Annotated[
+        str | None, typer.Option("--register", metavar="NAME", help="Register the model under this name.")
+    ] = None,
+    out: options.Out = options.DEFAULT_OUT,
+    tracking_uri: options.TrackingUri = None,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train the fusion model on a store; the run is recorded in MLflow."""
+    experiment = options.build_config(recipe, config, overrides)
+    options.check_store(store)
+    with session(out, "train", as_json) as terminal:
+        from harray.workflows.training import train_recorded
+
+        with terminal.progress("training", "epochs") as update:
+            trained = train_recorded(
+                store,
+                experiment,
+                out,
+                num_workers=workers,
+                name=register,
+                tracking=tracking_uri,
+                on_epoch=lambda report: update(report.epoch, report.num_epochs, epoch_note(report)),
+            )
+        result, registered = trained.result, trained.registered
+        if result.val:
+            terminal.result(
+                f"val, which chose epoch {result.best_epoch} of {result.num_epochs}: "
+                f"top-1 {result.val.top1:.3f}, macro F1 {result.val.macro_f1:.3f}"
+            )
+        if registered:
+            terminal.result(f"registered: {registered.name} version {registered.version}, {registered.uri}")
+        terminal.result(f"checkpoint: {result.checkpoint}")
+        terminal.result(f"next: harray evaluate {trained.model} --store {store} --out {out}")
+        terminal.json(
+            {
+                "checkpoint": str(result.checkpoint),
+                "run_id": trained.run_id,
+                "model_version": registered.version if registered else None,
+                "val": result.val and dataclasses.asdict(result.val),
+                "train_sec": result.train_sec,
+                "num_epochs": result.num_epochs,
+                "best_epoch": result.best_epoch,
+            }
+        )
+
+
+def evaluate(
+    model: options.Model,
+    store: options.Store,
+    split: Annotated[str, typer.Option("--split", help="Which split of the store.")] = "test",
+    occlusion: Annotated[bool, typer.Option(help="Measure accuracy with joints hidden.")] = True,
+    out: options.Out = options.DEFAULT_OUT,
+    tracking_uri: options.TrackingUri = None,
+    as_json: options.Json = False,
+) -> None:
+    """Score a model on a split: scores, ablation, occlusion, confusion matrix, an HTML report."""
+    options.check_model(model)
+    options.check_store(store)
+    with session(out, "evaluate", as_json) as terminal:
+        from harray.tracking.location import tracking_uri as ruling
+        from harray.workflows.evaluation import evaluate_recorded
+
+        uri = ruling(out, tracking_uri)
+        report, files = evaluate_recorded(model, store, split, out, uri, occlusion=occlusion)
+        show_report(terminal, report)
+        terminal.result(f"report: {files[0]}")
+        terminal.json({**report.to_json(), "report": str(files[0])})
+
+
+def predict(
+    model: options.Model,
+    videos: Annotated[
+        list[str], typer.Argument(metavar="VIDEO... [key=value ...]", help="Videos or folders of videos.")
+    ],
+    top: Annotated[int, typer.Option("--top", min=1, help="Labels listed per video.")] = 3,
+    explain: Annotated[
+        Path | None,
+        typer.Option("--explain", metavar="DIR", help="Write overlay videos and attention pictures here."),
+    ] = None,
+    out: options.Out = options.DEFAULT_OUT,
+    tracking_uri: options.TrackingUri = None,
+    as_json: options.Json = False,
+) -> None:
+    """Recognise the action in videos, and show why."""
+    options.check_model(model)
+    overrides = [text for text in videos if re.match(r"(poses|scenes)\.\w+=", text)]
+    with session(out, "predict", as_json) as terminal:
+        from harray.inference import Predictor
+        from harray.tracking.location import tracking_uri as ruling
+        from harray.tracking.registry import resolve_model
+        from harray.workflows.prediction import predict_videos, videos_among
+
+        paths = videos_among(text for text in videos if text not in overrides)
+        checkpoint = resolve_model(model, ruling(out, tracking_uri))
+        predictor = Predictor.load(checkpoint, overrides)
+        entries = predict_videos(
+            predictor, paths, top=top, explain_to=explain, on_video=lambda entry: show_entry(terminal, entry)
+        )
+        terminal.json({"predictions": entries})
+        failed = [entry for entry in entries if "error" in entry]
+        if len(failed) == len(entries):
+            raise InputError(
+                f"{failed[0]['video']}: {failed[0]['error']}; no video of {len(entries)} could be read"
+            )
+
+
+def ablate(
+    store: options.Store,
+    without: Annotated[
+        list[str],
+        typer.Option("--without", help="pcm, pcm-linear, differences, scene or people; repeatable."),
+    ],
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each variant.")] = 3,
+    split: Annotated[str, typer.Option("--split", help="Which split of the store is scored.")] = "test",
+    recipe: options.Recipe = "default",
+    config: options.ConfigFile = None,
+    out: options.Out = options.DEFAULT_OUT,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train with and without a part, several seeds each, and compare under the same hidden joints."""
+    experiment = options.build_config(recipe, config, overrides)
+    options.check_store(store)
+    with session(out, "ablate", as_json) as terminal:
+        from harray.evaluation.ablations import compare, variants_without
+
+        variants = variants_without(without)
+        with terminal.progress("training", "models") as update:
+            comparison = compare(
+                store.absolute(),
+                split,
+                features=experiment.features,
+                model=experiment.model,
+                training=experiment.training,
+                variants=variants,
+                num_seeds=seeds,
+                on_progress=update,
+            )
+        terminal.result(_comparison_table(comparison))
+        terminal.json(comparison.to_json())
+
+
+def epoch_note(report: "EpochReport") -> str:
+    """What the progress bar says beside the epochs."""
+    return f"val top-1 {report.val.top1:.3f}" if report.val else f"loss {report.losses['total']:.3f}"
+
+
+def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
+    """Scores, ablation and occlusion of an evaluation, in a few lines."""
+    scores = report.scores
+    terminal.result(f"{scores.num_clips} clips of {report.split!r} evaluated, {report.num_missing} missing")
+    table = Table("", "top-1", "top-5", "precision", "recall", "F1 (macro)", box=None, pad_edge=False)
+    for name, part in report.ablation.items():
+        values = (part.top1, part.top5, part.macro_precision, part.macro_recall, part.macro_f1)
+        table.add_row(name.replace("_", " "), *(f"{value:.3f}" for value in values))
+    terminal.result(table)
+    if report.occlusion:
+        shares = [f"{share:.0%}" for share in report.occlusion.hidden_shares]
+        table = Table("top-1, joints hidden", *shares, box=None, pad_edge=False)
+        for name, values in report.occlusion.top1.items():
+            table.add_row(name.replace("_", " ").replace("pcm", "PCM"), *(f"{value:.3f}" for value in values))
+        terminal.result(table)
+
+
+def show_entry(terminal: Terminal, entry: dict) -> None:
+    """One video's prediction in a line."""
+    if "error" in entry:
+        terminal.result(f"{entry['video']}: not readable ({entry['error']})")
+        return
+    labels = ", ".join(f"{said['label']} {said['probability']:.1%}" for said in entry["top"])
+    terminal.result(f"{entry['video']}: {labels}")
+    for path in entry.get("explanation", []):
+        terminal.result(f"  {path}")
+
+
+def _comparison_table(comparison: "Comparison") -> Table:
+    shares = [f"{share:.0%}" for share in comparison.hidden_shares]
+    table = Table(f"top-1 on {comparison.split!r}, joints hidden", *shares, box=None, pad_edge=False)
+    for name, values in comparison.top1.items():
+        cells = zip(values.mean(axis=0), values.std(axis=0), strict=True)
+        table.add_row(name, *(f"{mean:.3f} ± {std:.3f}" for mean, std in cells))
+    return table

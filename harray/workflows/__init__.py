@@ -1,0 +1,1 @@
+"""The main jobs from end to end, for whoever calls: command line, jobs, demo. They print nothing."""

@@ -1,0 +1,139 @@
+"""The whole story on procedural videos: render, extract, train, register, evaluate the champion, explain.
+
+actions -> videos -> store -> model -> registry -> champion -> report, overlays of unseen actors
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harray.config import with_overrides
+from harray.distributed.extraction import extract
+from harray.evaluation.report import EvaluationReport
+from harray.inference import Predictor
+from harray.recipes import procedural
+from harray.store import FeatureStore
+from harray.synth.config import SynthConfig
+from harray.synth.render import render_dataset
+from harray.tracking.location import tracking_uri
+from harray.tracking.registry import resolve_model
+from harray.videos.sources import list_videos
+from harray.workflows.evaluation import evaluate_recorded
+from harray.workflows.prediction import predict_videos
+from harray.workflows.training import train_recorded
+
+MODEL_NAME = "demo"
+CLIPS_PER_ACTION = 20
+NUM_EXPLAINED = 3
+
+Update = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOutcome:
+    """What the demo made, and where it is."""
+
+    report: EvaluationReport
+    report_file: Path
+    model: str
+    model_version: int
+    run_id: str
+    tracking_uri: str
+    store: Path
+    predictions: list[dict[str, Any]]
+    train_sec: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, the evaluation's first."""
+        return {
+            **self.report.to_json(),
+            "report": str(self.report_file),
+            "model": self.model,
+            "model_version": self.model_version,
+            "run_id": self.run_id,
+            "tracking_uri": self.tracking_uri,
+            "store": str(self.store),
+            "predictions": self.predictions,
+            "train_sec": self.train_sec,
+        }
+
+
+def run_demo(
+    out: Path,
+    *,
+    seed: int,
+    tracking: str | None,
+    on_stage: Callable[[str, str], Update],
+    on_message: Callable[[str], None],
+) -> DemoOutcome:
+    """Run every stage; a second run in the same folder finds the videos and features of the first.
+
+    Args:
+        on_stage: called with a title and a unit as each stage starts; what it returns takes (done, total, note).
+        on_message: called with what must be said aloud, such as that scene weights are random.
+
+    Raises:
+        InputError: `out` holds a demo of another seed.
+    """
+    videos, store = out / "videos", out / "store"
+    experiment = with_overrides(procedural(), {"training.seed": seed})
+    update = on_stage("rendering videos", "clips")
+    config = SynthConfig(clips_per_action=CLIPS_PER_ACTION, seed=seed)
+    render_dataset(videos, config, on_progress=lambda done, total: update(done, total, ""))
+    update = on_stage("extracting poses and scenes", "clips")
+    extract(
+        list_videos(videos / "manifest.csv"),
+        experiment.extraction,
+        store,
+        on_progress=lambda done, total, counts: update(done, total, ""),
+        on_message=on_message,
+    )
+    update = on_stage("training", "epochs")
+    trained = train_recorded(
+        store,
+        experiment,
+        out,
+        name=MODEL_NAME,
+        tracking=tracking,
+        on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
+    )
+    assert trained.registered is not None
+    on_stage("evaluating the registered model on unseen actors", "clips")
+    uri = tracking_uri(out, tracking)
+    report, files = evaluate_recorded(trained.model, store, "test", out, uri)
+    update = on_stage("explaining clips of unseen actors", "clips")
+    predictor = Predictor.load(resolve_model(trained.model, uri))
+    entries: list[dict[str, Any]] = []
+
+    def count(entry: dict[str, Any]) -> None:
+        entries.append(entry)
+        update(len(entries), NUM_EXPLAINED, "")
+
+    predict_videos(
+        predictor,
+        unseen_videos(FeatureStore.open(store)),
+        top=3,
+        explain_to=out / "explained",
+        on_video=count,
+    )
+    return DemoOutcome(
+        report=report,
+        report_file=files[0],
+        model=trained.model,
+        model_version=trained.registered.version,
+        run_id=trained.run_id,
+        tracking_uri=uri,
+        store=store,
+        predictions=entries,
+        train_sec=trained.result.train_sec,
+    )
+
+
+def unseen_videos(store: FeatureStore) -> list[Path]:
+    """The first test clip of a few classes, spread over the alphabet."""
+    rows = store.read(["test"], columns=[]).select(["path", "label"]).to_pylist()
+    first = {row["label"]: Path(row["path"]) for row in reversed(rows)}
+    labels = sorted(first)
+    step = max(1, len(labels) // NUM_EXPLAINED)
+    return [first[label] for label in labels[::step][:NUM_EXPLAINED]]
