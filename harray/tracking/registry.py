@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+RUN_FILE = "run_id"  # beside a checkpoint folder: the run that made it
 
 
 @dataclass(frozen=True, kw_only=True)
