@@ -36,30 +36,34 @@ def with_right_arm(motion: Motion, upper: Angles, fore: Angles) -> Motion:
     return motion
 
 
-def hand_up(phase: np.ndarray, rng: np.random.Generator, swing_deg: float = 0.0) -> Motion:
+def hand_up(
+    phase: np.ndarray, rng: np.random.Generator, swing_deg: tuple[float, float] = (0.0, 0.0)
+) -> Motion:
     """The right hand beside the head, held still or, with a swing of the forearm, waving."""
     num, motion = len(phase), standing(phase, rng)
     upper = pair(rng.uniform(20, 45), rng.uniform(50, 75), num)
-    wave = np.sin(TURN * phase)
-    fore = pair(180 + rng.uniform(-8, 2), rng.uniform(0, 22) + swing_deg * wave, num)
+    wave = np.sin(TURN * 1.7 * phase)
+    fore = pair(180 + rng.uniform(-8, 2), rng.uniform(0, 22) + rng.uniform(*swing_deg) * wave, num)
     return with_right_arm(motion, upper, fore)
 
 
 def waving(phase: np.ndarray, rng: np.random.Generator) -> Motion:
-    return hand_up(1.7 * phase, rng, swing_deg=rng.uniform(24, 34))
+    return hand_up(phase, rng, swing_deg=(24, 34))
 
 
-def hand_at_mouth(phase: np.ndarray, rng: np.random.Generator, rub_deg: float = 0.0) -> Motion:
+def hand_at_mouth(
+    phase: np.ndarray, rng: np.random.Generator, rub_deg: tuple[float, float] = (0.0, 0.0)
+) -> Motion:
     """The right hand in front of mouth and chin, held still or, with a swing of the forearm, rubbing."""
     num, motion = len(phase), standing(phase, rng)
-    rub = np.sin(TURN * phase)
-    upper = pair(rng.uniform(26, 42), rng.uniform(12, 22) + 0.35 * rub_deg * rub, num)
-    fore = pair(rng.uniform(158, 170), rng.uniform(-44, -34) + rub_deg * rub, num)
+    rub = rng.uniform(*rub_deg) * np.sin(TURN * 1.9 * phase)
+    upper = pair(rng.uniform(26, 42), rng.uniform(12, 22) + 0.35 * rub, num)
+    fore = pair(rng.uniform(158, 170), rng.uniform(-44, -34) + rub, num)
     return with_right_arm(motion, upper, fore)
 
 
 def brushing(phase: np.ndarray, rng: np.random.Generator) -> Motion:
-    return hand_at_mouth(1.9 * phase, rng, rub_deg=rng.uniform(11, 16))
+    return hand_at_mouth(phase, rng, rub_deg=(11, 16))
 
 
 def running(phase: np.ndarray, rng: np.random.Generator) -> Motion:
