@@ -38,14 +38,12 @@ class ActionModel(PythonModel):
         if isinstance(video, str):
             prediction = self.predictor.predict_video(Path(video))
         elif isinstance(keypoints, list | np.ndarray):
-            size = [row.get(name) for name in ("height_px", "width_px")]
-            if any(pd.isna(length) for length in size):
+            height_px, width_px = row.get("height_px"), row.get("width_px")
+            if height_px is None or width_px is None or pd.isna(height_px) or pd.isna(width_px):
                 raise ValueError(
                     f"row {index}: keypoints without height_px and width_px of the frame they are in"
                 )
-            prediction = self.predictor.predict_keypoints(
-                _tensor(keypoints), *(int(length) for length in size)
-            )
+            prediction = self.predictor.predict_keypoints(_tensor(keypoints), int(height_px), int(width_px))
         else:
             raise ValueError(
                 f"row {index}: found neither a video path nor keypoints; columns: {', '.join(row)}"

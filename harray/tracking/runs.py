@@ -152,7 +152,9 @@ def record_evaluation(
             return False
         raise
     now_ms = time.time_ns() // 1_000_000
-    client.log_batch(run_id, metrics=[Metric(name, float(value), now_ms, 0) for name, value in metrics.items()])
+    client.log_batch(
+        run_id, metrics=[Metric(name, float(value), now_ms, 0) for name, value in metrics.items()]
+    )
     client.log_artifacts(run_id, str(files), artifact_folder)
     return True
 
