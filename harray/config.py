@@ -97,7 +97,7 @@ def from_dict(config_type: type[Config], values: Mapping[str, Any]) -> Config:
     Raises:
         InputError: as `with_overrides`.
     """
-    return with_overrides(config_type(), _flatten_mapping(values))
+    return with_overrides(config_type(), flatten_mapping(values))
 
 
 def dump(config: Any, path: Path) -> None:
@@ -132,11 +132,12 @@ def digest(value: Any) -> str:
     return hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
-def _flatten_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
+def flatten_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The leaves of nested mappings under their dotted names."""
     leaves: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            leaves |= {f"{name}.{inner}": leaf for inner, leaf in _flatten_mapping(value).items()}
+            leaves |= {f"{name}.{inner}": leaf for inner, leaf in flatten_mapping(value).items()}
         else:
             leaves[name] = value
     return leaves

@@ -19,7 +19,13 @@ import pyarrow as pa
 
 from harray.distributed.extraction_plan import plan_extraction, stamp_of
 from harray.distributed.resources import check_demand, cluster_resources, start_ray
-from harray.extraction.config import ExtractionConfig, settings_digest, shaping_values, weights_digests
+from harray.extraction.config import (
+    ExtractionConfig,
+    settings_digest,
+    shaping_values,
+    weights_digests,
+    weights_origin,
+)
 from harray.extraction.extractor import SKELETON, clip_scene_shape, keypoints_shape
 from harray.poses.config import EMBEDDED
 from harray.scenes.config import RANDOM
@@ -119,6 +125,7 @@ def store_settings(config: ExtractionConfig) -> StoreSettings:
         scene_shape=clip_scene_shape(config),
         extraction=shaping_values(config),
         weights=weights_digests(config),
+        origin=weights_origin(config),
     )
 
 

@@ -5,7 +5,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from harray.config import digest, to_dict
+from harray.config import digest, flatten_mapping, to_dict, with_overrides
+from harray.errors import InputError
 from harray.poses.config import PosesConfig
 from harray.scenes.config import NONE, ScenesConfig
 from harray.videos.config import VideosConfig
@@ -54,6 +55,41 @@ def weights_digests(config: ExtractionConfig) -> dict[str, str]:
     from harray.scenes.weights import scene_weights_digest
 
     return {"poses": pose_weights_digest(config.poses.weights), "scenes": scene_weights_digest(config.scenes)}
+
+
+def weights_origin(config: ExtractionConfig) -> dict[str, Any]:
+    """Dotted key -> value that led to the weights here, for finding them again; files by absolute path."""
+    origin: dict[str, Any] = {"scenes.seed": config.scenes.seed}
+    for key, weights in (("poses.weights", config.poses.weights), ("scenes.weights", config.scenes.weights)):
+        path = Path(weights).expanduser()
+        origin[key] = str(path.absolute()) if path.is_file() else weights
+    return origin
+
+
+def extraction_as_before(
+    shaping: dict[str, Any],
+    weights: dict[str, str],
+    origin: dict[str, Any],
+    overrides: dict[str, Any] | None = None,
+) -> ExtractionConfig:
+    """The config that extracts what a store's settings say.
+
+    Args:
+        overrides: dotted keys, such as `poses.weights` where the file lies elsewhere on this machine.
+
+    Raises:
+        InputError: weights that are not to be had, or whose bytes are others than the store's.
+    """
+    values = {name: value for name, value in flatten_mapping(shaping).items() if value is not None}
+    config = with_overrides(ExtractionConfig(), {**values, **origin, **(overrides or {})})
+    for room, found in weights_digests(config).items():
+        if found != weights.get(room):
+            given = {"poses": config.poses.weights, "scenes": config.scenes.weights}[room]
+            raise InputError(
+                f"{room}.weights={given}: other bytes than those the model's store was extracted with; "
+                f"name the file with digest {weights.get(room, 'unknown')[:12]}, {room}.weights=PATH"
+            )
+    return config
 
 
 def settings_digest(shaping: dict[str, Any], weights: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ Letters: N clips, P people, T frames, K joints, C coordinates, S scene tokens, F
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harray.config import from_dict, to_dict, with_overrides
+from harray.config import parse_overrides
 from harray.errors import InputError
-from harray.extraction.config import ExtractionConfig
+from harray.extraction.config import ExtractionConfig, extraction_as_before
 from harray.extraction.extractor import ClipExtractor, ClipFeatures
 from harray.features.normalise import body_size, clip_centre
 from harray.features.tensors import ClipTensors, clips_from_arrays
@@ -55,27 +56,26 @@ class Prediction:
 class Predictor:
     """A loaded checkpoint in evaluation mode, on the GPU where there is one."""
 
-    def __init__(self, checkpoint: Checkpoint, device: str | None = None):
+    def __init__(
+        self, checkpoint: Checkpoint, overrides: dict[str, Any] | None = None, device: str | None = None
+    ):
         self.checkpoint = checkpoint
+        self.overrides = overrides or {}
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = checkpoint.network.eval().to(self.device)
 
     @classmethod
-    def load(cls, folder: Path | str, overrides: dict[str, object] | None = None) -> "Predictor":
+    def load(cls, folder: Path | str, assignments: Sequence[str] = ()) -> "Predictor":
         """Load a checkpoint folder.
 
         Args:
-            overrides: extraction keys such as `poses.weights`, where the recorded path is not on this machine.
+            assignments: `key=value` texts for the extraction of videos, such as `poses.weights=PATH` where the
+                recorded path is not on this machine.
 
         Raises:
             InputError: no such folder, not a checkpoint, or an unknown key.
         """
-        checkpoint = load_checkpoint(Path(folder))
-        if overrides:
-            extraction = from_dict(ExtractionConfig, checkpoint.extraction)
-            changed = with_overrides(extraction, overrides)
-            checkpoint = replace(checkpoint, extraction=to_dict(changed))
-        return cls(checkpoint)
+        return cls(load_checkpoint(Path(folder)), parse_overrides(ExtractionConfig(), assignments))
 
     @property
     def classes(self) -> list[str]:
@@ -88,18 +88,20 @@ class Predictor:
         Raises:
             InputError: the model learned from imported skeletons, or its weights are not to be had.
         """
-        if not self.checkpoint.extraction:
+        kept = self.checkpoint
+        if not kept.extraction:
             raise InputError(
                 "this model learned from imported skeletons; give it keypoints, or a store to evaluate"
             )
-        return ClipExtractor(from_dict(ExtractionConfig, self.checkpoint.extraction))
+        config = extraction_as_before(kept.extraction, kept.weights, kept.origin, self.overrides)
+        return ClipExtractor(config, str(self.device))
 
     def without_pcm(self) -> "Predictor":
         """The same network with linear interpolation in time in PCM's place."""
         network = copy.deepcopy(self.network)
         pcm = replace(network.config.pcm, enabled=False, fill="linear")
         network.pcm, network.config = None, replace(network.config, pcm=pcm)
-        return Predictor(replace(self.checkpoint, network=network), device=str(self.device))
+        return Predictor(replace(self.checkpoint, network=network), self.overrides, str(self.device))
 
     def predict_clips(
         self,

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harray.config import digest
 from harray.errors import InputError
 from harray.schema import SCHEMA_VERSION
 
@@ -21,11 +20,9 @@ class StoreSettings:
     scene_shape: tuple[int, ...] | None = None  # [scene_frames, grid * grid, channels]; None: no scene branch
     extraction: dict[str, Any] = dataclasses.field(default_factory=dict)  # the values that shape the features
     weights: dict[str, str] = dataclasses.field(default_factory=dict)  # room -> digest of its weights' bytes
-
-    @property
-    def digest(self) -> str:
-        """16 hexadecimal digits; equal settings, equal digest, on every machine."""
-        return digest(self)
+    origin: dict[str, Any] = dataclasses.field(
+        default_factory=dict
+    )  # dotted key -> where those weights lay; a hint
 
 
 def dump_settings(settings: StoreSettings) -> str:
@@ -67,8 +64,8 @@ def load_settings(store: Path) -> StoreSettings:
 
 
 def differences(found: StoreSettings, wanted: StoreSettings) -> list[str]:
-    """`name: found, wanted` of every setting in which the two differ."""
-    ours, theirs = _flat(dataclasses.asdict(found)), _flat(dataclasses.asdict(wanted))
+    """`name: found, wanted` of every setting in which the two differ; where weights lay is none."""
+    ours, theirs = (_flat({**dataclasses.asdict(settings), "origin": {}}) for settings in (found, wanted))
     names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
     return [f"{name} {ours.get(name)} in the store, {theirs.get(name)} now" for name in names]
 
