@@ -92,24 +92,26 @@ def extract(
     clip_ids = store.clip_ids()
     plan = plan_extraction(source_table, store.ledger(), clip_ids, stamp_of)
     store.append_ledger(plan.relabelled)
-    computed = 0
     report = on_progress or (lambda done, total, counts: None)
-    report(plan.num_kept, len(source_table), outcome_counts(store, source_table, computed))
+    done, counts = plan.num_kept, Counter(plan.kept)
+    report(done, len(source_table), _named(counts))
     if len(plan.todo):
         with start_ray():
-            done = plan.num_kept
-            counts = Counter(outcome_counts(store, source_table, 0))
             for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors):
                 done += len(outcomes)
-                computed += sum(outcomes["computed"].to_pylist())
                 counts.update(outcomes["status"].to_pylist())
-                counts["computed"] = computed
-                report(done, len(source_table), dict(counts))
-    final = outcome_counts(store, source_table, computed)
-    if sum(final[status] for status in (EXTRACTED, QUARANTINED)) != len(source_table):
-        raise RuntimeError(f"{len(source_table)} inputs, but the ledger accounts for {final}")
+                counts["computed"] += sum(outcomes["computed"].to_pylist())
+                report(done, len(source_table), _named(counts))
+    final = recorded_outcomes(store, source_table)
+    if final[EXTRACTED] + final[QUARANTINED] != len(source_table):
+        raise RuntimeError(f"{len(source_table)} inputs, but the ledger accounts for {dict(final)}")
     return ExtractionSummary(
-        inputs=len(source_table), seconds=time.monotonic() - started, messages=messages, **final
+        inputs=len(source_table),
+        extracted=final[EXTRACTED],
+        quarantined=final[QUARANTINED],
+        computed=counts["computed"],
+        seconds=time.monotonic() - started,
+        messages=messages,
     )
 
 
@@ -164,11 +166,15 @@ def batch_size_for(num_videos: int, num_actors: int) -> int:
     return max(1, min(MAX_BATCH, num_videos // (4 * num_actors)))
 
 
-def outcome_counts(store: FeatureStore, manifest: pa.Table, computed: int) -> dict[str, int]:
-    """How many of the manifest's inputs the ledger has as extracted and as quarantined."""
-    status = {row["path"]: row["status"] for row in store.ledger().select(["path", "status"]).to_pylist()}
-    counts = Counter(status.get(path) for path in manifest["path"].to_pylist())
-    return {EXTRACTED: counts[EXTRACTED], QUARANTINED: counts[QUARANTINED], "computed": computed}
+def recorded_outcomes(store: FeatureStore, manifest: pa.Table) -> Counter[str | None]:
+    """How many of the manifest's inputs the ledger has with each status; None counts those it lacks."""
+    ledger = store.ledger()
+    status = dict(zip(ledger["path"].to_pylist(), ledger["status"].to_pylist(), strict=True))
+    return Counter(status.get(path) for path in manifest["path"].to_pylist())
+
+
+def _named(counts: Counter[str]) -> dict[str, int]:
+    return {name: counts[name] for name in (EXTRACTED, QUARANTINED, "computed")}
 
 
 def _run(

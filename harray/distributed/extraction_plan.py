@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,12 +29,16 @@ class Plan:
     Attributes:
         todo: manifest rows to extract, with the column `attempts` (how often they were tried before).
         relabelled: ledger rows to write as they are.
-        num_kept: inputs that need nothing, relabelled ones included.
+        kept: status -> how many inputs keep it, relabelled ones included.
     """
 
     todo: pa.Table
     relabelled: list[dict[str, Any]]
-    num_kept: int
+    kept: dict[str, int]
+
+    @property
+    def num_kept(self) -> int:
+        return sum(self.kept.values())
 
 
 def plan_extraction(
@@ -51,19 +56,19 @@ def plan_extraction(
         stamp_of: stamp of the file at a path, None where there is none.
     """
     known = {row["path"]: row for row in ledger.to_pylist()}
-    todo, relabelled, num_kept = [], [], 0
+    todo, relabelled, kept = [], [], Counter()
     for row in manifest.to_pylist():
         before = known.get(row["path"])
         step = next_step(row, before, stamp_of(row["path"]), clip_ids)
-        if step is Step.EXTRACT:
+        if before is None or step is Step.EXTRACT:
             todo.append({**row, "attempts": before["attempts"] if before else 0})
             continue
-        num_kept += 1
+        kept[before["status"]] += 1
         if step is Step.RELABEL:
-            outcome = {name: value for name, value in (before or {}).items() if name != "time"}
+            outcome = {name: value for name, value in before.items() if name != "time"}
             relabelled.append({**outcome, **row})
     schema = MANIFEST.append(pa.field("attempts", LEDGER.field("attempts").type))
-    return Plan(todo=pa.Table.from_pylist(todo, schema=schema), relabelled=relabelled, num_kept=num_kept)
+    return Plan(todo=pa.Table.from_pylist(todo, schema=schema), relabelled=relabelled, kept=dict(kept))
 
 
 def next_step(
