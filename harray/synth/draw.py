@@ -35,7 +35,7 @@ class Limb:
 def _limbs() -> tuple[Limb, ...]:
     rows = (  # joints without their side, radii, wear, bias
         ("ankle", "toe", 0.028, 0.022, "shoes", 0.0),
-        ("hip", "knee", 0.058, 0.042, "thigh", 0.0),
+        ("hip", "knee", 0.058, 0.042, "thigh", -0.04),
         ("knee", "ankle", 0.041, 0.027, "shin", -0.005),
         ("shoulder", "elbow", 0.040, 0.031, "upper_arm", 0.03),
         ("elbow", "wrist", 0.030, 0.022, "forearm", 0.035),
@@ -53,6 +53,16 @@ def _limbs() -> tuple[Limb, ...]:
 
 
 LIMBS = _limbs()
+# Rounded shapes of the head: from and to (a share of the way from the skull to a point), radius in head radii, colour.
+# The first is long hair, behind neck and shoulders; then the hair's back, jaw, face and fringe.
+BLOBS = (
+    ("crown", 0.80, "neck", 0.80, 1.05, "hair"),
+    ("crown", 0.25, "crown", 0.35, 1.06, "hair"),
+    ("chin", 0.18, "chin", 0.62, 0.80, "skin"),
+    ("crown", 0.10, "chin", 0.62, 0.78, "skin"),
+    ("crown", 0.80, "crown", 1.00, 0.42, "hair"),
+)
+_BLOB_LAYERS = ((0.84, 1.0, 0.0), (1.0, 0.78, 0.12))
 TORSO_CORNERS = (
     ("left_shoulder", 0.042),
     ("right_shoulder", 0.042),
@@ -118,6 +128,7 @@ class FigurePainter:
             offset = shift * radii.mean(0)[:, None] * self._light
             layers.append(capsules(start + offset, end + offset, share * radii[0], share * radii[1]))
         self._outlines = fixed(np.stack(layers, 2))  # [T, limbs, layers, points, 2]
+        self._blob_outlines = self._blobs()
         bias = np.array([limb.bias for limb in LIMBS])
         limb_near = near_TM[:, ends].mean(1) + bias
         torso_near = near_TM[:, [INDEX["pelvis"], INDEX["neck"]]].mean(1, keepdims=True) + 0.012
@@ -140,7 +151,7 @@ class FigurePainter:
             elif part == len(LIMBS) + 1:
                 self._head(image, frame)
             elif part == len(LIMBS) + 2:
-                self._mane(image, frame)
+                self._fill_blobs(image, frame, slice(0, int(self.look.long_hair)))
             elif held is not None:
                 held[1](image)
 
@@ -155,32 +166,32 @@ class FigurePainter:
             outline = (shrunk[:, None] + share * radii[:, None, None] * circle).reshape(-1, 2)
             fill(image, cv2.convexHull(fixed(outline)), shade(shirt, tone))
 
-    def _mane(self, image: np.ndarray, frame: int) -> None:
-        """Long hair, behind the neck and shoulders."""
-        if self.look.long_hair:
-            crown, skull, neck = (self.points[frame, INDEX[name]] for name in ("crown", "skull", "neck"))
-            start, end = 0.8 * crown + 0.2 * skull, 0.8 * neck + 0.2 * skull
-            self._blob(image, start, end, 1.05 * self.look.head * self.scale, self.look.colors["hair"])
+    def _blobs(self) -> np.ndarray:
+        """Outlines of the head's shapes, `[T, blobs, layers, points, 2]`."""
+        skull = self.points[:, [INDEX["skull"]]]
+        start, end = (
+            skull
+            + np.array([[row[k + 1]] for row in BLOBS])
+            * (self.points[:, [INDEX[row[k]] for row in BLOBS]] - skull)
+            for k in (0, 2)
+        )
+        radii = self.look.head * self.scale * np.array([row[4] for row in BLOBS])
+        layers = []
+        for _, share, shift in _BLOB_LAYERS:
+            offset = shift * radii[:, None] * self._light
+            layers.append(capsules(start + offset, end + offset, share * radii, share * radii))
+        return fixed(np.stack(layers, 2))
+
+    def _fill_blobs(self, image: np.ndarray, frame: int, chosen: slice) -> None:
+        for outlines, row in zip(self._blob_outlines[frame, chosen], BLOBS[chosen], strict=True):
+            for outline, (tone, _, _) in zip(outlines, _BLOB_LAYERS, strict=True):
+                fill(image, outline, shade(self.look.colors[row[5]], tone))
 
     def _head(self, image: np.ndarray, frame: int) -> None:
+        self._fill_blobs(image, frame, slice(1, None))
         colors, radius = self.look.colors, self.look.head * self.scale
         place = {name: self.points[frame, i] for name, i in INDEX.items()}
         near = {name: self.near[frame, i] - self.near[frame, INDEX["skull"]] for name, i in INDEX.items()}
-        crown, chin, skull = place["crown"], place["chin"], place["skull"]
-        self._blob(
-            image,
-            skull + 0.25 * (crown - skull),
-            skull + 0.35 * (crown - skull),
-            1.06 * radius,
-            colors["hair"],
-        )
-        self._blob(
-            image, skull + 0.18 * (chin - skull), skull + 0.62 * (chin - skull), 0.80 * radius, colors["skin"]
-        )
-        self._blob(
-            image, skull + 0.1 * (crown - skull), skull + 0.62 * (chin - skull), 0.78 * radius, colors["skin"]
-        )
-        self._blob(image, skull + 0.80 * (crown - skull), crown, 0.42 * radius, colors["hair"])
         for side in ("left", "right"):
             if near[f"{side}_ear"] > -0.3 * self.look.head:
                 dot(image, place[f"{side}_ear"], 0.24 * radius, shade(colors["skin"], 0.8))
@@ -192,14 +203,6 @@ class FigurePainter:
                 cv2.line(image, brow[0].tolist(), brow[1].tolist(), colors["hair"], 1, cv2.LINE_AA, _SHIFT)
         if near["nose"] > 0:
             dot(image, place["nose"], 0.15 * radius, shade(colors["skin"], 0.78))
-            mouth = place["nose"] + 0.45 * (chin - place["nose"])
+            mouth = place["nose"] + 0.45 * (place["chin"] - place["nose"])
             ends = fixed(mouth + radius * np.array([[-0.24, 0.0], [0.24, 0.0]]))
             cv2.line(image, ends[0].tolist(), ends[1].tolist(), (150, 62, 58), 1, cv2.LINE_AA, _SHIFT)
-
-    def _blob(
-        self, image: np.ndarray, start: np.ndarray, end: np.ndarray, radius: float, color: Color
-    ) -> None:
-        size = np.array(radius)
-        fill(image, fixed(capsules(start, end, size, size)), shade(color, 0.84))
-        toward = 0.12 * radius * self._light
-        fill(image, fixed(capsules(start + toward, end + toward, 0.78 * size, 0.78 * size)), color)
