@@ -113,7 +113,7 @@ def resolve_model(model: str, uri: str, cache: Path | None = None) -> Path:
     rest = rest.strip("/")
     if scheme == "runs":
         location = _location_of_run(client, uri, *rest.split("/", 1))
-    elif rest.startswith("m-") and not {"@", "/"} & set(rest):
+    elif _is_model_id(rest):
         location = _location_of_logged(client, uri, rest)
     else:
         version = _version_of(client, uri, rest)
@@ -132,11 +132,16 @@ def run_of_model(model: str, uri: str) -> str | None:
         return rest.partition("/")[0]
     if scheme == "models":
         client = connect(uri, must_exist=True)
-        if rest.startswith("m-") and not {"@", "/"} & set(rest):
+        if _is_model_id(rest):
             return client.get_logged_model(rest).source_run_id
         return _version_of(client, uri, rest).run_id
     file = Path(model).absolute().parent / RUN_FILE
     return file.read_text().strip() if file.is_file() else None
+
+
+def _is_model_id(reference: str) -> bool:
+    """`m-...` alone; with an alias or a version it is a registered model of such a name."""
+    return reference.startswith("m-") and not {"@", "/"} & set(reference)
 
 
 def _checked(folder: Path) -> Path:

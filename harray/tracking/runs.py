@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import harray
 from harray.config import flatten
-from harray.tracking.location import artifact_location, connect
+from harray.tracking.location import artifact_location, connect, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -72,9 +72,11 @@ class TrainingRun:
         tags = {**origin_tags(), **self.tags}
         run = self.client.create_run(self.experiment_id, tags=tags, run_name=self.name)
         self.run_id = run.info.run_id
-        params = parameters(self.config)
-        for start in range(0, len(params), _MAX_PARAMS):
-            self.client.log_batch(self.run_id, params=params[start : start + _MAX_PARAMS])
+        try:
+            self._log_parameters()
+        except BaseException as error:  # `with` does not close what could not be entered
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(
@@ -90,6 +92,11 @@ class TrainingRun:
             if error is None:
                 raise
             error.add_note(f"and the MLflow run {self.run_id} could not be closed: {closing}")
+
+    def _log_parameters(self) -> None:
+        params = parameters(self.config)
+        for start in range(0, len(params), _MAX_PARAMS):
+            self.client.log_batch(self.run_id, params=params[start : start + _MAX_PARAMS])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Record an epoch's metrics in one request; MLflow's own retries apply."""
@@ -144,6 +151,8 @@ def record_evaluation(
     from mlflow.entities import Metric
     from mlflow.exceptions import MlflowException
 
+    if (file := sqlite_file(uri)) and not file.exists():
+        return False
     client = connect(uri)
     try:
         client.get_run(run_id)

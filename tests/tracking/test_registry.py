@@ -4,7 +4,7 @@ import pytest
 
 from harray.errors import InputError
 from harray.tracking.location import connect
-from harray.tracking.registry import check_model_name, promote, register, resolve_model
+from harray.tracking.registry import check_model_name, promote, register, resolve_model, run_of_model
 from harray.tracking.runs import TrainingRun
 
 
@@ -114,3 +114,19 @@ def test_files_that_were_moved_away_are_said_to_be_gone(uri, checkpoint, tmp_pat
     (tmp_path / "mlartifacts").rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="no such folder"):
         resolve_model(f"runs:/{run.run_id}", uri)
+
+
+def test_the_run_behind_a_model_is_known_by_every_name_and_by_the_file_beside_a_folder(
+    registered, model_id, tmp_path
+):
+    run_id = connect(registered).get_logged_model(model_id).source_run_id
+    for reference in (
+        "models:/actions@champion",
+        "models:/actions/1",
+        f"models:/{model_id}",
+        f"runs:/{run_id}",
+    ):
+        assert run_of_model(reference, registered) == run_id
+    assert run_of_model(str(tmp_path / "checkpoint"), registered) is None
+    (tmp_path / "run_id").write_text(run_id)
+    assert run_of_model(str(tmp_path / "checkpoint"), registered) == run_id

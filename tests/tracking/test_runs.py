@@ -6,7 +6,7 @@ from mlflow.exceptions import MlflowException
 
 from harray.config import parse_overrides, with_overrides
 from harray.tracking.location import connect
-from harray.tracking.runs import TrainingRun, git_commit, parameters
+from harray.tracking.runs import TrainingRun, git_commit, parameters, record_evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,3 +149,34 @@ def test_metrics_that_were_never_placed_are_an_error_at_the_end(uri):
     run.log_metrics({"a": 1.0}, step=0)
     with pytest.raises(MlflowException, match="away"):
         run.__exit__(None, None, None)
+
+
+def test_a_run_whose_parameters_are_refused_does_not_stay_open(uri, monkeypatch):
+    def refuse(self):
+        raise MlflowException("no such parameter")
+
+    monkeypatch.setattr(TrainingRun, "_log_parameters", refuse)
+    run = TrainingRun(uri, Outer())
+    with pytest.raises(MlflowException, match="no such parameter"):
+        run.__enter__()
+    assert connect(uri).get_run(run.run_id).info.status == "FAILED"
+
+
+def test_an_evaluation_joins_the_run_that_trained_the_model(tmp_path, uri):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.html").write_text("<p>")
+    with TrainingRun(uri, Outer()) as run:
+        pass
+    assert record_evaluation(uri, run.run_id, {"test.top1": 0.9}, tmp_path / "report", "evaluation/test")
+    client = connect(uri)
+    assert client.get_run(run.run_id).data.metrics == {"test.top1": 0.9}
+    assert [f.path for f in client.list_artifacts(run.run_id, "evaluation/test")] == [
+        "evaluation/test/report.html"
+    ]
+
+
+def test_an_evaluation_of_a_model_from_elsewhere_is_recorded_nowhere(tmp_path, uri):
+    elsewhere = f"sqlite:///{tmp_path}/other/mlflow.db"
+    assert not record_evaluation(elsewhere, "0" * 32, {"test.top1": 0.9}, tmp_path, "evaluation/test")
+    assert not (tmp_path / "other").exists()
+    assert not record_evaluation(uri, "0" * 32, {"test.top1": 0.9}, tmp_path, "evaluation/test")
