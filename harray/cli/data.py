@@ -101,8 +101,8 @@ def store_info(
     info = FeatureStore.open(store).info()
     terminal = Terminal(as_json=as_json)
     terminal.result(
-        f"{info.inputs} inputs = {info.extracted} extracted + {info.quarantined} quarantined; "
-        f"{info.num_clips} distinct clips, {info.num_bytes / 1e6:.1f} MB, {info.groups} groups"
+        f"{info.num_inputs} inputs = {info.num_extracted} extracted + {info.num_quarantined} quarantined; "
+        f"{info.num_clips} distinct clips, {info.num_bytes / 1e6:.1f} MB, {info.num_groups} groups"
     )
     for name, counts in (("splits", info.splits), ("labels", info.labels)):
         terminal.result(

@@ -60,6 +60,7 @@ def load_settings(store: Path) -> StoreSettings:
         scene_shape=None if scene_shape is None else tuple(scene_shape),
         extraction=values["extraction"],
         weights=values["weights"],
+        origin=values["origin"],
     )
 
 
