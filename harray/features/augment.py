@@ -1,4 +1,4 @@
-"""Vary a whole batch of normalised clips at once, each row by its own random stream.
+r"""Vary a whole batch of normalised clips at once, each row by its own random stream.
 
     clip -> mirror -> turn, scale, shear -> crop and speed in time ----------------> target: what is true
                                                      \-> noise -> hide on purpose -> input: what the model sees
@@ -73,9 +73,10 @@ def mirror(
 def mirror_tokens(tokens_BSD: Tensor, mirrored_B: Tensor, scene_grid: tuple[int, int]) -> Tensor:
     """Exchange the columns of the scene's grid `(frames, side)` in the rows marked True."""
     frames, side = scene_grid
-    order = torch.arange(frames * side * side, device=tokens_BSD.device).reshape(frames, side, side)
-    flipped = tokens_BSD.index_select(1, order.flip(2).flatten())
-    return torch.where(mirrored_B[:, None, None], flipped, tokens_BSD)
+    straight_S = torch.arange(frames * side * side, device=tokens_BSD.device)
+    flipped_S = straight_S.reshape(frames, side, side).flip(2).flatten()
+    order_BS = torch.where(mirrored_B[:, None], flipped_S, straight_S)
+    return tokens_BSD[torch.arange(len(order_BS), device=order_BS.device)[:, None], order_BS]
 
 
 def swap_people(
@@ -112,9 +113,7 @@ def frame_positions(config: AugmentationConfig, num_frames: int, random: RowRand
     return ((start_B1 + length_B1 * steps_T) * (num_frames - 1)).clamp(0, num_frames - 1)
 
 
-def resample(
-    keypoints_BPTKC: Tensor, visible_BPTK: Tensor, positions_BT: Tensor
-) -> tuple[Tensor, Tensor]:
+def resample(keypoints_BPTKC: Tensor, visible_BPTK: Tensor, positions_BT: Tensor) -> tuple[Tensor, Tensor]:
     """Clips read at fractional frame positions; between a seen and a hidden joint the nearer one rules."""
     lower_BT = positions_BT.floor().long()
     upper_BT = (lower_BT + 1).clamp(max=keypoints_BPTKC.shape[2] - 1)

@@ -55,7 +55,9 @@ def body_size(observed_NPTKC: Tensor, layout: SkeletonLayout) -> Tensor:
 
 
 def _torso_NP(observed_NPTKC: Tensor, layout: SkeletonLayout) -> Tensor:
-    ends = [[i for i, joint in enumerate(layout.joints) if joint.endswith(part)] for part in ("shoulder", "hip")]
+    ends = [
+        [i for i, joint in enumerate(layout.joints) if joint.endswith(part)] for part in ("shoulder", "hip")
+    ]
     if not all(ends):
         return torch.full(observed_NPTKC.shape[:2], float("nan"), device=observed_NPTKC.device)
     shoulders, hips = (observed_NPTKC[..., joints, :].mean(dim=3) for joints in ends)

@@ -87,7 +87,9 @@ def load_clips(
     """
     table = store.read(splits)
     if not len(table):
-        raise InputError(f"store {store.path}: no extracted clip to read; see `harray store info {store.path}`")
+        raise InputError(
+            f"store {store.path}: no extracted clip to read; see `harray store info {store.path}`"
+        )
     classes = tuple(store.labels() if classes is None else classes)
     index = {name: i for i, name in enumerate(classes)}
     labels = [index.get(label, UNKNOWN_LABEL) for label in table["label"].to_pylist()]

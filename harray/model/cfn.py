@@ -26,6 +26,9 @@ class SceneView(NamedTuple):
 class CFN(nn.Module):
     """Args: motion_size, of the motion vector and of the scene vector; scene_dim, channels of a token."""
 
+    mean_D: Tensor
+    std_D: Tensor
+
     def __init__(self, config: CFNConfig, *, motion_size: int, scene_dim: int):
         super().__init__()
         self.config = config
@@ -39,21 +42,30 @@ class CFN(nn.Module):
         self.query = nn.Linear(motion_size, config.num_queries * width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
-        self.leave = nn.Sequential(nn.Linear(config.num_queries * width, motion_size), nn.LayerNorm(motion_size))
+        self.leave = nn.Sequential(
+            nn.Linear(config.num_queries * width, motion_size), nn.LayerNorm(motion_size)
+        )
         self.gate = nn.Linear(2 * motion_size, 1) if config.gate else None
 
     def tokens(
         self, tokens_BSD: Tensor, random: RowRandom | None, *, dropout: float = 0.0, noise: float = 0.0
     ) -> tuple[Tensor, Tensor]:
         """Projected tokens `[B, S, width]` and which of them are kept `[B, S]`; dropout and noise need `random`."""
-        x_BSD = ((tokens_BSD.float() - self.mean_D) / self.std_D).clamp(-5, 5)
+        projected = self._standardised_projection(tokens_BSD)
         kept_BS = torch.ones(tokens_BSD.shape[:2], dtype=torch.bool, device=tokens_BSD.device)
         if random is not None and noise:
-            x_BSD = x_BSD + noise * random.normal("scene.noise", 1, x_BSD.shape[-1])
+            noise_B1D = noise * random.normal("scene.noise", 1, tokens_BSD.shape[2])
+            projected = projected + nn.functional.linear(noise_B1D, self.project.weight)
         if random is not None and dropout:
-            kept_BS = ~random.chance("scene.tokens", dropout, x_BSD.shape[1])
+            kept_BS = ~random.chance("scene.tokens", dropout, tokens_BSD.shape[1])
             kept_BS[:, 0] |= ~kept_BS.any(dim=1)
-        return self.drop(self.enter(self.project(x_BSD)), random), kept_BS
+        return self.drop(self.enter(projected), random), kept_BS
+
+    def _standardised_projection(self, tokens_BSD: Tensor) -> Tensor:
+        """`project((tokens - mean) / std)`, with mean and std folded into the weights: one pass over the tokens."""
+        weight = self.project.weight / self.std_D
+        bias = self.project.bias - weight @ self.mean_D
+        return nn.functional.linear(tokens_BSD.float(), weight, bias)
 
     def forward(self, tokens_BSD: Tensor, kept_BS: Tensor, motion_BD: Tensor | None) -> SceneView:
         """Look at projected tokens with the motion in mind, or, where it is None, without."""

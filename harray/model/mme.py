@@ -21,6 +21,9 @@ from harray.model.dropout import RowDropout
 class MME(nn.Module):
     """Args: extra_size, channels `[M, T, extra]` that the caller adds to a person's own streams."""
 
+    mean_D: Tensor
+    std_D: Tensor
+
     def __init__(self, config: MMEConfig, *, num_joints: int, num_coordinates: int, extra_size: int):
         super().__init__()
         self.config = config

@@ -72,7 +72,9 @@ class FusionNetwork(nn.Module):
         extra = num_coordinates + num_joints**2 * config.mme.people_distances
         width = config.mme.width
         self.pcm = (
-            PCM(config.pcm, num_joints=num_joints, num_coordinates=num_coordinates) if config.pcm.enabled else None
+            PCM(config.pcm, num_joints=num_joints, num_coordinates=num_coordinates)
+            if config.pcm.enabled
+            else None
         )
         self.mme = MME(config.mme, num_joints=num_joints, num_coordinates=num_coordinates, extra_size=extra)
         self.people = People(config.mme, num_people)

@@ -13,7 +13,9 @@ class People(nn.Module):
     def __init__(self, config: MMEConfig, num_people: int):
         super().__init__()
         width = config.width
-        self.place_PD = nn.Parameter(torch.randn(num_people, width) * 0.02)  # the first track is the best seen
+        self.place_PD = nn.Parameter(
+            torch.randn(num_people, width) * 0.02
+        )  # the first track is the best seen
         self.norm = nn.LayerNorm(width)
         self.attention = (
             nn.MultiheadAttention(width, config.num_heads, batch_first=True)
@@ -29,7 +31,9 @@ class People(nn.Module):
         if self.attention is not None:
             y_BPD = self.norm(x_BPD)
             absent_BP = ~present_BP  # torch's polarity: True = ignored
-            x_BPD = x_BPD + self.attention(y_BPD, y_BPD, y_BPD, key_padding_mask=absent_BP, need_weights=False)[0]
+            x_BPD = (
+                x_BPD + self.attention(y_BPD, y_BPD, y_BPD, key_padding_mask=absent_BP, need_weights=False)[0]
+            )
         here = present_BP[..., None]
         strongest_BD = x_BPD.masked_fill(~here, -torch.inf).amax(dim=1)
         total_BD = (x_BPD * here).sum(dim=1)

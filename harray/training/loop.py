@@ -172,7 +172,13 @@ class Trainer:
         return report
 
     def _step(
-        self, step: nn.Module, batch: Augmented, labels_B: Tensor, random: RowRandom, num_rows: int, weight: float
+        self,
+        step: nn.Module,
+        batch: Augmented,
+        labels_B: Tensor,
+        random: RowRandom,
+        num_rows: int,
+        weight: float,
     ) -> dict[str, Tensor]:
         """One update; returns the sums of the losses over this worker's rows of the batch."""
         use_bf16 = self.device.type == "cuda" and self.config.mixed_precision
@@ -214,7 +220,9 @@ class Trainer:
         if self.val is None:
             return None, None
         averaged: Any = self._averaged().module
-        probabilities = predict_probabilities(averaged, self.val.clips, batch_size=max(64, self.config.batch_size))
+        probabilities = predict_probabilities(
+            averaged, self.val.clips, batch_size=max(64, self.config.batch_size)
+        )
         share = torch.from_numpy(probabilities).to(self.device)
         everyone_NA = self.team.gathered(share, self.val.num_clips).cpu()
         labels_N = self.team.gathered(self.val.clips.labels_N, self.val.num_clips).cpu()
@@ -266,9 +274,15 @@ def _optimizer(network: FusionNetwork, config: TrainingConfig) -> torch.optim.Op
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
+def report_from(values: dict[str, Any]) -> EpochReport:
+    """The report that `dataclasses.asdict` took apart."""
+    fields = dict(values)
+    if fields["val"] is not None:
+        fields["val"] = Scores(**fields["val"])
+    return EpochReport(**fields)
+
+
 def _progress_from(values: dict[str, Any]) -> Progress:
-    history = [
-        EpochReport(**{**report, "val": None if report["val"] is None else Scores(**report["val"])})
-        for report in values["history"]
-    ]
-    return Progress(**{**values, "history": history})
+    fields = dict(values)
+    fields["history"] = [report_from(report) for report in fields["history"]]
+    return Progress(**fields)

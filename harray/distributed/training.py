@@ -1,0 +1,207 @@
+"""Ray Train around the training loop: workers, checkpoints, and going on after a worker died.
+
+    driver: TrainingRequest -> TorchTrainer -> N workers, each `fit` on its share of the store
+    worker 0 keeps the state after each epoch; the last checkpoint also holds the model
+    driver: copies the model out of the last checkpoint, so no worker needs to reach the output folder
+
+Every worker reports equally often, as Ray Train demands; only worker 0's reports carry files.
+"""
+
+import dataclasses
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ray.train import (
+    Checkpoint,
+    CheckpointConfig,
+    FailureConfig,
+    RunConfig,
+    ScalingConfig,
+    UserCallback,
+    get_checkpoint,
+    get_context,
+    report,
+)
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+
+from harray.distributed.resources import check_demand, cluster_resources
+from harray.metrics import Scores
+from harray.training.checkpoint import save_checkpoint
+from harray.training.loop import EpochReport, report_from
+from harray.training.run import TrainingRequest, TrainingResult, fit, result_of
+from harray.training.state import load_state, save_state
+
+STATE_FILE, MODEL_FOLDER, RESULT_FILE = "state.pt", "model", "result.json"
+
+
+def train_on_ray(
+    request: TrainingRequest,
+    num_workers: int,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    *,
+    storage: Path | str | None = None,
+    gpus_per_worker: float | None = None,
+    max_failures: int = 2,
+) -> TrainingResult:
+    """Train on `num_workers` workers of the running cluster; the result is that of `train_store` with this seed.
+
+    Args:
+        on_epoch: called in this process, in a thread of its own, once per epoch.
+        storage: where Ray keeps the run's checkpoints until the end, a folder or bucket that all nodes reach;
+            by default `request.out` with `.ray` added. What was interrupted there is gone on with.
+        gpus_per_worker: None for one each where the cluster has so many and `training.device` allows it, else 0.
+        max_failures: how many times dead workers are replaced before giving up.
+
+    Raises:
+        InputError: more workers than the cluster can hold, or a store that cannot be trained on.
+    """
+    started = time.perf_counter()
+    request = dataclasses.replace(request, store=request.store.absolute(), out=request.out.absolute())
+    storage = f"{request.out}.ray" if storage is None else str(storage)
+    if gpus_per_worker is None:
+        gpus_per_worker = gpus_for(request.training.device, num_workers, cluster_resources())
+    demand = {"CPU": num_workers, "GPU": num_workers * gpus_per_worker}
+    check_demand(demand, f"training with {num_workers} workers")
+    with _epochs_told(on_epoch) as log:
+        trainer = TorchTrainer(
+            _work,
+            train_loop_config={"request": request},
+            torch_config=TorchConfig(backend="nccl" if gpus_per_worker else "gloo"),
+            scaling_config=_scaling(num_workers, gpus_per_worker),
+            run_config=_run_config(run_name(request, num_workers), storage, max_failures, _EpochLog(log)),
+        )
+        result = trainer.fit()
+    if result.checkpoint is None:
+        raise RuntimeError(f"Ray Train ended without a checkpoint under {storage}")
+    with result.checkpoint.as_directory() as folder:
+        shutil.copytree(Path(folder, MODEL_FOLDER), request.out, dirs_exist_ok=True)
+        values = json.loads(Path(folder, RESULT_FILE).read_text())
+    if storage == f"{request.out}.ray":
+        shutil.rmtree(storage)
+    return TrainingResult(
+        checkpoint=request.out,
+        val=None if values["val"] is None else Scores(**values["val"]),
+        train_sec=time.perf_counter() - started,
+        num_epochs=values["num_epochs"],
+        best_epoch=values["best_epoch"],
+        history=[report_from(value) for value in values["history"]],
+    )
+
+
+def gpus_for(device: str, num_workers: int, there: Mapping[str, float]) -> float:
+    """GPUs per worker: one each if wanted, or if the device is `auto` and there are enough; else none."""
+    return float(device == "cuda" or (device == "auto" and there.get("GPU", 0) >= num_workers))
+
+
+def run_name(request: TrainingRequest, num_workers: int) -> str:
+    """A name of its own for every outcome: Ray Train silently goes on with a run of the same name."""
+    return f"train-{request.digest}-{num_workers}"
+
+
+def _scaling(num_workers: int, gpus_per_worker: float) -> Any:
+    per_worker = {"CPU": 1.0} | ({"GPU": gpus_per_worker} if gpus_per_worker else {})
+    return ScalingConfig(num_workers=num_workers, use_gpu=gpus_per_worker > 0, resources_per_worker=per_worker)
+
+
+def _run_config(name: str, storage: str, max_failures: int, log: "_EpochLog") -> Any:
+    failures: Any = FailureConfig(max_failures=max_failures)
+    checkpoints: Any = CheckpointConfig(num_to_keep=1)
+    callbacks: Any = [log]
+    return RunConfig(
+        name=name,
+        storage_path=storage,
+        failure_config=failures,
+        checkpoint_config=checkpoints,
+        callbacks=callbacks,
+    )
+
+
+def _work(config: dict[str, Any]) -> None:
+    """One worker's part, from the beginning or from the last state."""
+    request: TrainingRequest = config["request"]
+    leads = get_context().get_world_rank() == 0
+    mark, state, last = request.digest, None, get_checkpoint()
+    if last is not None:
+        with last.as_directory() as folder:
+            state = load_state(Path(folder, STATE_FILE), mark)
+    started = time.perf_counter()
+
+    def keep(state: dict[str, Any], epoch: EpochReport) -> None:
+        with _files(leads) as folder:
+            if leads:
+                save_state(state, folder / STATE_FILE, mark)
+            report({"epoch": dataclasses.asdict(epoch)}, checkpoint=Checkpoint(folder) if leads else None)
+
+    fitted = fit(request, get_device(), on_state=keep, state=state)
+    with _files(leads) as folder:
+        if leads:
+            save_checkpoint(fitted.checkpoint, folder / MODEL_FOLDER, request.experiment_yaml)
+            save_state(fitted.trainer.state(), folder / STATE_FILE, mark)
+            outcome = dataclasses.asdict(
+                result_of(fitted.trainer, Path(MODEL_FOLDER), time.perf_counter() - started)
+            )
+            (folder / RESULT_FILE).write_text(json.dumps(outcome, default=str))
+        report({}, checkpoint=Checkpoint(folder) if leads else None)
+
+
+@contextmanager
+def _files(wanted: bool) -> Iterator[Path]:
+    """A folder for a checkpoint's files, gone afterwards: Ray copies it while it reports."""
+    if not wanted:
+        yield Path()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+class _EpochLog(UserCallback):
+    """Writes epoch reports to a file of the driver's machine, where Ray's controller runs too."""
+
+    def __init__(self, log: Path):
+        self.log = log
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+        if "epoch" in metrics[0]:
+            with self.log.open("a") as file:
+                file.write(json.dumps(metrics[0]["epoch"]) + "\n")
+
+
+@contextmanager
+def _epochs_told(on_epoch: Callable[[EpochReport], None] | None) -> Iterator[Path]:
+    """A file to log epochs to, each of which is told once; epochs repeated after a failure are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        log, done = Path(folder, "epochs.jsonl"), threading.Event()
+        log.touch()
+        thread = threading.Thread(target=_follow, args=(log, on_epoch or (lambda _: None), done), daemon=True)
+        thread.start()
+        try:
+            yield log
+        finally:
+            done.set()
+            thread.join()
+
+
+def _follow(log: Path, on_epoch: Callable[[EpochReport], None], done: threading.Event) -> None:
+    told = 0
+    with log.open() as file:
+        while True:
+            ending = done.is_set()  # asked before reading: what is written until then is still told
+            for line in file.readlines():
+                told = _tell(line, told, on_epoch)
+            if ending:
+                return
+            done.wait(0.2)
+
+
+def _tell(line: str, told: int, on_epoch: Callable[[EpochReport], None]) -> int:
+    epoch = report_from(json.loads(line))
+    if epoch.epoch > told:
+        on_epoch(epoch)
+    return max(told, epoch.epoch)

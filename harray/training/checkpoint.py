@@ -1,0 +1,159 @@
+"""A trained model as a folder: safetensors weights and a YAML that says how to read them. No pickle.
+
+model.safetensors    weights and standardisation statistics
+checkpoint.yaml      configs, classes, skeleton, shapes, extraction settings, the store's digest
+experiment.yaml      the whole experiment, for the record; never read here
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from harray import __version__
+from harray.config import from_dict, to_dict
+from harray.errors import InputError
+from harray.features.config import FeaturesConfig
+from harray.features.tensors import ClipTensors, NormalisedClips, normalised
+from harray.model.config import ModelConfig
+from harray.model.network import FusionNetwork
+from harray.skeleton import SkeletonLayout, layout_named
+
+FORMAT = 1  # raise it when the files change so that older code cannot read them
+WEIGHTS_FILE, ABOUT_FILE, EXPERIMENT_FILE = "model.safetensors", "checkpoint.yaml", "experiment.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trained network and everything that using it needs."""
+
+    network: FusionNetwork
+    features: FeaturesConfig
+    classes: tuple[str, ...]
+    skeleton: SkeletonLayout
+    scene_grid: tuple[int, int] | None  # (scene frames, grid) of the tokens; None without scene branch
+    store_digest: str
+    extraction: dict[str, Any] = field(default_factory=dict)  # the store's extraction settings
+    weights: dict[str, str] = field(default_factory=dict)  # room -> digest of the weights it extracted with
+    origin: dict[str, Any] = field(default_factory=dict)  # dotted key -> where those weights lay
+    harray_version: str = __version__
+
+    @property
+    def model(self) -> ModelConfig:
+        return self.network.config
+
+    def prepared(self, clips: ClipTensors) -> NormalisedClips:
+        """Clips as the network reads them.
+
+        Raises:
+            InputError: another skeleton, other coordinates, more people, or other scene tokens than the model's.
+        """
+        self._check(clips)
+        return normalised(clips, self.features)
+
+    def _check(self, clips: ClipTensors) -> None:
+        people, _, joints, coordinates = self.network.shape
+        found = clips.keypoints_NPTKC.shape
+        what = f"these clips do not fit the model, trained on {people} people of {self.skeleton.name}"
+        redo = "take a store extracted with the model's settings, or train on this one"
+        if (clips.skeleton.name, found[3]) != (self.skeleton.name, joints):
+            raise InputError(f"{what}: their skeleton is {clips.skeleton.name} ({found[3]} joints); {redo}")
+        if found[4] != coordinates:
+            raise InputError(f"{what}: {found[4]} coordinates, expected {coordinates}; {redo}")
+        if found[1] > people:
+            raise InputError(f"{what}: they hold {found[1]} people; {redo}")
+        if self.network.cfn is not None and clips.tokens_NSD is not None:
+            size = clips.tokens_NSD.shape[2]
+            if size != self.network.scene_dim:
+                raise InputError(
+                    f"{what}: scene tokens of {size} channels, expected {self.network.scene_dim}; {redo}"
+                )
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str = "") -> Path:
+    """Write a checkpoint into a folder, which is made; what it held under the same names is replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        name: value.detach().cpu().contiguous() for name, value in checkpoint.network.state_dict().items()
+    }
+    save_file(weights, folder / WEIGHTS_FILE, metadata={"harray": checkpoint.harray_version})
+    people, frames, joints, coordinates = checkpoint.network.shape
+    about = {
+        "format": FORMAT,
+        "harray_version": checkpoint.harray_version,
+        "classes": list(checkpoint.classes),
+        "skeleton": checkpoint.skeleton.name,
+        "shape": {
+            "num_people": people,
+            "num_frames": frames,
+            "num_joints": joints,
+            "num_coordinates": coordinates,
+            "scene_dim": checkpoint.network.scene_dim,
+        },
+        "scene_grid": None if checkpoint.scene_grid is None else list(checkpoint.scene_grid),
+        "store_digest": checkpoint.store_digest,
+        "features": to_dict(checkpoint.features),
+        "model": to_dict(checkpoint.model),
+        "extraction": checkpoint.extraction,
+        "weights": checkpoint.weights,
+        "origin": checkpoint.origin,
+    }
+    (folder / ABOUT_FILE).write_text(yaml.safe_dump(about, sort_keys=False))
+    if experiment_yaml:
+        (folder / EXPERIMENT_FILE).write_text(experiment_yaml)
+    return folder
+
+
+def load_checkpoint(folder: Path | str) -> Checkpoint:
+    """Read a checkpoint on the CPU, its network in evaluation mode. Nothing is unpickled.
+
+    Raises:
+        InputError: no such folder, no checkpoint in it, one of another format, or damaged files.
+    """
+    folder = Path(folder)
+    about = _about(folder)
+    try:
+        features = from_dict(FeaturesConfig, about["features"])
+        network = FusionNetwork(
+            from_dict(ModelConfig, about["model"]), **about["shape"], num_classes=len(about["classes"])
+        )
+        network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        grid: Sequence[int] | None = about["scene_grid"]
+        return Checkpoint(
+            network=network.eval(),
+            features=features,
+            classes=tuple(about["classes"]),
+            skeleton=layout_named(about["skeleton"]),
+            scene_grid=None if grid is None else (grid[0], grid[1]),
+            store_digest=about["store_digest"],
+            extraction=about["extraction"],
+            weights=about["weights"],
+            origin=about["origin"],
+            harray_version=about["harray_version"],
+        )
+    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"model {folder}: its files are damaged or do not match ({reason}); train again"
+        ) from error
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    advice = "expected a checkpoint folder that `harray train` made"
+    if not folder.exists():
+        raise InputError(f"model {folder}: no such folder; {advice}")
+    for name in (ABOUT_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise InputError(f"model {folder}: no {name} in it; {advice}")
+    try:
+        about = yaml.safe_load((folder / ABOUT_FILE).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"model {folder}: {ABOUT_FILE} is not YAML; {advice}") from error
+    found = about.get("format") if isinstance(about, dict) else None
+    if found != FORMAT:
+        raise InputError(f"model {folder}: checkpoint format {found}, expected {FORMAT}; train again")
+    return about

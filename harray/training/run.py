@@ -1,0 +1,197 @@
+"""From a store to a checkpoint folder: what every way of training shares.
+
+store -> clips of train and val (carved where there is no val split) -> Trainer -> checkpoint folder
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harray.config import digest, to_dict
+from harray.errors import InputError
+from harray.features.config import FeaturesConfig
+from harray.features.tensors import ClipTensors, load_clips, normalised
+from harray.metrics import Scores
+from harray.model.config import ModelConfig
+from harray.model.network import FusionNetwork
+from harray.store import FeatureStore
+from harray.training.checkpoint import Checkpoint, save_checkpoint
+from harray.training.config import TrainingConfig
+from harray.training.loop import EpochReport, Share, Trainer
+from harray.training.splits import carve_val
+from harray.training.state import load_state, save_state
+from harray.training.workers import Team
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest:
+    """What to train on what, and where the checkpoint goes; the same for one process and for many workers."""
+
+    store: Path
+    out: Path  # the checkpoint folder
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    experiment_yaml: str = ""  # kept beside the checkpoint for the record
+
+    @property
+    def digest(self) -> str:
+        """Stands for everything that decides the outcome, the store's clips included."""
+        parts = [to_dict(self.features), to_dict(self.model), to_dict(self.training)]
+        return digest([*parts, FeatureStore.open(self.store).digest()])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    checkpoint: Path
+    val: Scores | None  # of the chosen epoch, by the weights in the checkpoint; None without val clips
+    train_sec: float
+    num_epochs: int  # that ran
+    best_epoch: int  # counted from 1
+    history: list[EpochReport]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    checkpoint: Checkpoint
+    trainer: Trainer
+
+
+def train_store(
+    request: TrainingRequest,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    state_file: Path | None = None,
+) -> TrainingResult:
+    """Train in this process and write the checkpoint folder.
+
+    Args:
+        state_file: keeps the training's state after each epoch; when it is there already, training goes on
+            from it and ends as if it had never stopped. It is removed at the end.
+
+    Raises:
+        InputError: a store that cannot be trained on, or a state file of another training.
+    """
+    started = time.perf_counter()
+    mark = request.digest if state_file else ""
+    state = load_state(state_file, mark) if state_file and state_file.exists() else None
+
+    def keep(state: dict[str, Any], report: EpochReport) -> None:
+        if state_file:
+            save_state(state, state_file, mark)
+
+    fitted = fit(
+        request, device_named(request.training.device), on_epoch, keep if state_file else None, state
+    )
+    save_checkpoint(fitted.checkpoint, request.out, request.experiment_yaml)
+    if state_file:
+        state_file.unlink(missing_ok=True)
+    return result_of(fitted.trainer, request.out, time.perf_counter() - started)
+
+
+def fit(
+    request: TrainingRequest,
+    device: torch.device,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    on_state: Callable[[dict[str, Any], EpochReport], None] | None = None,
+    state: dict[str, Any] | None = None,
+) -> Fitted:
+    """Train on this worker's share of the store (all of it where there is one process)."""
+    store = FeatureStore.open(request.store)
+    train, val = training_clips(request, store)
+    network = new_network(request, train)
+    trainer = Trainer(
+        network,
+        _share(train, request.features),
+        None if val is None else _share(val, request.features),
+        features=request.features,
+        config=request.training,
+        layout=train.skeleton,
+        device=device,
+    )
+    checkpoint = Checkpoint(
+        network=trainer.run(on_epoch, on_state, state),
+        features=request.features,
+        classes=train.classes,
+        skeleton=train.skeleton,
+        scene_grid=train.scene_grid,
+        store_digest=store.digest(),
+        extraction=store.settings.extraction,
+        weights=store.settings.weights,
+        origin=store.settings.origin,
+    )
+    return Fitted(checkpoint=checkpoint, trainer=trainer)
+
+
+def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipTensors, ClipTensors | None]:
+    """Clips to train on and to select by; a store without any split trains on all its clips.
+
+    Raises:
+        InputError: no such split, or fewer than two classes in it.
+    """
+    splits = store.splits()
+    train = load_clips(store, [request.training.train_split] if splits else None)
+    if len(train.labels_N[train.labels_N >= 0].unique()) < 2:
+        raise InputError(
+            f"store {store.path}: its clips to train on bear fewer than two labels; "
+            "give its manifest a label column (or class folders) and extract again"
+        )
+    if request.training.val_split in splits:
+        return train, load_clips(store, [request.training.val_split], train.classes)
+    config = request.training
+    names = [f"{clip_id} {path}" for clip_id, path in zip(train.clip_ids, train.paths, strict=True)]
+    taken = carve_val(train.labels_N.tolist(), train.groups, names, share=config.val_share, seed=config.seed)
+    if not taken:
+        return train, None
+    left = sorted(set(range(len(train))) - set(taken))
+    return train.select(left), train.select(taken)
+
+
+def new_network(request: TrainingRequest, clips: ClipTensors) -> FusionNetwork:
+    """A network for such clips, its weights drawn by the seed; torch's own generator is left as it was."""
+    _, people, frames, joints, coordinates = clips.keypoints_NPTKC.shape
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(request.training.seed)
+        return FusionNetwork(
+            request.model,
+            num_people=people,
+            num_frames=frames,
+            num_joints=joints,
+            num_coordinates=coordinates,
+            scene_dim=None if clips.tokens_NSD is None else clips.tokens_NSD.shape[2],
+            num_classes=len(clips.classes),
+        )
+
+
+def device_named(name: str) -> torch.device:
+    """`auto` is a GPU where there is one.
+
+    Raises:
+        InputError: `cuda` where there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("training.device: cuda, but torch finds no GPU; set training.device=cpu or auto")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def result_of(trainer: Trainer, checkpoint: Path, train_sec: float) -> TrainingResult:
+    """What is to be told of a finished training."""
+    progress = trainer.progress
+    return TrainingResult(
+        checkpoint=checkpoint,
+        val=progress.history[progress.best_epoch - 1].val,
+        train_sec=train_sec,
+        num_epochs=progress.epoch,
+        best_epoch=progress.best_epoch,
+        history=progress.history,
+    )
+
+
+def _share(clips: ClipTensors, features: FeaturesConfig) -> Share:
+    rows = Team.current().share(len(clips))
+    mine = normalised(clips.select(rows), features)
+    return Share(clips=dataclasses.replace(mine, rows_N=rows), num_clips=len(clips))

@@ -1,0 +1,182 @@
+"""Augmentation: each change by hand, and that a row's variant depends on the row alone."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from harray.features.augment import augment, linear_maps, mirror, mirror_tokens, resample, swap_people
+from harray.features.config import AugmentationConfig
+from harray.features.hiding import hide_joints, hide_limbs, hide_share
+from harray.features.rowrandom import RowRandom
+from harray.features.tensors import clips_from_arrays
+from harray.skeleton import COCO17, NTU25, PENN13
+
+STILL = AugmentationConfig(
+    mirror_probability=0.0,
+    rotation_deg=0.0,
+    turn_deg=0.0,
+    scale=0.0,
+    shear=0.0,
+    time_crop=0.0,
+    speed=0.0,
+    noise=0.0,
+    hide_probability=0.0,
+    hide_joint_probability=0.0,
+    hide_limb_probability=0.0,
+    hide_span_probability=0.0,
+    hide_person_probability=0.0,
+)
+
+
+def batch(rows=4, people=2, frames=8, layout=COCO17, coordinates=2):
+    generator = torch.Generator().manual_seed(1)
+    keypoints = torch.randn(rows, people, frames, layout.num_joints, coordinates, generator=generator)
+    visible = torch.rand(keypoints.shape[:-1], generator=generator) < 0.8
+    return keypoints * visible[..., None], visible
+
+
+def random(rows=4):
+    return RowRandom(0, 1, torch.arange(rows))
+
+
+def varied(config, keypoints, visible, tokens=None, stream=None, layout=COCO17):
+    return augment(
+        keypoints,
+        visible,
+        tokens,
+        config=config,
+        layout=layout,
+        scene_grid=None if tokens is None else (1, 2),
+        random=stream or random(len(keypoints)),
+    )
+
+
+def test_with_every_strength_at_zero_nothing_changes():
+    keypoints, visible = batch()
+    result = varied(STILL, keypoints, visible)
+    assert torch.allclose(result.keypoints_BPTKC, keypoints, atol=1e-6)
+    assert torch.allclose(result.target_BPTKC, keypoints, atol=1e-6)
+    assert torch.equal(result.visible_BPTK, visible)
+    assert torch.equal(result.observed_BPTK, visible)
+
+
+def test_mirroring_turns_x_around_and_exchanges_left_and_right():
+    keypoints, visible = batch(rows=2)
+    result, seen = mirror(keypoints, visible, torch.tensor([True, False]), COCO17.flip_order)
+    left, right = COCO17.joints.index("left_wrist"), COCO17.joints.index("right_wrist")
+    assert torch.equal(result[0, :, :, left, 0], -keypoints[0, :, :, right, 0])
+    assert torch.equal(result[0, :, :, left, 1], keypoints[0, :, :, right, 1])
+    assert torch.equal(seen[0, :, :, left], visible[0, :, :, right])
+    assert torch.equal(result[1], keypoints[1])
+
+
+def test_mirroring_the_scene_exchanges_its_columns():
+    tokens = torch.tensor([[[1.0], [2.0], [3.0], [4.0]]] * 2)  # one frame, 1 2 over 3 4
+    result = mirror_tokens(tokens, torch.tensor([True, False]), (1, 2))
+    assert result.squeeze(-1).tolist() == [[2, 1, 4, 3], [1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize(("layout", "coordinates"), [(COCO17, 2), (NTU25, 3)])
+def test_turning_keeps_distances(layout, coordinates):
+    config = dataclasses.replace(STILL, rotation_deg=90.0, turn_deg=90.0)
+    keypoints, visible = batch(layout=layout, coordinates=coordinates)
+    result = varied(config, keypoints, visible, layout=layout)
+    assert not torch.allclose(result.target_BPTKC, keypoints, atol=0.1)
+    assert torch.allclose(result.target_BPTKC.norm(dim=-1), keypoints.norm(dim=-1), atol=1e-5)
+
+
+def test_a_flat_clip_turns_by_no_more_than_the_greatest_angle():
+    maps = linear_maps(dataclasses.replace(STILL, rotation_deg=30.0), 2, random(500))
+    angles = torch.atan2(maps[:, 0, 1], maps[:, 0, 0]) * 180 / math.pi
+    assert angles.abs().max() <= 30
+    assert angles.max() > 25
+    assert angles.min() < -25
+
+
+@pytest.mark.parametrize(
+    ("position", "flags", "expected", "seen"),
+    [
+        (0.25, "xx", 2.5, True),  # between two seen frames: interpolated
+        (0.25, "x.", 0.0, True),  # the nearer one is seen and rules
+        (0.75, "x.", 0.0, False),  # the nearer one is hidden
+        (1.0, ".x", 10.0, True),
+    ],
+)
+def test_resampling_reads_between_frames(position, flags, expected, seen):
+    visible = torch.tensor([c == "x" for c in flags]).reshape(1, 1, 2, 1)
+    keypoints = torch.tensor([0.0, 10.0]).reshape(1, 1, 2, 1, 1) * visible[..., None]
+    result, now_visible = resample(keypoints, visible, torch.tensor([[position, position]]))
+    assert result[0, 0, 0, 0, 0].item() == pytest.approx(expected)
+    assert bool(now_visible[0, 0, 0, 0]) is seen
+
+
+def test_people_change_places_together_with_their_flags():
+    keypoints, visible = batch(rows=64)
+    result, seen = swap_people(keypoints, visible, torch.ones(64, dtype=torch.bool), random(64))
+    exchanged = (result[:, 0] == keypoints[:, 1]).flatten(1).all(dim=1)
+    assert 10 < exchanged.sum() < 54
+    assert torch.equal(seen[exchanged, 0], visible[exchanged, 1])
+
+
+def test_hidden_joints_are_zero_in_the_input_and_true_in_the_target():
+    keypoints, visible = batch(rows=16)
+    result = varied(AugmentationConfig(), keypoints, visible)
+    assert (result.keypoints_BPTKC[~result.visible_BPTK] == 0).all()
+    assert (result.target_BPTKC[~result.observed_BPTK] == 0).all()
+    assert (result.visible_BPTK <= result.observed_BPTK).all()  # nothing appears that was not observed
+    assert (result.observed_BPTK & ~result.visible_BPTK).float().mean() > 0.1
+
+
+def test_noise_falls_on_the_input_and_not_on_the_target():
+    keypoints, visible = batch(rows=16)
+    result = varied(dataclasses.replace(STILL, noise=0.1), keypoints, visible)
+    error = (result.keypoints_BPTKC - result.target_BPTKC)[visible]
+    assert error.std().item() == pytest.approx(0.1, rel=0.1)
+
+
+def test_a_row_is_varied_alike_in_any_batch():
+    keypoints, visible = batch(rows=4)
+    tokens = torch.randn(4, 4, 3)
+    whole = varied(AugmentationConfig(), keypoints, visible, tokens)
+    part = varied(
+        AugmentationConfig(), keypoints[2:3], visible[2:3], tokens[2:3], RowRandom(0, 1, torch.tensor([2]))
+    )
+    for together, alone in zip(whole, part, strict=True):
+        assert torch.equal(together[2:3], alone)
+
+
+def test_arguments_stay_as_they_are():
+    keypoints, visible = batch()
+    before = keypoints.clone(), visible.clone()
+    varied(AugmentationConfig(), keypoints, visible)
+    assert torch.equal(keypoints, before[0])
+    assert torch.equal(visible, before[1])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.6, 1.0])
+def test_the_asked_for_share_of_joints_is_hidden(share):
+    visible = torch.ones(50, 2, 32, 13, dtype=torch.bool)
+    hidden = ~hide_joints(visible, share, random(50))
+    assert hidden.float().mean().item() == pytest.approx(share, abs=0.02)
+
+
+def test_limbs_are_hidden_as_a_whole():
+    config = dataclasses.replace(STILL, hide_limb_probability=0.5, hide_span_share=0.5)
+    seen = hide_limbs(torch.ones(40, 1, 16, 13, dtype=torch.bool), config, PENN13, random(40))
+    for limb in PENN13.limbs:
+        flags = seen[..., list(limb)]
+        assert torch.equal(flags.all(dim=-1), flags.any(dim=-1))
+    trunk = [j for j in range(13) if j not in {j for limb in PENN13.limbs for j in limb}]
+    assert seen[..., trunk].all()
+    assert not seen.all()
+
+
+def test_hiding_more_of_a_test_clip_hides_what_was_hidden_before():
+    keypoints = torch.rand(5, 1, 8, 13, 3).numpy()
+    clips = clips_from_arrays(keypoints, skeleton=PENN13)
+    less, more = hide_share(clips, 0.2, seed=1), hide_share(clips, 0.6, seed=1)
+    assert not ((less.confidence_NPTK == 0) & (more.confidence_NPTK > 0)).any()
+    assert (more.confidence_NPTK == 0).float().mean().item() == pytest.approx(0.6, abs=0.1)
+    assert torch.equal(hide_share(clips, 0.2, seed=1).confidence_NPTK, less.confidence_NPTK)

@@ -1,0 +1,57 @@
+"""CFN: attention goes where the object is once trained, and the scene is standardised."""
+
+import pytest
+import torch
+
+from harray.features.rowrandom import RowRandom
+from harray.model.cfn import CFN
+from harray.model.config import CFNConfig
+from harray.model.losses import classification_loss
+
+
+def cfn(scene_dim=8) -> CFN:
+    torch.manual_seed(0)
+    return CFN(CFNConfig(width=16, num_heads=2), motion_size=12, scene_dim=scene_dim)
+
+
+def test_standardisation_folded_into_the_projection_equals_standardising_first():
+    module = cfn()
+    module.mean_D.normal_()
+    module.std_D.uniform_(0.5, 2)
+    tokens = torch.randn(2, 5, 8).half()
+    plain = module.project((tokens.float() - module.mean_D) / module.std_D)
+    assert torch.allclose(module._standardised_projection(tokens), plain, atol=1e-5)
+
+
+def test_dropped_tokens_get_no_attention_and_one_always_stays():
+    module = cfn()
+    random = RowRandom(0, 1, torch.arange(6))
+    tokens, kept = module.tokens(torch.randn(6, 9, 8), random, dropout=0.95)
+    assert kept.any(dim=1).all()
+    attention = module(tokens, kept, torch.randn(6, 12)).attention_BS
+    assert (attention[~kept] == 0).all()
+    assert attention.sum(dim=1).tolist() == pytest.approx([1] * 6)
+
+
+def test_attention_finds_the_token_that_tells_the_classes_apart():
+    torch.manual_seed(0)
+    module, classify = cfn(), torch.nn.Linear(12, 2)
+    optimizer = torch.optim.AdamW([*module.parameters(), *classify.parameters()], 3e-3)
+
+    def scenes(rows):
+        tokens, labels, place = torch.randn(rows, 9, 8), torch.arange(rows) % 2, torch.randint(9, (rows,))
+        tokens[torch.arange(rows), place, 0] = 6.0
+        tokens[torch.arange(rows), place, 1] = 12.0 * labels - 6
+        return tokens, labels, place
+
+    for _ in range(120):
+        tokens, labels, _ = scenes(32)
+        view = module(*module.tokens(tokens, None), None)
+        loss = classification_loss(classify(view.scene_BD), labels, 0.0).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    tokens, labels, place = scenes(100)
+    view = module(*module.tokens(tokens, None), None)
+    assert (classify(view.scene_BD).argmax(1) == labels).float().mean() > 0.95
+    assert view.attention_BS[torch.arange(100), place].mean() > 2 / 9  # twice an even share

@@ -1,0 +1,114 @@
+"""PCM: what its prediction may see, what it keeps, and that it learns."""
+
+import pytest
+import torch
+
+from harray.model.config import PCMConfig
+from harray.model.losses import completion_loss, hidden_on_purpose
+from harray.model.pcm import PCM
+
+
+def pcm(joints=5, coordinates=2, layers=1) -> PCM:
+    torch.manual_seed(0)
+    module = PCM(
+        PCMConfig(hidden_size=16, refine_size=16, num_layers=layers),
+        num_joints=joints,
+        num_coordinates=coordinates,
+    )
+    for parameter in module.parameters():  # away from the start, where corrections are zero
+        torch.nn.init.normal_(parameter, std=0.3)
+    return module
+
+
+def clips(rows=3, frames=8, joints=5, coordinates=2):
+    keypoints = torch.randn(rows, frames, joints, coordinates)
+    visible = torch.rand(rows, frames, joints) < 0.6
+    return keypoints * visible[..., None], visible
+
+
+@pytest.mark.parametrize("frame", [0, 3, 7])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_prediction_of_a_frame_does_not_depend_on_that_frame(frame, layers):
+    module = pcm(layers=layers)
+    keypoints, visible = clips()
+    before = module(keypoints, visible).predicted_MTKC
+    keypoints[:, frame], visible[:, frame] = 7.0, ~visible[:, frame]
+    after = module(keypoints, visible).predicted_MTKC
+    assert torch.equal(after[:, frame], before[:, frame])
+    assert not torch.equal(after, before)
+
+
+def test_the_prediction_of_a_frame_depends_on_every_other_frame():
+    module = pcm()
+    keypoints, visible = clips()
+    keypoints.requires_grad_()
+    module(keypoints, visible | True).predicted_MTKC[:, 4].sum().backward()
+    gradient_T = keypoints.grad.abs().sum(dim=(0, 2, 3))
+    assert gradient_T[4] == 0
+    assert (gradient_T[[0, 1, 2, 3, 5, 6, 7]] > 0).all()
+
+
+def test_the_refinement_sees_the_frames_own_visible_joints():
+    module = pcm()
+    keypoints, visible = clips()
+    visible[:, 4] = torch.tensor([True, False, True, False, True])
+    before = module(keypoints, visible).refined_MTKC
+    keypoints[:, 4, 0] += 1.0
+    assert not torch.equal(module(keypoints, visible).refined_MTKC[:, 4, 1], before[:, 4, 1])
+
+
+def test_observed_joints_are_kept_exactly_and_hidden_ones_never_read():
+    module = pcm()
+    keypoints, visible = clips()
+    result = module(keypoints, visible)
+    assert torch.equal(result.completed_MTKC[visible], keypoints[visible])
+    poisoned = torch.where(visible[..., None], keypoints, 1e6)
+    assert torch.equal(module(poisoned, visible).completed_MTKC, result.completed_MTKC)
+    assert (result.surprise_MTK[~visible] == 0).all()
+    assert (result.surprise_MTK[visible] > 0).all()
+
+
+def test_an_untrained_pcm_interpolates():
+    module = PCM(PCMConfig(hidden_size=8), num_joints=1, num_coordinates=1)
+    keypoints = torch.tensor([0.0, 9, 9, 3, 9]).reshape(1, 5, 1, 1)
+    visible = torch.tensor([True, False, False, True, False]).reshape(1, 5, 1)
+    completed = module(keypoints, visible).completed_MTKC
+    assert completed.flatten().tolist() == pytest.approx([0, 1, 2, 3, 3])
+
+
+def test_only_what_was_hidden_on_purpose_and_truly_observed_counts():
+    observed = torch.tensor([[[[True, True, False, False]]]])
+    visible = torch.tensor([[[[True, False, False, True]]]])
+    counted = hidden_on_purpose(observed, visible)
+    assert counted.flatten().tolist() == [False, True, False, False]
+    target = torch.zeros(1, 1, 1, 4, 1)
+    estimate = torch.tensor([5.0, 0.25, 5.0, 5.0]).reshape(1, 1, 1, 4, 1)
+    assert completion_loss(estimate, target, counted).tolist() == pytest.approx([0.25 - 0.05])  # Huber
+    assert completion_loss(estimate, target, counted & False).tolist() == [0.0]
+
+
+def test_training_beats_interpolation_on_swinging_limbs():
+    torch.manual_seed(1)
+    module = PCM(PCMConfig(hidden_size=32, refine_size=32), num_joints=4, num_coordinates=1)
+    optimizer = torch.optim.AdamW(module.parameters(), 3e-3)
+
+    def swing(rows):
+        phase, rate = torch.rand(rows, 1, 1) * 6.3, 0.4 + 0.4 * torch.rand(rows, 1, 1)
+        angle = rate * torch.arange(24)[None, :, None] + phase + torch.arange(4) * 0.8
+        visible = torch.rand(rows, 24, 4) > 0.6
+        return angle.sin()[..., None], visible
+
+    for _ in range(150):
+        truth, visible = swing(32)
+        estimate = module(truth * visible[..., None], visible).refined_MTKC
+        loss = completion_loss(estimate[:, None], truth[:, None], ~visible[:, None]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    truth, visible = swing(200)
+    hidden = ~visible
+    completed = module(truth * visible[..., None], visible).completed_MTKC
+    untrained = PCM(PCMConfig(hidden_size=8), num_joints=4, num_coordinates=1)
+    interpolated = untrained(truth * visible[..., None], visible).completed_MTKC
+    error, baseline = ((x - truth).abs()[hidden].mean() for x in (completed, interpolated))
+    assert error < 0.7 * baseline
