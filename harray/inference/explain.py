@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from harray.inference.pictures import attention_over_scene, attention_over_time, write_overlay
 from harray.inference.predictor import Prediction
 from harray.scenes.encoder import scene_frame_indices
@@ -28,7 +30,7 @@ def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path) -> l
         write_overlay(
             folder / f"{stem}_overlay.mp4",
             frames.rgb_THWC,
-            clips.completed_NPTKC[0],
+            while_present(clips.completed_NPTKC[0], clips.visible_NPTK[0]),
             clips.visible_NPTK[0],
             skeleton,
             caption,
@@ -53,3 +55,11 @@ def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path) -> l
         written.append(folder / f"{stem}_scene.png")
         figure.savefig(written[-1], dpi=110)
     return written
+
+
+def while_present(completed_PTKC: np.ndarray, visible_PTK: np.ndarray) -> np.ndarray:
+    """A copy with NaN where a person is not there to be drawn: before first and after last being seen."""
+    seen_PT = visible_PTK.any(axis=2)
+    began_PT = np.maximum.accumulate(seen_PT, axis=1)
+    goes_on_PT = np.maximum.accumulate(seen_PT[:, ::-1], axis=1)[:, ::-1]
+    return np.where((began_PT & goes_on_PT)[..., None, None], completed_PTKC, np.nan)

@@ -109,7 +109,10 @@ def resolve_model(model: str, uri: str, cache: Path | None = None) -> Path:
     scheme, _, rest = model.partition(":/")
     if scheme not in ("runs", "models") or not rest:
         return _checked(Path(model))
-    client = connect(uri, must_exist=True)
+    try:
+        client = connect(uri, must_exist=True)
+    except InputError as error:
+        raise InputError(f"model {model}: {error}") from error
     rest = rest.strip("/")
     if scheme == "runs":
         location = _location_of_run(client, uri, *rest.split("/", 1))
