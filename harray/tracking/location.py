@@ -76,8 +76,33 @@ def connect(uri: str, *, must_exist: bool = False, timeout_sec: float = 10.0) ->
             f"tracking store {without_password(uri)}: {detail}; start the server, or name another with --tracking-uri"
         )
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
-    return MlflowClient(tracking_uri=uri)
+    if (file := sqlite_file(uri)) and not file.exists():
+        _create(file)
+    try:
+        return MlflowClient(tracking_uri=uri)
+    except MlflowException as error:
+        if "out-of-date database schema" in error.message:
+            raise InputError(
+                f"tracking store {without_password(uri)}: written by an older MLflow; back it up and run "
+                f"`mlflow db upgrade {without_password(uri)}`, or name another with --tracking-uri"
+            ) from error
+        raise
+
+
+def _create(file: Path) -> None:
+    """A fresh store, there as a whole or not at all: half-migrated by a Ctrl-C, or by two at once, it is lost."""
+    from mlflow import MlflowClient
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        MlflowClient(tracking_uri=f"sqlite:///{part}").search_experiments(max_results=1)
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            os.link(part, file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def artifact_location(uri: str) -> str | None:

@@ -1,6 +1,8 @@
+import contextlib
 import http.server
 import shutil
 import socket
+import sqlite3
 import threading
 
 import pytest
@@ -119,3 +121,28 @@ def test_reading_creates_no_store(tmp_path):
         connect(f"sqlite:///{tmp_path}/mlflow.db", must_exist=True)
     assert not (tmp_path / "mlflow.db").exists()
     shutil.rmtree(tmp_path)
+
+
+def test_a_fresh_store_appears_whole_and_alone(tmp_path):
+    connect(f"sqlite:///{tmp_path}/new/mlflow.db").search_experiments()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["mlflow.db"]
+
+
+def test_a_creation_that_is_broken_off_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mlflow.MlflowClient.search_experiments", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        connect(f"sqlite:///{tmp_path}/new/mlflow.db")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_the_store_of_an_older_mlflow_is_refused_with_what_to_run(tmp_path, uri):
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = 'bd07f7e963c5'")
+        database.commit()
+    with pytest.raises(
+        InputError, match="written by an older MLflow; back it up and run `mlflow db upgrade sqlite:"
+    ):
+        connect(uri)
