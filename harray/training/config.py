@@ -7,7 +7,9 @@ from typing import Literal
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     train_split: str = "train"  # of the store; a store without any split trains on all its clips
-    val_split: str = "val"  # selects the epoch; carved out of the train split where the store has none of that name
+    val_split: str = (
+        "val"  # selects the epoch; carved out of the train split where the store has none of that name
+    )
     num_epochs: int = 60
     batch_size: int = 32  # over all workers
     learning_rate: float = 2e-3  # the highest, after warm-up
@@ -21,9 +23,7 @@ class TrainingConfig:
     scene_weight: float = 0.5  # of the loss when the scene decides alone
     completion_weight: float = 2.0  # of PCM's loss
     patience: int = 20  # epochs without a better val macro F1 before stopping; 0 never stops early
-    val_share: float = (
-        0.15  # of the train clips, carved out by group where there is no val split; 0 carves none
-    )
+    val_share: float = 0.15  # of the train clips, carved by group where there is no val split; 0 carves none
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mixed_precision: bool = True  # bfloat16 on a GPU
     seed: int = 0

@@ -30,7 +30,7 @@ class Team:
 
     def share(self, num_rows: int) -> Tensor:
         """Rows that this worker owns, ascending; the workers' shares are disjoint and complete."""
-        return torch.arange(self.rank, num_rows, self.size)
+        return torch.arange(num_rows)[self.rank :: self.size]
 
     def summed(self, x: Tensor) -> Tensor:
         """The sum of `x` over workers, on every one of them."""

@@ -78,7 +78,9 @@ def test_every_switch_works_alone(name):
         assert torch.equal(output.completed_BPTKC[visible], keypoints[visible])
 
 
-@pytest.mark.parametrize("without", [{"scene_dim": None}, {"config": with_overrides(SMALL, {"cfn.enabled": False})}])
+@pytest.mark.parametrize(
+    "without", [{"scene_dim": None}, {"config": with_overrides(SMALL, {"cfn.enabled": False})}]
+)
 def test_without_scene_branch_tokens_change_nothing(without):
     keypoints, visible, tokens = batch()
     net = network(**without)

@@ -1,0 +1,206 @@
+"""From a store to a checkpoint, and back."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from harray.config import with_overrides
+from harray.errors import InputError
+from harray.features.config import FeaturesConfig
+from harray.features.tensors import clips_from_arrays, load_clips
+from harray.model.config import ModelConfig
+from harray.skeleton import COCO17, PENN13
+from harray.store import FeatureStore, StoreSettings
+from harray.training.checkpoint import load_checkpoint
+from harray.training.config import TrainingConfig
+from harray.training.evaluate import predict_probabilities
+from harray.training.run import TrainingRequest, train_store
+
+MODEL = with_overrides(
+    ModelConfig(),
+    {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1, "cfn.width": 8},
+)
+
+
+def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True) -> FeatureStore:
+    """Twelve clips a split: an arm goes up or down; three actors."""
+    settings = StoreSettings(
+        skeleton="penn13",
+        keypoints_shape=(1, 8, 13, 3),
+        scene_shape=(1, 4, 6) if scene else None,
+        extraction={"poses": {"image_size": 320}},
+        weights={"poses": "abc"},
+    )
+    store = FeatureStore.create(path, settings)
+    rng = np.random.default_rng(0)
+    features, rows = [], []
+    for split in splits or (None,):
+        for number in range(12):
+            keypoints = rng.normal(0, 1, (1, 8, 13, 3)) + np.linspace(0, 100, 13)[:, None]
+            keypoints[0, :, 5, 1] += np.linspace(0, 60, 8) * (1 if number % 2 else -1)
+            keypoints[..., 2] = 1.0
+            clip_id = f"{split}-{number}"
+            clip = {"clip_id": clip_id, "frame_index": range(8), "frame_sec": np.arange(8.0)}
+            clip |= {"height_px": 100, "width_px": 100, "keypoints": keypoints}
+            features.append(clip | ({"scene_tokens": rng.normal(0, 1, (1, 4, 6))} if scene else {}))
+            row = {
+                "path": f"/{clip_id}.mp4",
+                "label": labels[number % 2] if labels else None,
+                "clip_id": clip_id,
+            }
+            rows.append(
+                row | {"group": f"a{number % 3}", "splits": [split] if split else [], "status": "extracted"}
+            )
+    store.write_shard(features)
+    store.append_ledger(rows)
+    return store
+
+
+def request(tmp_path, **changes) -> TrainingRequest:
+    values = {"store": tmp_path / "store", "out": tmp_path / "model", "model": MODEL}
+    training = TrainingConfig(num_epochs=2, batch_size=8, device="cpu", val_share=0.34)
+    return TrainingRequest(**({"training": training} | values | changes))
+
+
+def test_a_store_becomes_a_checkpoint_that_predicts_the_same_after_loading(tmp_path):
+    store = make_store(tmp_path / "store")
+    reports = []
+    result = train_store(request(tmp_path, experiment_yaml="a: 1\n"), reports.append)
+    assert result.checkpoint == tmp_path / "model"
+    assert result.num_epochs == len(reports) == 2
+    assert result.val is not None
+    assert result.val.num_clips == 4  # one of three actors carved out of train
+    loaded = load_checkpoint(result.checkpoint)
+    assert loaded.classes == ("down", "up")
+    assert loaded.skeleton is PENN13
+    assert loaded.scene_grid == (1, 2)
+    assert loaded.model == MODEL
+    assert loaded.features == FeaturesConfig()
+    assert loaded.extraction == {"poses": {"image_size": 320}}
+    assert loaded.weights == {"poses": "abc"}
+    assert loaded.store_digest == store.digest()
+    clips = loaded.prepared(load_clips(store, ["test"], loaded.classes))
+    first = predict_probabilities(loaded.network, clips, batch_size=5)
+    again = predict_probabilities(load_checkpoint(result.checkpoint).network, clips)
+    assert np.allclose(first, again, atol=1e-6)
+    assert np.allclose(first.sum(axis=1), 1, atol=1e-5)
+    assert (result.checkpoint / "experiment.yaml").read_text() == "a: 1\n"
+
+
+def test_a_checkpoint_holds_no_pickle(tmp_path):
+    make_store(tmp_path / "store")
+    folder = train_store(request(tmp_path)).checkpoint
+    assert sorted(file.name for file in folder.iterdir()) == ["checkpoint.yaml", "model.safetensors"]
+    assert yaml.safe_load((folder / "checkpoint.yaml").read_text())["format"] == 1
+
+
+def test_stores_without_scenes_without_splits_or_with_val_are_trained_on(tmp_path):
+    make_store(tmp_path / "bare", splits=(), scene=False)
+    assert train_store(request(tmp_path, store=tmp_path / "bare")).val is not None
+    assert load_checkpoint(tmp_path / "model").network.cfn is None
+    make_store(tmp_path / "whole", splits=("train", "val"))
+    result = train_store(request(tmp_path, store=tmp_path / "whole"))
+    assert result.val is not None
+    assert result.val.num_clips == 12
+    training = TrainingConfig(num_epochs=1, val_share=0.0)
+    assert train_store(request(tmp_path, store=tmp_path / "bare", training=training)).val is None
+
+
+def test_a_killed_training_goes_on_from_its_state_file(tmp_path):
+    make_store(tmp_path / "store")
+    expected = train_store(request(tmp_path))
+    state, epochs = tmp_path / "state.pt", []
+
+    def stop_after_first(report):
+        epochs.append(report.epoch)
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_store(request(tmp_path), stop_after_first, state)
+    result = train_store(request(tmp_path), lambda report: epochs.append(report.epoch), state)
+    assert epochs == [1, 2, 2]
+    assert result.val == expected.val
+    assert not state.exists()
+
+
+def test_the_state_of_another_training_is_refused(tmp_path):
+    make_store(tmp_path / "store")
+    state = tmp_path / "state.pt"
+
+    def interrupt(report):
+        if report.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_store(request(tmp_path), interrupt, state)
+    other = dataclasses.replace(request(tmp_path).training, seed=5)
+    with pytest.raises(InputError, match="other settings or clips"):
+        train_store(request(tmp_path, training=other), state_file=state)
+    state.write_text("no state")
+    with pytest.raises(InputError, match="cannot be read"):
+        train_store(request(tmp_path), state_file=state)
+
+
+@pytest.mark.parametrize(
+    ("store", "changes", "message"),
+    [
+        ({}, {"training": TrainingConfig(train_split="fold1")}, "no split 'fold1'"),
+        ({"labels": None}, {}, "fewer than two labels"),
+        ({"labels": ("up", "up")}, {}, "fewer than two labels"),
+    ],
+)
+def test_stores_that_cannot_be_trained_on_are_refused(tmp_path, store, changes, message):
+    make_store(tmp_path / "store", **store)
+    with pytest.raises(InputError, match=message):
+        train_store(request(tmp_path, **changes))
+
+
+def test_a_gpu_that_is_not_there_is_refused(tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    make_store(tmp_path / "store")
+    with pytest.raises(InputError, match="torch finds no GPU"):
+        train_store(request(tmp_path, training=TrainingConfig(device="cuda")))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    make_store(tmp_path / "store")
+    return train_store(request(tmp_path, training=TrainingConfig(num_epochs=1))).checkpoint
+
+
+def test_wrong_models_are_refused_in_one_line(folder, tmp_path):
+    cases = {"no such folder": tmp_path / "nowhere", "no checkpoint.yaml": tmp_path}
+    for message, path in cases.items():
+        with pytest.raises(InputError, match=message):
+            load_checkpoint(path)
+    about = yaml.safe_load((folder / "checkpoint.yaml").read_text())
+    (folder / "checkpoint.yaml").write_text(yaml.safe_dump(about | {"classes": ["one"]}))
+    with pytest.raises(InputError, match="damaged or do not match") as refusal:
+        load_checkpoint(folder)
+    assert "\n" not in str(refusal.value)
+    (folder / "checkpoint.yaml").write_text(yaml.safe_dump(about | {"format": 99}))
+    with pytest.raises(InputError, match="format 99, expected 1"):
+        load_checkpoint(folder)
+    (folder / "checkpoint.yaml").write_text(yaml.safe_dump(about))
+    (folder / "model.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="damaged"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("shape", "skeleton", "message"),
+    [
+        ((1, 1, 8, 17, 3), COCO17, r"their skeleton is coco17 \(17 joints\)"),
+        ((1, 1, 8, 13, 4), PENN13, "3 coordinates, expected 2"),
+        ((1, 2, 8, 13, 3), PENN13, "they hold 2 people"),
+    ],
+)
+def test_clips_that_do_not_fit_the_model_are_refused(folder, shape, skeleton, message):
+    clips = clips_from_arrays(np.zeros(shape, np.float32), skeleton=skeleton)
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(folder).prepared(clips)
