@@ -1,10 +1,17 @@
 """Explain a prediction of a video: overlay video, attention over time and over the scene, as files."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 
-from harray.inference.pictures import attention_over_scene, attention_over_time, write_overlay
+from harray.inference.pictures import (
+    attention_over_scene,
+    attention_over_time,
+    draw_skeletons,
+    explanation_card,
+    write_overlay,
+)
 from harray.inference.predictor import Prediction
 from harray.scenes.encoder import scene_frame_indices
 from harray.skeleton import SkeletonLayout
@@ -12,49 +19,58 @@ from harray.videos.frames import read_frames
 
 
 def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path) -> list[Path]:
-    """Write NAME_overlay.mp4, NAME_time.png and, with a scene branch, NAME_scene.png; returns their paths.
+    """Write NAME_overlay.mp4, NAME_time.png, NAME_card.png and, with a scene branch, NAME_scene.png.
 
     The frames are decoded once more, since a prediction keeps features, not pictures.
+
+    Returns:
+        The paths, the overlay first.
     """
     features, clips = prediction.features, prediction.clips
     assert features is not None, "only predictions of videos can be drawn"
     assert clips.completed_NPTKC is not None and clips.attention_time_NT is not None
     folder.mkdir(parents=True, exist_ok=True)
-    stem = Path(prediction.source).stem
-    frames = read_frames(Path(prediction.source), len(features.frame_sec_T))
+    stem, seconds_T = Path(prediction.source).stem, features.frame_sec_T
+    frames_THWC = read_frames(Path(prediction.source), len(seconds_T)).rgb_THWC
     caption = f"{prediction.label}  {prediction.probability:.0%}"
-    attention_T = clips.attention_time_NT[0]
-    duration_sec = float(features.frame_sec_T[-1] - features.frame_sec_T[0])
-    fps = (len(features.frame_sec_T) - 1) / duration_sec if duration_sec > 0 else 8.0
-    written = [
-        write_overlay(
-            folder / f"{stem}_overlay.mp4",
-            frames.rgb_THWC,
-            while_present(clips.completed_NPTKC[0], clips.visible_NPTK[0]),
-            clips.visible_NPTK[0],
-            skeleton,
-            caption,
-            attention_T,
-            fps,
+    attention_T, visible_PTK = clips.attention_time_NT[0], clips.visible_NPTK[0]
+    drawn_PTKC = while_present(clips.completed_NPTKC[0], visible_PTK)
+    overlay = folder / f"{stem}_overlay.mp4"
+    fps = _fps(seconds_T)
+    write_overlay(overlay, frames_THWC, drawn_PTKC, visible_PTK, skeleton, caption, attention_T, fps)
+    figures = {"time": attention_over_time(frames_THWC, seconds_T.tolist(), attention_T, caption)}
+    scene_FGG, shown_F = _scene_attention(prediction)
+    if scene_FGG is not None and clips.gate_N is not None:
+        title = f"{caption}, gate {clips.gate_N[0]:.2f}"
+        figures["scene"] = attention_over_scene(
+            frames_THWC[shown_F], scene_FGG, seconds_T[shown_F].tolist(), title
         )
-    ]
-    figure = attention_over_time(frames.rgb_THWC, features.frame_sec_T.tolist(), attention_T, caption)
-    written.append(folder / f"{stem}_time.png")
-    figure.savefig(written[-1], dpi=110)
-    if clips.attention_scene_NS is not None and clips.gate_N is not None:
-        assert features.scene_tokens_FSD is not None
-        num_frames, num_cells, _ = features.scene_tokens_FSD.shape
-        side = round(num_cells**0.5)
-        shown = scene_frame_indices(len(features.frame_sec_T), num_frames)
-        figure = attention_over_scene(
-            frames.rgb_THWC[shown],
-            clips.attention_scene_NS[0].reshape(num_frames, side, side),
-            features.frame_sec_T[shown].tolist(),
-            f"{caption}, gate {clips.gate_N[0]:.2f}",
-        )
-        written.append(folder / f"{stem}_scene.png")
-        figure.savefig(written[-1], dpi=110)
-    return written
+    t = int(shown_F[-1])
+    picture = draw_skeletons(frames_THWC[t], drawn_PTKC[:, t], visible_PTK[:, t], skeleton)
+    last_GG = None if scene_FGG is None else scene_FGG[-1]
+    figures["card"] = explanation_card(picture, last_GG, seconds_T.tolist(), attention_T, prediction.top(3))
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{stem}_{name}.png", dpi=110)
+    return [overlay, *(folder / f"{stem}_{name}.png" for name in figures)]
+
+
+def _scene_attention(prediction: Prediction) -> tuple[np.ndarray | None, np.ndarray]:
+    """Attention `[F, G, G]`, None without a scene branch, and the places of those frames among the clip's."""
+    features, attention_NS = prediction.features, prediction.clips.attention_scene_NS
+    assert features is not None
+    num_frames = len(features.frame_sec_T)
+    if attention_NS is None or features.scene_tokens_FSD is None:
+        return None, np.array([num_frames // 2])
+    num_scene_frames, num_cells, _ = features.scene_tokens_FSD.shape
+    side = math.isqrt(num_cells)
+    places_F = scene_frame_indices(num_frames, num_scene_frames)
+    return attention_NS[0].reshape(num_scene_frames, side, side), places_F
+
+
+def _fps(seconds_T: np.ndarray) -> float:
+    """At which the clip's frames play in real time; 8 where their times do not say."""
+    duration_sec = float(seconds_T[-1] - seconds_T[0])
+    return (len(seconds_T) - 1) / duration_sec if duration_sec > 0 else 8.0
 
 
 def while_present(completed_PTKC: np.ndarray, visible_PTK: np.ndarray) -> np.ndarray:

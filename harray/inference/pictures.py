@@ -120,6 +120,36 @@ def attention_over_scene(
     return figure
 
 
+def explanation_card(
+    frame_HWC: np.ndarray,
+    attention_GG: np.ndarray | None,
+    seconds_T: Sequence[float],
+    attention_T: np.ndarray,
+    top: Sequence[tuple[str, float]],
+) -> Figure:
+    """One clip on one page: a drawn frame, where the motion looked in the scene, when, and the likeliest labels."""
+    height, width, _ = frame_HWC.shape
+    figure = Figure(figsize=(9.6, 4.6), layout="constrained")
+    axes = figure.subplot_mosaic([["frame", "scene", "labels"], ["time"] * 3], height_ratios=(2.4, 1))
+    axes["frame"].imshow(frame_HWC)
+    axes["frame"].set_title("seen, and completed (orange)", fontsize=9)
+    axes["scene"].imshow(frame_HWC)
+    if attention_GG is not None:
+        heat = cv2.resize(attention_GG.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        axes["scene"].imshow(heat, cmap="inferno", alpha=0.6)
+        axes["scene"].set_title("attention over the scene", fontsize=9)
+    for name in ("frame", "scene"):
+        axes[name].set_axis_off()
+    labels = [label for label, _ in top]
+    axes["labels"].barh(labels, [probability for _, probability in top], color="#2b6cb0")
+    axes["labels"].set(xlim=(0, 1), xlabel="probability")
+    axes["labels"].invert_yaxis()
+    axes["time"].fill_between(seconds_T, attention_T, color="#2b6cb0", alpha=0.4, step="mid")
+    axes["time"].set(xlabel="time (s)", ylabel="attention", ylim=(0, None))
+    axes["time"].margins(x=0)
+    return figure
+
+
 def _caption(frame: np.ndarray, text: str) -> None:
     """Write the caption into the frame, on a dark band at the top."""
     frame[:34] = frame[:34] // 4
