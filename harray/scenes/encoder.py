@@ -96,18 +96,19 @@ def load_trunk(config: ScenesConfig) -> "torch.nn.Module":
     from harray.scenes.random_weights import randomise
     from harray.scenes.weights import KEY, resolve_scene_weights
 
-    with torch.random.fork_rng(devices=[]):  # building it draws from the global generator
-        network = resnet50(weights=None).eval()
+    with torch.device("meta"):  # no time for values that are replaced at once
+        network = resnet50(weights=None)
     trunk = torch.nn.Sequential(*list(network.children())[:-2])
     if config.weights == RANDOM:
+        trunk = trunk.to_empty(device="cpu")
         randomise(trunk, config.seed)
         return trunk
     path = resolve_scene_weights(config.weights)
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
     except Exception as error:  # whatever a file of unknown content makes the reader raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{KEY}={path}: not a state dict of torchvision's ResNet-50 ({reason[:200]})"
         ) from error
-    return trunk
+    return trunk.float().eval().requires_grad_(False)

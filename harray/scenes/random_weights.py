@@ -14,7 +14,7 @@ RESIDUAL_GAIN = 0.3  # weight of the last batch norm of every block
 
 
 def randomise(trunk: nn.Module, seed: int) -> None:
-    """Fill a ResNet trunk with seeded weights and calibrate its batch norms; leaves it in eval mode."""
+    """Fill a ResNet trunk with seeded weights and calibrate its batch norms; leaves it frozen, in eval mode."""
     generator = torch.Generator().manual_seed(seed)
     last_norms: list[nn.BatchNorm2d] = []
     for module in trunk.modules():
@@ -31,7 +31,7 @@ def randomise(trunk: nn.Module, seed: int) -> None:
     trunk.train()
     with torch.no_grad():
         trunk(noise_pictures(generator, CALIBRATION_PICTURES, CALIBRATION_SIZE))
-    trunk.eval()
+    trunk.eval().requires_grad_(False)
 
 
 def noise_pictures(generator: torch.Generator, count: int, image_size: int) -> torch.Tensor:

@@ -1,0 +1,226 @@
+"""Extraction with a network of random weights: what is found in the videos does not matter here."""
+
+import shutil
+
+import av
+import numpy as np
+import pytest
+
+from harray.config import with_overrides
+from harray.distributed.extraction import (
+    Pool,
+    batch_size_for,
+    choose_pool,
+    extract,
+    store_settings,
+    weights_messages,
+)
+from harray.distributed.extraction_worker import ExtractionWorker
+from harray.errors import InputError
+from harray.extraction.config import ExtractionConfig, settings_digest
+from harray.store import FeatureStore
+from harray.videos.sources import list_videos, manifest_table
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """Small shapes, an untrained pose network, no scene branch."""
+    import torch
+
+    from harray.poses.weights import prepare_ultralytics
+
+    prepare_ultralytics()
+    from ultralytics.nn.tasks import PoseModel
+
+    weights = tmp_path_factory.mktemp("weights") / "untrained.pt"
+    torch.save({"model": PoseModel("yolov8n-pose.yaml", verbose=False)}, weights)
+    values = {
+        "videos.num_frames": 4,
+        "poses.weights": str(weights),
+        "poses.image_size": 64,
+        "scenes.weights": "none",
+    }
+    return with_overrides(ExtractionConfig(), values)
+
+
+def write_video(path, brightness):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 64
+        for i in range(6):
+            image = np.full((64, 64, 3), brightness + i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Two good videos, a copy of one, and three that cannot be read."""
+    root = tmp_path / "videos"
+    write_video(root / "run" / "a.mp4", 10)
+    write_video(root / "sit" / "b.mp4", 90)
+    shutil.copy(root / "run" / "a.mp4", root / "run" / "a copy.mp4")
+    (root / "run" / "empty.mp4").touch()
+    (root / "run" / "text.mp4").write_text("no video")
+    lines = [f"{path.relative_to(root)},{path.parent.name}" for path in sorted(root.rglob("*.mp4"))]
+    (root / "manifest.csv").write_text("\n".join(["path,label", *lines, "run/missing.mp4,run", ""]))
+    return root
+
+
+def worker_for(store, config):
+    settings = store_settings(config)
+    FeatureStore.open_or_create(store, settings)
+    return ExtractionWorker(
+        config=config,
+        store=str(store),
+        settings=settings_digest(settings.extraction, settings.weights),
+        weights=settings.weights,
+        clip_ids=FeatureStore.open(store).clip_ids(),
+        device="cpu",
+        num_threads=1,
+    )
+
+
+def todo_of(manifest):
+    import pyarrow as pa
+
+    return manifest.append_column("attempts", pa.array([0] * len(manifest), pa.int32()))
+
+
+def outcomes_of(store):
+    return {row["path"].rpartition("/")[2]: row for row in FeatureStore.open(store).ledger().to_pylist()}
+
+
+def test_a_worker_extracts_what_it_can_and_quarantines_the_rest_with_reasons(videos, config, tmp_path):
+    outcomes = worker_for(tmp_path / "store", config)(todo_of(list_videos(videos))).to_pylist()
+    assert sum(row["computed"] for row in outcomes) == 2  # the copy is the same clip
+    rows = outcomes_of(tmp_path / "store")
+    assert {name: (row["status"], row["stage"]) for name, row in rows.items()} == {
+        "a.mp4": ("extracted", None),
+        "a copy.mp4": ("extracted", None),
+        "b.mp4": ("extracted", None),
+        "empty.mp4": ("quarantined", "open"),
+        "text.mp4": ("quarantined", "open"),
+        "missing.mp4": ("quarantined", "open"),
+    }
+    assert rows["missing.mp4"]["error"] == "FileNotFoundError"
+    assert rows["a.mp4"]["clip_id"] == rows["a copy.mp4"]["clip_id"]
+    table = FeatureStore.open(tmp_path / "store").read()
+    assert table["label"].to_pylist() == ["run", "run", "sit"]
+    assert table["frame_index"].to_pylist() == [[0, 2, 3, 5]] * 3
+
+
+def test_a_worker_that_died_between_shard_and_ledger_wasted_nothing(videos, config, tmp_path, monkeypatch):
+    first = worker_for(tmp_path / "store", config)
+    monkeypatch.setattr(first.store, "append_ledger", lambda rows: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        first(todo_of(list_videos(videos)))
+    second = worker_for(tmp_path / "store", config)
+    outcomes = second(todo_of(list_videos(videos))).to_pylist()
+    assert not any(row["computed"] for row in outcomes)
+    assert len(FeatureStore.open(tmp_path / "store").read()) == 3
+
+
+def test_a_worker_whose_weights_are_others_refuses(config, tmp_path):
+    settings = store_settings(config)
+    FeatureStore.create(tmp_path / "store", settings)
+    with pytest.raises(InputError, match="other weights"):
+        ExtractionWorker(
+            config=config,
+            store=str(tmp_path / "store"),
+            settings="s",
+            weights={**settings.weights, "poses": "0"},
+            clip_ids=set(),
+            device="cpu",
+            num_threads=1,
+        )
+
+
+def test_over_ray_a_rerun_computes_nothing_and_what_is_added_alone_is_computed(
+    ray_cluster, videos, config, tmp_path
+):
+    store, reports = tmp_path / "store", []
+    first = extract(list_videos(videos), config, store, on_progress=lambda *report: reports.append(report))
+    assert (first.inputs, first.extracted, first.quarantined) == (6, 3, 3)
+    assert 2 <= first.computed <= 3  # two actors may meet a clip and its copy at once
+    assert reports[0] == (0, 6, {"extracted": 0, "quarantined": 0, "computed": 0})
+    assert reports[-1] == (6, 6, {"extracted": 3, "quarantined": 3, "computed": first.computed})
+    digest = FeatureStore.open(store).digest()
+
+    again = extract(list_videos(videos), config, store)
+    assert (again.inputs, again.extracted, again.quarantined, again.computed) == (6, 3, 3, 0)
+    assert FeatureStore.open(store).digest() == digest
+
+    write_video(videos / "run" / "missing.mp4", 50)
+    text = (videos / "manifest.csv").read_text().replace("sit/b.mp4,sit", "sit/b.mp4,stand")
+    (videos / "manifest.csv").write_text(text)
+    third = extract(list_videos(videos), config, store)
+    assert (third.inputs, third.extracted, third.quarantined, third.computed) == (6, 4, 2, 1)
+    assert FeatureStore.open(store).labels() == ["run", "stand"]
+    assert outcomes_of(store)["missing.mp4"]["attempts"] == 2
+
+
+def test_other_settings_are_refused_before_anything_starts(videos, config, tmp_path):
+    FeatureStore.create(tmp_path / "store", store_settings(config))
+    with pytest.raises(InputError, match=r"videos\.num_frames 4 in the store, 8 now"):
+        extract(list_videos(videos), with_overrides(config, {"videos.num_frames": 8}), tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("resources", "num_actors", "pool"),
+    [
+        ({"CPU": 2}, None, Pool(num_actors=2, num_threads=1, device="cpu", gpus_per_actor=0)),
+        ({"CPU": 8}, 2, Pool(num_actors=2, num_threads=4, device="cpu", gpus_per_actor=0)),
+        ({"CPU": 2}, 9, Pool(num_actors=2, num_threads=1, device="cpu", gpus_per_actor=0)),
+        ({"CPU": 16, "GPU": 2}, None, Pool(num_actors=8, num_threads=1, device="cuda", gpus_per_actor=0.25)),
+        ({"CPU": 3, "GPU": 1}, None, Pool(num_actors=3, num_threads=1, device="cuda", gpus_per_actor=0.25)),
+        ({}, None, Pool(num_actors=1, num_threads=1, device="cpu", gpus_per_actor=0)),
+    ],
+)
+def test_actors_fit_the_machine(resources, num_actors, pool):
+    assert choose_pool(resources, num_actors, gpus_per_actor=0.25) == pool
+
+
+@pytest.mark.parametrize(
+    ("num_videos", "num_actors", "size"), [(3, 2, 1), (60, 2, 7), (10_000, 2, 16), (1, 1, 1), (128, 8, 4)]
+)
+def test_batches_are_small_enough_that_actors_end_together(num_videos, num_actors, size):
+    assert batch_size_for(num_videos, num_actors) == size
+
+
+@pytest.mark.parametrize(
+    ("overrides", "datasets", "expected"),
+    [
+        ({"scenes.weights": "none"}, ["procedural"], []),
+        (
+            {"scenes.weights": "random", "scenes.seed": 3},
+            ["procedural"],
+            ["scene weights are random (seed 3)"],
+        ),
+        ({"scenes.weights": "none", "poses.weights": "embedded"}, ["procedural"], []),
+        (
+            {"scenes.weights": "none", "poses.weights": "embedded"},
+            ["procedural", None],
+            ["the embedded pose weights"],
+        ),
+    ],
+)
+def test_weights_that_are_not_for_these_videos_are_spoken_of(overrides, datasets, expected):
+    manifest = manifest_table([{"path": str(i), "dataset": dataset} for i, dataset in enumerate(datasets)])
+    messages = weights_messages(with_overrides(ExtractionConfig(), overrides), manifest)
+    assert [message[: len(start)] for message, start in zip(messages, expected, strict=True)] == expected
+
+
+def test_real_clips_of_two_people_are_extracted(ray_cluster, shared_data, tmp_path):
+    manifest = list_videos(shared_data / "videos/ut_interaction/set1.csv").slice(0, 2)
+    values = {
+        "poses.weights": str(shared_data / "weights/yolov8n-pose.pt"),
+        "poses.image_size": 320,
+        "scenes.weights": "none",
+    }
+    summary = extract(manifest, with_overrides(ExtractionConfig(), values), tmp_path / "store", num_actors=1)
+    assert (summary.inputs, summary.extracted, summary.computed) == (2, 2, 2)
+    keypoints = FeatureStore.open(tmp_path / "store").read()["keypoints"].combine_chunks().to_numpy_ndarray()
+    assert keypoints.shape == (2, 2, 32, 17, 3)
+    assert (keypoints[..., 2].max(axis=-1) > 0.5).mean() > 0.8

@@ -1,0 +1,55 @@
+import pytest
+
+from harray.distributed.extraction_plan import Step, next_step, plan_extraction, stamp_of
+from harray.schema import EXTRACTED, QUARANTINED
+from harray.store.ledger import latest_rows, ledger_table
+from harray.videos.sources import manifest_table
+
+ROW = {"path": "/a", "label": "run", "group": None, "dataset": None, "splits": ["train"]}
+GOOD = {**ROW, "clip_id": "c", "status": EXTRACTED, "num_bytes": 5, "modified_ns": 7, "attempts": 1}
+BAD = {**GOOD, "status": QUARANTINED}
+MISSING = {**BAD, "clip_id": None, "num_bytes": None, "modified_ns": None}
+
+
+@pytest.mark.parametrize(
+    ("row", "before", "stamp", "clip_ids", "step"),
+    [
+        (ROW, None, (5, 7), set(), Step.EXTRACT),  # new
+        (ROW, GOOD, (5, 7), {"c"}, Step.KEEP),
+        (ROW, GOOD, (5, 8), {"c"}, Step.EXTRACT),  # changed: its bytes decide
+        (ROW, GOOD, None, {"c"}, Step.KEEP),  # the video is gone, its features are here
+        (ROW, GOOD, (5, 7), set(), Step.EXTRACT),  # its features are gone
+        (ROW, BAD, (5, 7), set(), Step.KEEP),  # the same bytes fail again
+        (ROW, BAD, (6, 7), set(), Step.EXTRACT),  # repaired
+        (ROW, BAD, None, set(), Step.EXTRACT),  # gone since: another reason
+        (ROW, MISSING, None, set(), Step.KEEP),
+        (ROW, MISSING, (5, 7), set(), Step.EXTRACT),  # there now
+        ({**ROW, "label": "sit"}, GOOD, (5, 7), {"c"}, Step.RELABEL),
+        ({**ROW, "splits": ["test"]}, GOOD, None, {"c"}, Step.RELABEL),
+        ({**ROW, "group": "g"}, BAD, (5, 7), set(), Step.RELABEL),
+        ({**ROW, "label": "sit"}, GOOD, (5, 8), {"c"}, Step.EXTRACT),
+    ],
+)
+def test_every_input_gets_the_step_that_its_history_asks_for(row, before, stamp, clip_ids, step):
+    assert next_step(row, before, stamp, clip_ids) is step
+
+
+def test_a_plan_accounts_for_every_row():
+    manifest = manifest_table(
+        [{**ROW, "path": path} for path in ("/new", "/good", "/bad", "/moved", "/renamed")]
+    )
+    rows = [{**GOOD, "path": path} for path in ("/good", "/moved", "/elsewhere")] + [{**BAD, "path": "/bad"}]
+    rows.append({**GOOD, "path": "/renamed", "label": "old"})
+    stamps = {"/new": (1, 1), "/good": (5, 7), "/bad": (5, 7), "/moved": (5, 9), "/renamed": (5, 7)}
+    plan = plan_extraction(manifest, latest_rows(ledger_table(rows)), {"c"}, stamps.get)
+    assert [(row["path"], row["attempts"]) for row in plan.todo.to_pylist()] == [("/moved", 1), ("/new", 0)]
+    assert plan.kept == {EXTRACTED: 2, QUARANTINED: 1}
+    assert plan.num_kept + len(plan.todo) == len(manifest)
+    [relabelled] = ledger_table(plan.relabelled).to_pylist()
+    assert (relabelled["path"], relabelled["label"], relabelled["clip_id"]) == ("/renamed", "run", "c")
+
+
+def test_a_stamp_is_size_and_time(tmp_path):
+    (tmp_path / "a").write_bytes(b"12345")
+    assert stamp_of(str(tmp_path / "a")) == (5, (tmp_path / "a").stat().st_mtime_ns)
+    assert stamp_of(str(tmp_path / "b")) is None

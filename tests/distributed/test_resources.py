@@ -1,0 +1,62 @@
+import os
+import time
+
+import pytest
+
+from harray.distributed import resources
+from harray.distributed.resources import check_demand, missing_resources, start_ray
+from harray.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("demand", "there", "missing"),
+    [
+        ({"CPU": 2}, {"CPU": 2.0}, None),
+        ({"CPU": 3}, {"CPU": 2.0}, "3 CPU (there are 2)"),
+        ({"CPU": 1, "GPU": 0.5}, {"CPU": 2.0}, "0.5 GPU (there are 0)"),
+        ({"CPU": 3, "GPU": 2}, {"CPU": 2.0, "GPU": 1.0}, "3 CPU (there are 2) and 2 GPU (there are 1)"),
+        ({"CPU": 0.3}, {"CPU": 0.1 + 0.2}, None),  # what floating point loses is not missing
+        ({}, {}, None),
+    ],
+)
+def test_what_is_missing_is_said_in_words(demand, there, missing):
+    assert missing_resources(demand, there) == missing
+
+
+def test_a_demand_that_can_never_be_met_is_refused_at_once(monkeypatch):
+    monkeypatch.setattr(resources, "cluster_resources", lambda: {"CPU": 2.0})
+    started = time.monotonic()
+    with pytest.raises(
+        InputError, match=r"training needs 3 CPU \(there are 2\); use fewer workers or a larger"
+    ):
+        check_demand({"CPU": 3}, "training")
+    assert time.monotonic() - started < 1
+
+
+def test_a_demand_that_waits_for_other_work_is_refused_within_seconds(monkeypatch):
+    monkeypatch.setattr(resources, "cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(resources, "free_resources", lambda: {"CPU": 1.0})
+    monkeypatch.setattr(resources, "GRACE_SEC", 0.1)
+    with pytest.raises(InputError, match=r"needs 2 CPU \(free now 1\): other work holds the rest"):
+        check_demand({"CPU": 2}, "training")
+
+
+def test_what_is_freed_in_time_is_waited_for(monkeypatch):
+    free = iter([{}, {"CPU": 1.0}, {"CPU": 2.0}])
+    monkeypatch.setattr(resources, "cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(resources, "free_resources", lambda: next(free))
+    check_demand({"CPU": 2}, "training")
+
+
+def test_a_second_start_joins_and_leaves_the_cluster_running(ray_cluster):
+    import ray
+
+    with start_ray(num_cpus=64) as second:
+        assert not second.is_local
+        assert second.address == ray_cluster.address
+        assert second.resources()["CPU"] == 2.0
+    assert ray.is_initialized()
+
+
+def test_workers_are_not_started_through_uv_again(ray_cluster):
+    assert os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] == "0"

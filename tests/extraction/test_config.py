@@ -1,0 +1,63 @@
+import pytest
+
+from harray.config import with_overrides
+from harray.extraction.config import ExtractionConfig, clip_id, settings_digest, shaping_values
+
+CONFIG = ExtractionConfig()
+DIGESTS = {"poses": "p", "scenes": "s"}
+
+
+def identity(overrides):
+    return settings_digest(shaping_values(with_overrides(CONFIG, overrides)), DIGESTS)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"poses.batch_size": 64},
+        {"poses.gpus_per_actor": 1.0},
+        {"poses.weights": "/elsewhere/yolov8n-pose.pt"},  # their bytes' digest stands for them
+        {"poses.image_size": 640},  # what it is without being named
+        {"scenes.batch_size": 1},
+        {"scenes.weights": "/elsewhere/resnet.pth"},
+        {"scenes.seed": 3},  # is part of the digest of random weights
+    ],
+)
+def test_what_only_the_machine_sees_is_no_part_of_a_clips_identity(overrides):
+    assert identity(overrides) == identity({})
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"videos.num_frames": 16},
+        {"poses.image_size": 320},
+        {"poses.min_box_confidence": 0.5},
+        {"poses.max_people": 1},
+        {"scenes.grid": 3},
+        {"scenes.num_frames": 1},
+        {"scenes.image_size": 160},
+        {"scenes.weights": "none"},
+    ],
+)
+def test_what_shapes_the_features_is_part_of_it(overrides):
+    assert identity(overrides) != identity({})
+
+
+def test_other_weights_are_another_identity():
+    values = shaping_values(CONFIG)
+    assert settings_digest(values, DIGESTS) != settings_digest(values, {**DIGESTS, "poses": "q"})
+
+
+def test_without_a_scene_branch_its_settings_do_not_matter():
+    assert identity({"scenes.weights": "none"}) == identity({"scenes.weights": "none", "scenes.grid": 3})
+
+
+def test_a_clip_is_its_bytes_its_span_and_its_settings(tmp_path):
+    for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        (tmp_path / name).write_bytes(content)
+    ids = [clip_id(tmp_path / name, "s") for name in "abc"]
+    assert ids[0] == ids[1] != ids[2]
+    assert len(ids[0]) == 32
+    assert clip_id(tmp_path / "a", "t") != ids[0]
+    assert clip_id(tmp_path / "a", "s", (0.0, 1.0)) != ids[0]

@@ -1,0 +1,77 @@
+import av
+import numpy as np
+import pytest
+
+from harray.config import with_overrides
+from harray.extraction.config import ExtractionConfig
+from harray.extraction.extractor import ClipExtractor, ExtractionError, clip_scene_shape, keypoints_shape
+
+
+@pytest.fixture(scope="module")
+def config(shared_data):
+    values = {
+        "videos.num_frames": 8,
+        "poses.weights": str(shared_data / "weights" / "yolov8n-pose.pt"),
+        "poses.image_size": 320,
+        "scenes.weights": "random",
+        "scenes.image_size": 64,
+        "scenes.grid": 2,
+    }
+    return with_overrides(ExtractionConfig(), values)
+
+
+@pytest.fixture(scope="module")
+def extractor(config):
+    return ClipExtractor(config).load()
+
+
+@pytest.fixture(scope="module")
+def sparring(shared_data):
+    return shared_data / "videos/ut_interaction/set1/0_1_4.avi"
+
+
+def test_a_real_clip_of_two_people_gives_two_tracks_and_tokens(extractor, config, sparring):
+    features = extractor.extract(sparring)
+    assert features.keypoints_PTKC1.shape == keypoints_shape(config) == (2, 8, 17, 3)
+    assert features.scene_tokens_FSD.shape == clip_scene_shape(config) == (2, 4, 2048)
+    assert (features.keypoints_PTKC1[..., 2].max(axis=-1) > 0.5).mean() > 0.8
+    left, right = np.sort(
+        [np.median(track[..., 0][track[..., 2] > 0.5]) for track in features.keypoints_PTKC1]
+    )
+    assert right - left > 20
+    assert features.frame_index_T.tolist()[0] == 0
+
+
+def test_without_a_scene_branch_there_are_no_tokens(config, sparring):
+    bare = with_overrides(config, {"scenes.weights": "none"})
+    features = ClipExtractor(bare).extract(sparring)
+    assert features.scene_tokens_FSD is None
+    assert "scene_tokens" not in features.row("c")
+    assert clip_scene_shape(bare) is None
+
+
+def test_a_clip_with_nobody_in_it_is_no_error(extractor, shared_data):
+    features = extractor.extract(shared_data / "videos/hard/tdd_test_titlecard_nobody.avi")
+    assert not features.keypoints_PTKC1.any()
+
+
+def test_a_clip_that_cannot_be_read_names_the_stage(extractor, tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(ExtractionError, match="the file is empty") as error:
+        extractor.extract(tmp_path / "empty.mp4")
+    assert error.value.stage == "open"
+
+
+def test_a_network_that_fails_on_a_clip_names_its_stage(config, tmp_path):
+    extractor = ClipExtractor(config)
+    extractor.poses.__dict__["model"] = lambda images: 1 / 0
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 32
+        container.mux(
+            stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24"))
+        )
+        container.mux(stream.encode())
+    with pytest.raises(ExtractionError) as error:
+        extractor.extract(tmp_path / "a.mp4")
+    assert (error.value.stage, type(error.value.cause)) == ("pose", ZeroDivisionError)
