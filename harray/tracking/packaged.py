@@ -21,10 +21,12 @@ class ActionModel(PythonModel):
     """
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the checkpoint once, when the model is loaded."""
+        """Load the checkpoint once, when the model is loaded; `model_config` may say where weights lie here."""
         from harray.inference.predictor import Predictor
 
-        self.predictor = Predictor.load(Path(context.artifacts["checkpoint"]))
+        given = (context.model_config or {}).items()
+        assignments = [f"{key}={value}" for key, value in given if value]
+        self.predictor = Predictor.load(Path(context.artifacts["checkpoint"]), assignments)
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None

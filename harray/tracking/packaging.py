@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "artifacts/checkpoint"  # below a model's artifact location
 
+# What `mlflow.pyfunc.load_model(uri, model_config={"poses.weights": PATH})` or MLFLOW_PYFUNC_INFERENCE_CONFIG may
+# say where videos are to be extracted on a machine that has the weights elsewhere; "" is as recorded.
+LOAD_KEYS = ("poses.weights", "scenes.weights")
+
 # What prediction imports; the rest of harray's dependencies are for training, tuning and the command line.
 # ultralytics brings opencv-python along, which wants a display library: on a server without one, serve from
 # harray's own environment (`mlflow models serve --env-manager local`), which overrides it.
@@ -91,6 +95,7 @@ def package(checkpoint: Path, folder: Path, description: Any = None) -> None:
             artifacts={"checkpoint": f"{staging}/checkpoint"},
             signature=signature(),
             input_example=input_example(checkpoint),
+            model_config=dict.fromkeys(LOAD_KEYS, ""),
             pip_requirements=requirements(),  # inferring them would load the model in another process
             uv_project_path=staging,  # else the lock file of whatever project stands in the working directory
         )

@@ -8,7 +8,6 @@ MODEL   runs/x/checkpoint          a checkpoint folder
 """
 
 import contextlib
-import os
 import re
 import tempfile
 import urllib.parse
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harray.config import digest
+from harray.downloads import cache_dir
 from harray.errors import InputError
 from harray.tracking.location import connect, without_password
 from harray.tracking.packaging import CHECKPOINT
@@ -101,7 +101,7 @@ def resolve_model(model: str, uri: str, cache: Path | None = None) -> Path:
     Args:
         model: see the module's table.
         uri: tracking URI; unused for a folder.
-        cache: where fetched checkpoints are kept, by origin; `$XDG_CACHE_HOME/harray/models` by default.
+        cache: where fetched checkpoints are kept, by origin; `models` in harray's cache by default.
 
     Raises:
         InputError: nothing there; the line lists the models, aliases or versions that exist.
@@ -121,7 +121,7 @@ def resolve_model(model: str, uri: str, cache: Path | None = None) -> Path:
     else:
         version = _version_of(client, uri, rest)
         location = client.get_model_version_download_uri(version.name, str(version.version))
-    return _checkpoint(f"{location.rstrip('/')}/{CHECKPOINT}", uri, cache or _default_cache())
+    return _checkpoint(f"{location.rstrip('/')}/{CHECKPOINT}", uri, cache or cache_dir() / "models")
 
 
 def run_of_model(model: str, uri: str) -> str | None:
@@ -260,10 +260,6 @@ def _fetch(artifact_uri: str, uri: str, target: Path) -> None:
             raise InputError(f"model {artifact_uri}: could not be fetched ({_first_line(error)})") from error
         with contextlib.suppress(OSError):  # another process was quicker
             Path(found).rename(target)
-
-
-def _default_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harray" / "models"
 
 
 def _first_line(error: BaseException) -> str:

@@ -70,6 +70,15 @@ def test_videos_and_keypoints_may_stand_in_one_table(model, checkpoint, monkeypa
     assert len(model.predict(pd.DataFrame({"video": ["a.mp4", "b.mp4"]}))) == 2
 
 
+def test_a_serving_machine_may_say_where_its_weights_lie(packaged):
+    elsewhere = mlflow.pyfunc.load_model(str(packaged), model_config={"poses.weights": "/weights/pose.pt"})
+    assert elsewhere.unwrap_python_model().predictor.overrides == {"poses.weights": "/weights/pose.pt"}
+
+
+def test_weights_are_as_recorded_unless_said_otherwise(model):
+    assert model.unwrap_python_model().predictor.overrides == {}
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
