@@ -1,6 +1,7 @@
 """Commands that make data: synth, extract, store."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -125,11 +126,21 @@ def pose_weights(
     as_json: options.Json = False,
 ) -> None:
     """Train the small YOLOv8-pose network for procedural videos that harray carries."""
-    from harray.poses.from_scratch import train_pose_weights
+    from harray.poses.from_scratch import PoseTrainingConfig, train_pose_weights
 
-    with session(out, "pose-weights", as_json) as terminal:
-        card = train_pose_weights(out.absolute(), seed=seed)
-        terminal.result(f"weights and card in {out}")
+    with session(out, "pose-weights", as_json) as terminal, terminal.stages() as start_stage:
+        running: dict[str, Callable[[int, int, str], None]] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in running:
+                running[stage] = start_stage(stage, "steps")
+            running[stage](done, total, "")
+
+        command = f"harray synth pose-weights OUT --seed {seed}"
+        card = train_pose_weights(out.absolute(), PoseTrainingConfig(seed=seed), show, command)
+        terminal.result(
+            f"weights and card in {out}: " + ", ".join(f"{k} {v}" for k, v in card["scores"].items())
+        )
         terminal.json(card)
 
 

@@ -68,11 +68,16 @@ def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTens
             f"store {store.path} holds {store.skeleton.name} skeletons, the model was trained on {layout.name}; "
             "evaluate on a store of the model's layout"
         )
+    labels = set(store.read([split], columns=[])["label"].drop_null().to_pylist())
+    if strange := sorted(labels - set(predictor.classes)):
+        raise InputError(
+            f"store {store.path}: split {split!r} has labels that the model does not know: {', '.join(strange[:5])}; "
+            f"it knows {', '.join(predictor.classes[:8])}; evaluate on a store of its classes"
+        )
+    if not labels:
+        raise InputError(f"store {store.path}: no clip of split {split!r} has a label to compare with")
     clips = load_clips(store, [split], predictor.classes)
-    labelled = clips.labels_N >= 0
-    if not labelled.any():
-        raise InputError(f"store {store.path}: no clip of split {split!r} has a label that the model knows")
-    return clips.select(labelled.nonzero().squeeze(1))
+    return clips.select((clips.labels_N >= 0).nonzero().squeeze(1))
 
 
 def _num_quarantined(store: FeatureStore, split: str) -> int:

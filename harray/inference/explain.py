@@ -18,7 +18,7 @@ from harray.skeleton import SkeletonLayout
 from harray.videos.frames import read_frames
 
 
-def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path) -> list[Path]:
+def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path, name: str) -> list[Path]:
     """Write NAME_overlay.mp4, NAME_time.png, NAME_card.png and, with a scene branch, NAME_scene.png.
 
     The frames are decoded once more, since a prediction keeps features, not pictures.
@@ -30,12 +30,12 @@ def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path) -> l
     assert features is not None, "only predictions of videos can be drawn"
     assert clips.completed_NPTKC is not None and clips.attention_time_NT is not None
     folder.mkdir(parents=True, exist_ok=True)
-    stem, seconds_T = Path(prediction.source).stem, features.frame_sec_T
+    seconds_T = features.frame_sec_T
     frames_THWC = read_frames(Path(prediction.source), len(seconds_T)).rgb_THWC
     caption = f"{prediction.label}  {prediction.probability:.0%}"
     attention_T, visible_PTK = clips.attention_time_NT[0], clips.visible_NPTK[0]
     drawn_PTKC = while_present(clips.completed_NPTKC[0], visible_PTK)
-    overlay = folder / f"{stem}_overlay.mp4"
+    overlay = folder / f"{name}_overlay.mp4"
     fps = _fps(seconds_T)
     write_overlay(overlay, frames_THWC, drawn_PTKC, visible_PTK, skeleton, caption, attention_T, fps)
     figures = {"time": attention_over_time(frames_THWC, seconds_T.tolist(), attention_T, caption)}
@@ -49,9 +49,9 @@ def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path) -> l
     picture = draw_skeletons(frames_THWC[t], drawn_PTKC[:, t], visible_PTK[:, t], skeleton)
     last_GG = None if scene_FGG is None else scene_FGG[-1]
     figures["card"] = explanation_card(picture, last_GG, seconds_T.tolist(), attention_T, prediction.top(3))
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{stem}_{name}.png", dpi=110)
-    return [overlay, *(folder / f"{stem}_{name}.png" for name in figures)]
+    for kind, figure in figures.items():
+        figure.savefig(folder / f"{name}_{kind}.png", dpi=110)
+    return [overlay, *(folder / f"{name}_{name}.png" for name in figures)]
 
 
 def _scene_attention(prediction: Prediction) -> tuple[np.ndarray | None, np.ndarray]:

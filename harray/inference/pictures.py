@@ -129,8 +129,10 @@ def explanation_card(
 ) -> Figure:
     """One clip on one page: a drawn frame, where the motion looked in the scene, when, and the likeliest labels."""
     height, width, _ = frame_HWC.shape
-    figure = Figure(figsize=(9.6, 4.6), layout="constrained")
-    axes = figure.subplot_mosaic([["frame", "scene", "labels"], ["time"] * 3], height_ratios=(2.4, 1))
+    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
+    axes = figure.subplot_mosaic(
+        [["frame", "scene", "labels"], ["time"] * 3], height_ratios=(2.6, 1), width_ratios=(1.5, 1.5, 1)
+    )
     axes["frame"].imshow(frame_HWC)
     axes["frame"].set_title("seen, and completed (orange)", fontsize=9)
     axes["scene"].imshow(frame_HWC)
@@ -140,9 +142,10 @@ def explanation_card(
         axes["scene"].set_title("attention over the scene", fontsize=9)
     for name in ("frame", "scene"):
         axes[name].set_axis_off()
-    labels = [label for label, _ in top]
-    axes["labels"].barh(labels, [probability for _, probability in top], color="#2b6cb0")
-    axes["labels"].set(xlim=(0, 1), xlabel="probability")
+    axes["labels"].barh(range(len(top)), [probability for _, probability in top], color="#2b6cb0", alpha=0.5)
+    for place, (label, probability) in enumerate(top):
+        axes["labels"].text(0.02, place, f"{label}  {probability:.0%}", va="center", fontsize=9)
+    axes["labels"].set(xlim=(0, 1), yticks=[], xlabel="probability")
     axes["labels"].invert_yaxis()
     axes["time"].fill_between(seconds_T, attention_T, color="#2b6cb0", alpha=0.4, step="mid")
     axes["time"].set(xlabel="time (s)", ylabel="attention", ylim=(0, None))

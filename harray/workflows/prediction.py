@@ -1,5 +1,6 @@
 """Predict videos one after another; one that cannot be read takes no other with it."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ def predict_videos(
 
     A video that cannot be read has an `error` instead.
     """
-    entries = []
+    entries, names = [], Counter[str]()
     for video in videos:
-        entries.append(_entry(predictor, video, top, explain_to))
+        names[video.stem] += 1  # two videos of one name must not share their pictures
+        name = video.stem if names[video.stem] == 1 else f"{video.stem}-{names[video.stem]}"
+        entries.append(_entry(predictor, video, top, explain_to and explain_to / name))
         if on_video:
             on_video(entries[-1])
     return entries
@@ -50,7 +53,7 @@ def videos_among(names: Iterable[str]) -> list[Path]:
     return videos
 
 
-def _entry(predictor: Predictor, video: Path, top: int, explain_to: Path | None) -> dict[str, Any]:
+def _entry(predictor: Predictor, video: Path, top: int, explain_as: Path | None) -> dict[str, Any]:
     try:
         prediction = predictor.predict_video(video)
     except ExtractionError as error:
@@ -61,10 +64,9 @@ def _entry(predictor: Predictor, video: Path, top: int, explain_to: Path | None)
         "probability": prediction.probability,
         "top": [{"label": label, "probability": probability} for label, probability in prediction.top(top)],
     }
-    if explain_to is not None:
+    if explain_as is not None:
         from harray.inference.explain import explain
 
-        entry["explanation"] = [
-            str(path) for path in explain(prediction, predictor.checkpoint.skeleton, explain_to)
-        ]
+        pictures = explain(prediction, predictor.checkpoint.skeleton, explain_as.parent, explain_as.name)
+        entry["explanation"] = [str(path) for path in pictures]
     return entry

@@ -121,9 +121,12 @@ def _train(
 ) -> TrainingResult:
     if not num_workers:
         return train_store(request, on_epoch)
-    from harray.distributed.training import train_on_ray
+    from harray.distributed.resources import start_ray
 
-    return train_on_ray(request, num_workers=num_workers, on_epoch=on_epoch)
+    with start_ray():
+        from harray.distributed.training import train_on_ray
+
+        return train_on_ray(request, num_workers=num_workers, on_epoch=on_epoch)
 
 
 def _new_folder(parent: Path, name: str) -> Path:
