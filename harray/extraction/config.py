@@ -8,7 +8,7 @@ from typing import Any
 from harray.config import digest, flatten_mapping, to_dict, with_overrides
 from harray.errors import InputError
 from harray.poses.config import PosesConfig
-from harray.scenes.config import NONE, ScenesConfig
+from harray.scenes.config import IMAGENET, NONE, ScenesConfig
 from harray.videos.config import VideosConfig
 
 # They stand for nothing in the features: how fast, on what, and where the weights lie (their digest stands for them).
@@ -81,7 +81,8 @@ def extraction_as_before(
         InputError: weights that are not to be had, or whose bytes are others than the store's.
     """
     values = {name: value for name, value in flatten_mapping(shaping).items() if value is not None}
-    config = with_overrides(ExtractionConfig(), {**values, **origin, **(overrides or {})})
+    found_here = _origin_here(origin, weights)
+    config = with_overrides(ExtractionConfig(), {**values, **found_here, **(overrides or {})})
     for room, found in weights_digests(config).items():
         if found != weights.get(room):
             given = {"poses": config.poses.weights, "scenes": config.scenes.weights}[room]
@@ -90,6 +91,22 @@ def extraction_as_before(
                 f"name the file with digest {weights.get(room, 'unknown')[:12]}, {room}.weights=PATH"
             )
     return config
+
+
+def _origin_here(origin: dict[str, Any], weights: dict[str, str]) -> dict[str, Any]:
+    """The origin, with the official name of the same bytes in place of a file that is not on this machine."""
+    from harray.poses.weights import OFFICIAL as POSE_RELEASES
+    from harray.scenes.weights import OFFICIAL as IMAGENET_RELEASE
+
+    names = {release.sha256: name for name, release in POSE_RELEASES.items()} | {
+        IMAGENET_RELEASE.sha256: IMAGENET
+    }
+    here = dict(origin)
+    for room, digest_of_bytes in weights.items():
+        recorded = Path(str(origin.get(f"{room}.weights", "")))
+        if recorded.is_absolute() and not recorded.exists() and digest_of_bytes in names:
+            here[f"{room}.weights"] = names[digest_of_bytes]
+    return here
 
 
 def settings_digest(shaping: dict[str, Any], weights: dict[str, str]) -> str:

@@ -1,7 +1,7 @@
 """Render a set of clips into a folder: videos, manifest and truth.
 
 OUT/<action>/<clip>.mp4     320x240, 25 fps, H.264
-OUT/manifest.csv            path (relative to OUT), label, group (the actor), split
+OUT/manifest.csv            path (relative to OUT), label, group (the actor), split, dataset
 OUT/truth/<action>/<clip>.npz
 OUT/synth.yaml              the config; rendering the same config again renders nothing
 """
@@ -24,6 +24,7 @@ from harray.synth.clips import ClipSpec, clip_specs, render_clip
 from harray.synth.config import FPS, HEIGHT_PX, WIDTH_PX, SynthConfig
 from harray.synth.truth import save_truth
 
+DATASET = "procedural"
 MANIFEST_NAME, CONFIG_NAME, TRUTH_FOLDER = "manifest.csv", "synth.yaml", "truth"
 
 
@@ -150,6 +151,6 @@ def _render_one(spec: ClipSpec, out: Path) -> None:
 def _write_manifest(out: Path, specs: list[ClipSpec]) -> None:
     with (out / MANIFEST_NAME).open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "label", "group", "split"])
+        writer.writerow(["path", "label", "group", "split", "dataset"])
         for spec in specs:
-            writer.writerow([f"{spec.name}.mp4", spec.label, f"actor{spec.actor:03d}", spec.split])
+            writer.writerow([f"{spec.name}.mp4", spec.label, f"actor{spec.actor:03d}", spec.split, DATASET])

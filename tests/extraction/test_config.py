@@ -1,7 +1,16 @@
 import pytest
 
 from harray.config import with_overrides
-from harray.extraction.config import ExtractionConfig, clip_id, settings_digest, shaping_values
+from harray.errors import InputError
+from harray.extraction.config import (
+    ExtractionConfig,
+    clip_id,
+    extraction_as_before,
+    settings_digest,
+    shaping_values,
+    weights_digests,
+    weights_origin,
+)
 
 CONFIG = ExtractionConfig()
 DIGESTS = {"poses": "p", "scenes": "s"}
@@ -61,3 +70,21 @@ def test_a_clip_is_its_bytes_its_span_and_its_settings(tmp_path):
     assert len(ids[0]) == 32
     assert clip_id(tmp_path / "a", "t") != ids[0]
     assert clip_id(tmp_path / "a", "s", (0.0, 1.0)) != ids[0]
+
+
+def test_a_stores_settings_lead_back_to_the_config_that_made_it():
+    config = with_overrides(
+        CONFIG, {"poses.weights": "embedded", "scenes.weights": "random", "scenes.seed": 4, "scenes.grid": 3}
+    )
+    digests = weights_digests(config)
+    again = extraction_as_before(shaping_values(config), digests, weights_origin(config))
+    assert shaping_values(again) == shaping_values(config)
+    assert weights_digests(again) == digests
+
+
+def test_other_weights_than_the_stores_are_refused():
+    config = with_overrides(CONFIG, {"poses.weights": "embedded", "scenes.weights": "random"})
+    with pytest.raises(InputError, match=r"scenes.weights=random: other bytes"):
+        extraction_as_before(
+            shaping_values(config), weights_digests(config), weights_origin(config), {"scenes.seed": 9}
+        )
