@@ -31,7 +31,7 @@ def rendered(tmp_path_factory):
 def test_a_set_has_a_video_and_a_truth_for_every_row_of_its_manifest(rendered):
     out, summary, calls = rendered
     rows = list(csv.DictReader((out / "manifest.csv").open()))
-    assert list(rows[0]) == ["path", "label", "group", "split"]
+    assert list(rows[0]) == ["path", "label", "group", "split", "dataset"]
     assert len(rows) == summary.num_clips == summary.num_rendered == 3 * len(ACTION_NAMES)
     assert calls[-1] == (36, 36)
     assert summary.splits == {"train": 12, "val": 12, "test": 12}
