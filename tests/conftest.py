@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,30 +31,6 @@ def ray_cluster():
     handle.shutdown()
 
 
-@pytest.fixture(scope="session")
-def procedural_videos(tmp_path_factory) -> Path:
-    """A small rendered set: a folder with class folders, truth and manifest.csv."""
-    from harray.synth.config import SynthConfig
-    from harray.synth.render import render_dataset
-
-    folder = tmp_path_factory.mktemp("procedural")
-    render_dataset(folder, SynthConfig(clips_per_action=4, seed=7))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def procedural_store(procedural_videos, tmp_path_factory, ray_cluster) -> Path:
-    """The store of `procedural_videos`, extracted with the embedded weights and random scene features."""
-    from harray.distributed.extraction import extract
-    from harray.recipes import procedural
-    from harray.videos.sources import list_videos
-
-    store = tmp_path_factory.mktemp("store") / "store"
-    manifest = list_videos(procedural_videos / "manifest.csv")
-    extract(manifest, procedural().extraction, store)
-    return store
-
-
 @dataclass
 class Ending:
     """How a command ended: exit code, what it printed, and its JSON where it printed one."""
@@ -70,13 +47,31 @@ class Ending:
 @pytest.fixture
 def harray(capfd):
     """Run a command in this process: `harray("extract", folder, "--store", store)`."""
-    from harray.cli import main
+    return lambda *arguments: run_command(capfd.readouterr, *arguments)
+
+
+@pytest.fixture(scope="session")
+def harray_once():
+    """As `harray`, for fixtures that outlive a test."""
+    from _pytest.capture import FDCapture, MultiCapture
 
     def run(*arguments: object) -> Ending:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ending:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return Ending(int(ending.value.code or 0), out, err)
+        capture = MultiCapture(in_=None, out=FDCapture(1), err=FDCapture(2))
+        capture.start_capturing()
+        try:
+            return run_command(capture.readouterr, *arguments)
+        finally:
+            capture.stop_capturing()
 
     return run
+
+
+def run_command(readouterr: Callable[[], tuple[str, str]], *arguments: object) -> Ending:
+    """Run a command line and collect what it printed."""
+    from harray.cli import main
+
+    readouterr()
+    with pytest.raises(SystemExit) as ending:
+        main([str(argument) for argument in arguments])
+    out, err = readouterr()
+    return Ending(int(ending.value.code or 0), out, err)

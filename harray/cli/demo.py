@@ -13,18 +13,25 @@ DEMO_OUT = Path("harray-demo")
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything that the demo makes.")] = DEMO_OUT,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    clips_per_action: Annotated[int, typer.Option("--clips-per-action", min=3)] = 20,
     tracking_uri: options.TrackingUri = None,
+    overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
     """Render videos, extract, train, evaluate, register, load the champion back and explain unseen clips."""
+    experiment = options.build_config("procedural", None, overrides)
     with session(out, "demo", as_json) as terminal:
         from harray.cli.models import show_report
         from harray.workflows.demo import run_demo
 
         with terminal.stages() as stages:
             outcome = run_demo(
-                out.absolute(), seed=seed, tracking=tracking_uri, on_stage=stages, on_message=terminal.say
+                out.absolute(),
+                experiment,
+                clips_per_action=clips_per_action,
+                tracking=tracking_uri,
+                on_stage=stages,
+                on_message=terminal.say,
             )
         show_report(terminal, outcome.report)
         for entry in outcome.predictions:

@@ -36,6 +36,8 @@ def doctor(
             "MLflow": importlib.metadata.version("mlflow"),
         }
         table = Table(show_header=False, box=None, pad_edge=False)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
         for name, value in found.items():
             table.add_row(name, value)
         terminal.result(table)

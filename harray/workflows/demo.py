@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harray.config import with_overrides
 from harray.distributed.extraction import extract
 from harray.evaluation.report import EvaluationReport
+from harray.experiment import ExperimentConfig
 from harray.inference import Predictor
-from harray.recipes import procedural
 from harray.store import FeatureStore
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
@@ -24,7 +23,6 @@ from harray.workflows.prediction import predict_videos
 from harray.workflows.training import train_recorded
 
 MODEL_NAME = "demo"
-CLIPS_PER_ACTION = 20
 NUM_EXPLAINED = 3
 
 Update = Callable[[int, int, str], None]
@@ -61,8 +59,9 @@ class DemoOutcome:
 
 def run_demo(
     out: Path,
+    experiment: ExperimentConfig,
     *,
-    seed: int,
+    clips_per_action: int,
     tracking: str | None,
     on_stage: Callable[[str, str], Update],
     on_message: Callable[[str], None],
@@ -70,16 +69,16 @@ def run_demo(
     """Run every stage; a second run in the same folder finds the videos and features of the first.
 
     Args:
+        experiment: such as `recipes.procedural()`; its training seed also draws the videos.
         on_stage: called with a title and a unit as each stage starts; what it returns takes (done, total, note).
         on_message: called with what must be said aloud, such as that scene weights are random.
 
     Raises:
-        InputError: `out` holds a demo of another seed.
+        InputError: `out` holds a demo of another seed or size.
     """
     videos, store = out / "videos", out / "store"
-    experiment = with_overrides(procedural(), {"training.seed": seed})
     update = on_stage("rendering videos", "clips")
-    config = SynthConfig(clips_per_action=CLIPS_PER_ACTION, seed=seed)
+    config = SynthConfig(clips_per_action=clips_per_action, seed=experiment.training.seed)
     render_dataset(videos, config, on_progress=lambda done, total: update(done, total, ""))
     update = on_stage("extracting poses and scenes", "clips")
     extract(

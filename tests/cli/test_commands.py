@@ -1,0 +1,171 @@
+"""The commands on a small rendered set, end to end: what they leave behind, and the keys that scripts rely on."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+FAST = ("training.num_epochs=2", "training.device=cpu")
+
+
+@pytest.fixture(scope="module")
+def demo(ray_cluster, tmp_path_factory, harray_once):
+    out = tmp_path_factory.mktemp("demo")
+    ending = harray_once("demo", "--out", out, "--clips-per-action", 3, "--json", *FAST)
+    assert ending.code == 0, ending.err
+    return out, ending
+
+
+def test_the_demo_leaves_a_registered_model_a_report_and_pictures(demo):
+    _, ending = demo
+    said = ending.json
+    assert said["num_clips"] == 12
+    assert said["num_missing"] == 0
+    assert set(said["ablation"]) == {"fusion", "pose_only", "scene_only"}
+    assert said["model"] == "models:/demo@champion"
+    assert Path(said["report"]).read_text().startswith("<!doctype html>")
+    kinds = {Path(path).name.split("_")[-1] for entry in said["predictions"] for path in entry["explanation"]}
+    assert kinds == {"overlay.mp4", "time.png", "scene.png", "card.png"}
+    for entry in said["predictions"]:
+        assert all(Path(path).stat().st_size > 0 for path in entry["explanation"])
+
+
+def test_the_demo_prints_less_than_a_screenful_and_keeps_the_chatter_in_a_log(demo):
+    _, ending = demo
+    assert len(ending.err.splitlines()) < 45
+    log = Path(
+        next(line for line in ending.err.splitlines() if line.startswith("log: ")).removeprefix("log: ")
+    )
+    assert log.is_file()
+
+
+def test_extracting_the_same_again_computes_nothing_and_says_so(demo, harray):
+    out, _ = demo
+    ending = harray(
+        "extract",
+        out / "videos" / "manifest.csv",
+        "--store",
+        out / "store",
+        "--recipe",
+        "procedural",
+        "--json",
+        "--out",
+        out,
+    )
+    assert ending.code == 0, ending.err
+    assert (ending.json["inputs"], ending.json["extracted"], ending.json["quarantined"]) == (36, 36, 0)
+    assert ending.json["computed"] == 0
+    assert "nothing to compute" in ending.err
+
+
+def test_store_info_counts_what_is_there(demo, harray):
+    out, _ = demo
+    ending = harray("store", "info", out / "store")
+    assert ending.code == 0
+    assert "36 inputs = 36 extracted + 0 quarantined" in ending.out
+    assert "splits: test 12, train 12, val 12" in ending.out
+
+
+def test_training_gives_a_checkpoint_that_evaluates_and_the_second_version_challenges(demo, harray):
+    out, _ = demo
+    ending = harray("train", "--store", out / "store", "--register", "demo", "--out", out, "--json", *FAST)
+    assert ending.code == 0, ending.err
+    said = ending.json
+    assert {"checkpoint", "run_id", "model_version", "val", "train_sec"} <= set(said)
+    assert said["model_version"] >= 2
+    scored = harray(
+        "evaluate", said["checkpoint"], "--store", out / "store", "--out", out, "--json", "--no-occlusion"
+    )
+    assert scored.code == 0, scored.err
+    keys = "top1 top5 macro_precision macro_recall macro_f1 num_clips num_missing ablation occlusion"
+    assert set(keys.split()) <= set(scored.json)
+    challenger = harray(
+        "evaluate", "models:/demo@challenger", "--store", out / "store", "--out", out, "--json"
+    )
+    assert challenger.json["top1"] == scored.json["top1"]
+
+
+def test_a_saved_config_replays(demo, harray):
+    out, _ = demo
+    config = next((out / "runs").glob("*/config.yaml"))
+    ending = harray("train", "--store", out / "store", "--config", config, "--out", out, "--json")
+    assert ending.code == 0, ending.err
+    assert ending.json["num_epochs"] == 2
+
+
+def test_predict_names_every_video_and_a_broken_one_takes_no_other_with_it(demo, harray, tmp_path):
+    out, _ = demo
+    video = next((out / "videos" / "wave_hand").glob("*.mp4"))
+    broken = tmp_path / "broken.mp4"
+    broken.write_text("not a video")
+    ending = harray("predict", "models:/demo@champion", video, broken, "--out", out, "--json", "--top", 2)
+    assert ending.code == 0, ending.err
+    first, second = ending.json["predictions"]
+    assert {"label", "probability", "top"} <= set(first)
+    assert len(first["top"]) == 2
+    assert first["top"][0] == {"label": first["label"], "probability": first["probability"]}
+    assert "error" in second
+    alone = harray("predict", "models:/demo@champion", broken, "--out", out)
+    assert alone.code == 2
+    assert "broken.mp4" in alone.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("evaluate", "models:/demo@champion", "--split", "holdout"), ["holdout", "test, train, val"]),
+        (("evaluate", "models:/demo@best"), ["best", "champion"]),
+        (("evaluate", "models:/other@champion"), ["other", "demo"]),
+        (("train", "training.train_split=train1"), ["train1", "test, train, val"]),
+    ],
+)
+def test_what_is_not_there_is_answered_with_what_is(demo, harray, arguments, words):
+    out, _ = demo
+    ending = harray(*arguments[:2], *arguments[2:], "--store", out / "store", "--out", out)
+    assert ending.code == 2
+    assert all(word in ending.err.splitlines()[-1] for word in words)
+
+
+def test_a_store_of_other_settings_is_refused(demo, harray):
+    out, _ = demo
+    ending = harray(
+        "extract",
+        out / "videos" / "manifest.csv",
+        "--store",
+        out / "store",
+        "--recipe",
+        "procedural",
+        "--out",
+        out,
+        "poses.max_people=1",
+    )
+    assert ending.code == 2
+    assert "poses.max_people" in ending.err.splitlines()[-1]
+
+
+def test_an_ablation_compares_variants_under_the_same_hiding(demo, harray):
+    out, _ = demo
+    ending = harray(
+        "ablate", "--store", out / "store", "--without", "pcm", "--seeds", 1, "--out", out, "--json", *FAST
+    )
+    assert ending.code == 0, ending.err
+    variants = ending.json["variants"]
+    assert set(variants) == {"full", "without pcm"}
+    assert len(variants["full"]["mean"]) == len(ending.json["hidden_shares"]) == 4
+    assert variants["full"]["full_minus_this"] == [0.0] * 4
+
+
+def test_doctor_fits_on_a_screen_and_says_where_weights_come_from(harray, tmp_path):
+    ending = harray("doctor", "--out", tmp_path, "poses.weights=embedded", "--json")
+    assert ending.code == 0, ending.err
+    assert len(ending.err.splitlines()) < 24
+    assert {"torch", "Ray", "pose weights", "scene weights", "tracking"} <= set(ending.json)
+
+
+def test_rendering_says_how_many_clips_per_second(harray, tmp_path):
+    ending = harray("synth", tmp_path / "videos", "--clips-per-action", 3, "--seed", 5, "--json")
+    assert ending.code == 0, ending.err
+    assert ending.json["num_clips"] == 36
+    again = harray("synth", tmp_path / "videos", "--clips-per-action", 4, "--seed", 5)
+    assert again.code == 2
+    assert json.loads(ending.out.splitlines()[-1])["clips_per_sec"] > 0
