@@ -18,7 +18,9 @@ from typing import Any
 import pyarrow as pa
 
 from harray.distributed.extraction_plan import plan_extraction, stamp_of
+from harray.distributed.extraction_worker import FAULT, ExtractionWorker
 from harray.distributed.resources import check_demand, cluster_resources, start_ray
+from harray.errors import InputError
 from harray.extraction.config import (
     ExtractionConfig,
     settings_digest,
@@ -34,7 +36,6 @@ from harray.store.feature_store import FeatureStore
 from harray.store.settings import StoreSettings
 
 MAX_BATCH = 16  # videos per shard; a killed actor loses less than this
-RESTARTS = 4  # of an actor, and tries of a batch, until the run gives up
 
 Progress = Callable[[int, int, dict[str, int]], None]
 
@@ -81,7 +82,7 @@ def extract(
         on_message: called at the start with each thing the user should know; they are in the summary too.
 
     Raises:
-        InputError: weights, store, or cluster are not what the extraction needs.
+        InputError: weights, store, or cluster are not what the extraction needs, or the store cannot be written.
     """
     started = time.monotonic()
     settings = store_settings(config)
@@ -98,6 +99,11 @@ def extract(
     if len(plan.todo):
         with start_ray():
             for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors):
+                if FAULT in outcomes["status"].to_pylist():
+                    raise InputError(
+                        f"store {store.path}: cannot be written ({outcomes['message'][0]}); what was finished is "
+                        "kept, run the same command again when it can be"
+                    )
                 done += len(outcomes)
                 counts.update(outcomes["status"].to_pylist())
                 counts["computed"] += sum(outcomes["computed"].to_pylist())
@@ -188,8 +194,6 @@ def _run(
     """Outcome rows of each batch as it is finished."""
     import ray.data
 
-    from harray.distributed.extraction_worker import ExtractionWorker
-
     pool = choose_pool(cluster_resources(), num_actors, config.poses.gpus_per_actor)
     check_demand({"CPU": 1, **({"GPU": pool.gpus_per_actor} if pool.gpus_per_actor else {})}, "extraction")
     rows = batch_size_for(len(todo), pool.num_actors)
@@ -217,7 +221,6 @@ def _run(
             ),
             num_cpus=1,
             num_gpus=pool.gpus_per_actor or None,
-            ray_remote_args_fn=lambda: {"max_restarts": RESTARTS, "max_task_retries": RESTARTS},
         )
         yield from outcomes.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
 

@@ -4,7 +4,7 @@ Only small outcome rows go back through Ray; features go from the actor to a sha
 the ledger's rows: should the actor die in between, the next run finds the clips in the store.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -16,11 +16,22 @@ from harray.extraction.config import ExtractionConfig, clip_id, weights_digests
 from harray.extraction.extractor import ClipExtractor, ExtractionError
 from harray.schema import EXTRACTED, MANIFEST, QUARANTINED
 from harray.store.feature_store import FeatureStore
+from harray.store.tries import MAX_TRIES, Tries
 from harray.videos.frames import Frames
 
 OUTCOMES = pa.schema(
-    [pa.field("path", pa.string()), pa.field("status", pa.string()), pa.field("computed", pa.bool_())]
+    [
+        pa.field("path", pa.string()),
+        pa.field("status", pa.string()),  # as in the ledger, or FAULT
+        pa.field("computed", pa.bool_()),
+        pa.field("message", pa.string()),  # of a fault
+    ]
 )
+FAULT = "fault"  # the store cannot be written: the run must end, the batch is not recorded
+
+
+class WorkerDied(Exception):
+    """Whoever worked on this input died of it, again and again."""
 
 
 class ExtractionWorker:
@@ -57,13 +68,15 @@ class ExtractionWorker:
         self.clip_ids = set(clip_ids)
         self.store = FeatureStore.open(store)
         self.extractor = ClipExtractor(config, device).load()
+        self.tries = Tries(self.store.path)
         self.reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Extract a batch of manifest rows (with `attempts`); one outcome row per input."""
+        """Extract a batch of manifest rows (with `attempts`); one outcome row per input, or one fault."""
         features, ledger, outcomes = [], [], []
-        for row, frames in self._decoded_ahead(batch.to_pylist()):
-            outcome, feature = self._extracted(row, frames)
+        for row, reading in self._readings(batch.to_pylist()):
+            outcome, feature = self._extracted(row, reading)
+            self.tries.end(row["path"])
             ledger.append({**{name: row[name] for name in MANIFEST.names}, **outcome})
             outcomes.append(
                 {"path": row["path"], "status": outcome["status"], "computed": feature is not None}
@@ -71,25 +84,37 @@ class ExtractionWorker:
             if feature is not None:
                 features.append(feature)
                 self.clip_ids.add(feature["clip_id"])
-        if features:
-            self.store.write_shard(features)
-        self.store.append_ledger(ledger)
+        try:
+            if features:
+                self.store.write_shard(features)
+            self.store.append_ledger(ledger)
+        except OSError as error:
+            outcomes = [{"status": FAULT, "message": f"{error.strerror or error}"}]
         return pa.Table.from_pylist(outcomes, schema=OUTCOMES)
 
-    def _decoded_ahead(self, rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], "Future[Taken]"]]:
-        """Each row with its reading, while the next row's is under way."""
-        futures: Iterable[Future[Taken]] = (self.reader.submit(self._take, row["path"]) for row in rows)
-        pending = None
-        for row, future in zip(rows, futures, strict=True):
-            if pending is not None:
-                yield pending
-            pending = (row, future)
-        if pending is not None:
-            yield pending
+    def _readings(self, rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], "Future[Taken]"]]:
+        """Each row with its reading, while the next row's is under way; one after the other where a worker died on
+        one of them, so that it is known on which."""
+        if any(self.tries.count(row["path"]) for row in rows):
+            yield from ((row, self.reader.submit(self._take, row["path"])) for row in rows)
+            return
+        ahead = None
+        for row in rows:
+            reading = self.reader.submit(self._take, row["path"])
+            if ahead is not None:
+                yield ahead
+            ahead = row, reading
+        if ahead is not None:
+            yield ahead
 
     def _take(self, path: str) -> "Taken":
         """The file's identity and, if its features are not known yet, its frames."""
         stamp = stamp_of(path)
+        if (deaths := self.tries.begin(path)) >= MAX_TRIES:
+            cause = WorkerDied(
+                f"the worker died {deaths} times on it; `dmesg` may tell whether memory ran out"
+            )
+            return Taken(stamp, None, ExtractionError("decode", cause))
         try:
             identity = clip_id(path, self.settings)
         except OSError as error:

@@ -14,6 +14,7 @@ from typing import Any
 from harray.errors import InputError
 
 OBJECT_STORE_BYTES = 512 << 20  # of a local cluster; features go to the store's files, not through Ray
+START_ATTEMPTS = 3
 GRACE_SEC = 10.0  # freed resources take a moment to be reported
 
 # Ray reads these when it is first imported. By default it starts every worker of a `uv run` driver through uv
@@ -23,6 +24,7 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,26 +71,43 @@ def start_ray(num_cpus: int | None = None) -> RayHandle:
     if ray.is_initialized():
         return RayHandle(address=ray.get_runtime_context().gcs_address, is_local=False, is_ours=False)
     address = os.environ.get("RAY_ADDRESS", "").removeprefix("local")
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address:
+        _join(address)
+    else:
+        _start_local(num_cpus)
+    return RayHandle(address=ray.get_runtime_context().gcs_address, is_local=not address, is_ours=True)
+
+
+def _join(address: str) -> None:
+    import ray
+
     try:
-        if address:
-            ray.init(address=address, **quiet)
-        else:
+        ray.init(address=address, **_QUIET)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"RAY_ADDRESS={address}: no cluster answers there ({str(error).splitlines()[0]}); "
+            "start one with `ray start --head`, or unset RAY_ADDRESS to work on this machine"
+        ) from error
+
+
+def _start_local(num_cpus: int | None) -> None:
+    """Start Ray on this machine; where it is so busy that Ray's own 30 seconds do not suffice, try again."""
+    import ray
+
+    for attempt in range(START_ATTEMPTS):
+        try:
             ray.init(
                 address="local",
                 num_cpus=num_cpus,
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_BYTES,
-                **quiet,
+                **_QUIET,
             )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        if not address:
-            raise
-        raise InputError(
-            f"RAY_ADDRESS={address}: no cluster answers there ({str(error).splitlines()[0]}); "
-            "start one with `ray start --head`, or unset RAY_ADDRESS to work on this machine"
-        ) from error
-    return RayHandle(address=ray.get_runtime_context().gcs_address, is_local=not address, is_ours=True)
+            return
+        except Exception as error:  # Ray raises a bare Exception here
+            if "timed out during startup" not in str(error) or attempt + 1 == START_ATTEMPTS:
+                raise
+            ray.shutdown()
 
 
 def cluster_resources() -> dict[str, float]:

@@ -1,0 +1,40 @@
+"""Which inputs a worker is at work on, so that one that kills its worker is known by the next.
+
+A file per input stands in STORE/tries while it is read and run through the networks, and counts how often that
+was begun. A worker that dies leaves it; after `MAX_TRIES` the input is given up.
+"""
+
+import hashlib
+from pathlib import Path
+
+MAX_TRIES = 3
+
+
+class Tries:
+    """Counts beginnings without an end, across processes and runs."""
+
+    def __init__(self, store: Path):
+        self.folder = store / "tries"
+
+    def begin(self, path: str) -> int:
+        """Count one more try; how many were begun before and never ended."""
+        before = self.count(path)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._file(path).write_text(str(before + 1))
+        return before
+
+    def end(self, path: str) -> None:
+        """The input was done, well or badly, and its worker lives."""
+        self._file(path).unlink(missing_ok=True)
+
+    def count(self, path: str) -> int:
+        """How many tries were begun and never ended."""
+        try:
+            return int(self._file(path).read_text() or 1)
+        except (OSError, ValueError):
+            return 0
+
+    def _file(self, path: str) -> Path:
+        return (
+            self.folder / hashlib.blake2b(path.encode(errors="surrogateescape"), digest_size=12).hexdigest()
+        )
