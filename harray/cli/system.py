@@ -102,7 +102,10 @@ def _weights(room: str, name: str) -> str:
         from harray.poses.weights import locate_pose_weights as locate
     else:
         from harray.scenes.weights import locate_scene_weights as locate
-    return locate(name)
+    try:
+        return locate(name)
+    except InputError as error:
+        return f"NOT FOUND: {error}"
 
 
 def _tracking(out: Path, explicit: str | None) -> str:
