@@ -99,11 +99,7 @@ def extract(
     if len(plan.todo):
         with start_ray():
             for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors):
-                if FAULT in outcomes["status"].to_pylist():
-                    raise InputError(
-                        f"store {store.path}: cannot be written ({outcomes['message'][0]}); what was finished is "
-                        "kept, run the same command again when it can be"
-                    )
+                _refuse_fault(outcomes, store)
                 done += len(outcomes)
                 counts.update(outcomes["status"].to_pylist())
                 counts["computed"] += sum(outcomes["computed"].to_pylist())
@@ -177,6 +173,14 @@ def recorded_outcomes(store: FeatureStore, manifest: pa.Table) -> Counter[str | 
     ledger = store.ledger()
     status = dict(zip(ledger["path"].to_pylist(), ledger["status"].to_pylist(), strict=True))
     return Counter(status.get(path) for path in manifest["path"].to_pylist())
+
+
+def _refuse_fault(outcomes: pa.Table, store: FeatureStore) -> None:
+    if FAULT in outcomes["status"].to_pylist():
+        raise InputError(
+            f"store {store.path}: cannot be written ({outcomes['message'][0]}); what was finished is kept, "
+            "run the same command again when it can be"
+        )
 
 
 def _named(counts: Counter[str]) -> dict[str, int]:

@@ -95,9 +95,9 @@ def pose_image_size(config: PosesConfig) -> int:
     if config.weights == EMBEDDED:
         import yaml
 
-        from harray.poses.weights import ASSETS
+        from harray.poses.weights import EMBEDDED_CARD
 
-        return int(yaml.safe_load((ASSETS / "pose_procedural.yaml").read_text())["image_size"])
+        return int(yaml.safe_load(EMBEDDED_CARD.read_text())["image_size"])
     return OFFICIAL_IMAGE_SIZE
 
 

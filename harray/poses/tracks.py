@@ -19,6 +19,9 @@ from harray.poses.detector import FrameDetections
 REACH = 1.0  # farthest step between neighbouring frames, in box sizes
 REACH_PER_GAP = 0.25  # and how much farther for every frame without a detection
 MAX_REACH = 2.0
+YOUTH = 0.5  # cost of a track of one frame; a second box on a person must not take over the person's track
+SAME_POSE = 0.1  # mean distance of confident joints, in box sizes, under which two detections are one person
+MIN_CONFIDENCE = 0.3  # of the joints that are compared
 FORBIDDEN = 1e6
 
 
@@ -62,7 +65,7 @@ def _tracks(detections: list[FrameDetections]) -> list[Track]:
     from scipy.optimize import linear_sum_assignment
 
     tracks: list[Track] = []
-    for frame, found in enumerate(detections):
+    for frame, found in enumerate(map(_without_doubles, detections)):
         num_found = len(found.confidence_N)
         costs = np.array([_costs(track, frame, found) for track in tracks]).reshape(len(tracks), num_found)
         rows, columns = linear_sum_assignment(costs)
@@ -78,6 +81,29 @@ def _tracks(detections: list[FrameDetections]) -> list[Track]:
     return tracks
 
 
+def _without_doubles(found: FrameDetections) -> FrameDetections:
+    """Less the detections whose pose is that of a more confident one: boxes of different widths on one person
+    survive the suppression by overlap."""
+    keep: list[int] = []
+    for j in range(len(found.confidence_N)):  # the most confident first
+        if not any(_is_same_pose(found, i, j) for i in keep):
+            keep.append(j)
+    return FrameDetections(
+        boxes_N4=found.boxes_N4[keep],
+        confidence_N=found.confidence_N[keep],
+        keypoints_NKC1=found.keypoints_NKC1[keep],
+    )
+
+
+def _is_same_pose(found: FrameDetections, i: int, j: int) -> bool:
+    first, second = found.keypoints_NKC1[i], found.keypoints_NKC1[j]
+    both_K = (first[:, -1] > MIN_CONFIDENCE) & (second[:, -1] > MIN_CONFIDENCE)
+    if both_K.sum() < 3:
+        return False
+    distance = np.linalg.norm(first[both_K, :2] - second[both_K, :2], axis=-1).mean()
+    return bool(distance < SAME_POSE * min(_size(found.boxes_N4[i]), _size(found.boxes_N4[j])))
+
+
 def _costs(track: Track, frame: int, found: FrameDetections) -> np.ndarray:
     """float [N]: how unlike the track each detection is; FORBIDDEN where it is out of reach."""
     last, boxes_N4 = track.boxes[-1], found.boxes_N4
@@ -87,6 +113,7 @@ def _costs(track: Track, frame: int, found: FrameDetections) -> np.ndarray:
     ratio_N = np.abs(np.log(sizes_N / size))
     reach = min(MAX_REACH, REACH + REACH_PER_GAP * gap)
     cost_N = distance_N / reach + (1.0 - _overlap(last, boxes_N4)) + 0.5 * ratio_N + 0.05 * gap
+    cost_N += YOUTH / len(track.frames)
     return np.where((distance_N < reach) & (ratio_N < np.log(3.0)), cost_N, FORBIDDEN)
 
 

@@ -4,7 +4,6 @@ The digests are those of ultralytics' release v8.3.0, as many public projects re
 pickles: whatever the origin, they are read by an unpickler that admits known network classes only.
 """
 
-import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 KEY = "poses.weights"
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-EMBEDDED_FILES = "pose_procedural.*"
+EMBEDDED_FILE, EMBEDDED_CARD = ASSETS / "pose_procedural.safetensors", ASSETS / "pose_procedural.yaml"
 
 _BASE = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
 _SHA256 = {
@@ -56,7 +55,7 @@ def locate_pose_weights(weights: str) -> str:
         InputError: as `resolve_pose_weights`, but for downloads.
     """
     if weights == EMBEDDED:
-        return f"{ASSETS}/{EMBEDDED_FILES} (drawn figures only)"
+        return f"{EMBEDDED_FILE} (drawn figures only)"
     if weights in OFFICIAL and not Path(weights).is_file():
         return whereabouts(OFFICIAL[weights])
     return str(resolve_pose_weights(weights))
@@ -70,8 +69,9 @@ def pose_weights_digest(weights: str) -> str:
     """
     if weights != EMBEDDED:
         return sha256_of(resolve_pose_weights(weights))
-    files = sorted(ASSETS.glob(EMBEDDED_FILES))
-    return hashlib.sha256("".join(sha256_of(file) for file in files).encode()).hexdigest()
+    if not EMBEDDED_FILE.is_file():
+        raise InputError(f"{EMBEDDED_FILE}: no such file; reinstall harray, or set {KEY}=PATH")
+    return sha256_of(EMBEDDED_FILE)
 
 
 def load_pose_model(weights: str) -> "torch.nn.Module":

@@ -79,3 +79,16 @@ def test_the_assignment_weighs_all_pairs_together():
         [frame((0, 0, 40, 0.9), (20, 0, 40, 0.8)), frame((12, 0, 40, 0.8), (-8, 0, 40, 0.9))], 2
     )
     assert {tuple(places(keypoints, person)) for person in range(2)} == {(0, -8), (20, 12)}
+
+
+def test_a_second_box_on_a_person_neither_counts_nor_takes_over_the_track():
+    """The second box has the person's pose; a third, with a pose of its own, lies nearer to what follows."""
+    steady = [frame((100, 50, 60, 0.9))] * 5
+    keypoints = link_people([*steady, frame((100, 50, 60, 0.9), (102, 50, 60, 0.8)), *steady], 2)
+    assert places(keypoints, 0) == [100] * 11
+    assert not keypoints[1].any()
+
+    keypoints = link_people(
+        [*steady, frame((100, 50, 60, 0.9), (112, 50, 60, 0.8)), frame((110, 50, 60, 0.9))], 2
+    )
+    assert places(keypoints, 0) == [100] * 6 + [110]
