@@ -11,6 +11,8 @@ from harray.poses.config import PosesConfig
 from harray.scenes.config import IMAGENET, NONE, ScenesConfig
 from harray.videos.config import VideosConfig
 
+FEATURES_VERSION = 1  # raise it when the code gives other features for the same settings
+
 # They stand for nothing in the features: how fast, on what, and where the weights lie (their digest stands for them).
 MACHINE_FIELDS = {
     "poses": ("batch_size", "gpus_per_actor", "weights"),
@@ -42,7 +44,7 @@ def shaping_values(config: ExtractionConfig) -> dict[str, Any]:
             del values[room][name]
     if config.scenes.weights == NONE:
         values["scenes"] = {}
-    return values
+    return {"version": FEATURES_VERSION, **values}
 
 
 def weights_digests(config: ExtractionConfig) -> dict[str, str]:

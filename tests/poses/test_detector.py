@@ -20,6 +20,7 @@ def two_people(shared_data):
 def test_the_image_size_is_the_weights_own_unless_given():
     assert pose_image_size(PosesConfig()) == 640
     assert pose_image_size(PosesConfig(image_size=320)) == 320
+    assert pose_image_size(PosesConfig(weights="embedded")) % 32 == 0
 
 
 def test_both_people_of_a_real_clip_are_found_in_source_pixels(real_weights, two_people):
