@@ -83,6 +83,11 @@ def extraction_as_before(
         InputError: weights that are not to be had, or whose bytes are others than the store's.
     """
     values = {name: value for name, value in flatten_mapping(shaping).items() if value is not None}
+    if (version := values.pop("version", FEATURES_VERSION)) != FEATURES_VERSION:
+        raise InputError(
+            f"the model's store holds features of version {version}, this harray makes {FEATURES_VERSION}; "
+            "extract and train again, or use the harray that made them"
+        )
     found_here = _origin_here(origin, weights)
     config = with_overrides(ExtractionConfig(), {**values, **found_here, **(overrides or {})})
     for room, found in weights_digests(config).items():

@@ -88,3 +88,10 @@ def test_other_weights_than_the_stores_are_refused():
         extraction_as_before(
             shaping_values(config), weights_digests(config), weights_origin(config), {"scenes.seed": 9}
         )
+
+
+def test_features_of_another_version_are_refused():
+    config = with_overrides(CONFIG, {"poses.weights": "embedded", "scenes.weights": "random"})
+    values = {**shaping_values(config), "version": 0}
+    with pytest.raises(InputError, match="features of version 0"):
+        extraction_as_before(values, weights_digests(config), weights_origin(config))
