@@ -18,7 +18,10 @@ def synth(
     seed: Annotated[int, typer.Option("--seed")] = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Render labelled videos of actions, with the truth of joints, visibility and scene for every frame."""
+    """Render labelled videos with the truth of every frame.
+
+    `harray synth OUT` renders; truth is joints in px, visibility, label, scene and actor.
+    """
     from harray.synth.config import SynthConfig
     from harray.synth.render import render_dataset
 
@@ -55,7 +58,10 @@ def extract(
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """Turn videos into pose and scene features; done work is never done again."""
+    """Turn videos into pose and scene features.
+
+    What is done is never done again; a broken video is quarantined with its reason and the rest goes on.
+    """
     experiment = options.build_config(recipe, config, overrides)
     from harray.videos.sources import list_videos
 
@@ -125,7 +131,10 @@ def pose_weights(
     seed: Annotated[int, typer.Option("--seed")] = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Train the small YOLOv8-pose network for procedural videos that harray carries."""
+    """Train the pose network for rendered videos.
+
+    The weights in harray/assets were made by this command.
+    """
     from harray.poses.from_scratch import PoseTrainingConfig, train_pose_weights
 
     with session(out, "pose-weights", as_json) as terminal, terminal.stages() as start_stage:

@@ -18,7 +18,10 @@ def demo(
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """Render videos, extract, train, evaluate, register, load the champion back and explain unseen clips."""
+    """The whole story on rendered videos, no GPU, no network.
+
+    Renders, extracts, trains, registers, loads the champion back, evaluates and explains unseen actors.
+    """
     experiment = options.build_config("procedural", None, overrides)
     with session(out, "demo", as_json) as terminal:
         from harray.cli.models import show_report

@@ -33,7 +33,10 @@ def train(
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train the fusion model on a store; the run is recorded in MLflow."""
+    """Train the fusion model on a store.
+
+    The run is recorded in MLflow: config, metrics per epoch, the model.
+    """
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     with session(out, "train", as_json) as terminal:
@@ -81,7 +84,10 @@ def evaluate(
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
 ) -> None:
-    """Score a model on a split: scores, ablation, occlusion, confusion matrix, an HTML report."""
+    """Score a model on a split, part by part.
+
+    Prints scores, pose-only and scene-only, accuracy with joints hidden; writes an HTML report.
+    """
     options.check_model(model)
     options.check_store(store)
     with session(out, "evaluate", as_json) as terminal:
@@ -109,7 +115,7 @@ def predict(
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
 ) -> None:
-    """Recognise the action in videos, and show why."""
+    """Recognise actions in videos, and show why."""
     options.check_model(model)
     overrides = [text for text in videos if re.match(r"(poses|scenes)\.\w+=", text)]
     with session(out, "predict", as_json) as terminal:
@@ -146,7 +152,10 @@ def ablate(
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train with and without a part, several seeds each, and compare under the same hidden joints."""
+    """Train with and without a part, and compare.
+
+    Several seeds each, scored under the same hidden joints.
+    """
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     with session(out, "ablate", as_json) as terminal:

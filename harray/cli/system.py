@@ -22,7 +22,10 @@ def doctor(
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """What harray finds here: Python, torch and GPU, Ray, weights and where they come from, tracking store."""
+    """What harray finds on this machine.
+
+    Python, torch and GPU, Ray, weights and where they would come from, the tracking store.
+    """
     experiment = options.build_config(recipe, None, overrides)
     with session(out, "doctor", as_json) as terminal:
         found = {
@@ -52,7 +55,7 @@ def promote(
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
 ) -> None:
-    """Let an alias of a registered model point to a version."""
+    """Point an alias at a model version."""
     from harray.tracking.location import tracking_uri as ruling
     from harray.tracking.registry import promote as promote_version
 
