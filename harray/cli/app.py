@@ -32,11 +32,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-synth_app = typer.Typer(
-    cls=CommandOrOut,
-    help="Render labelled videos with their truth.\n\n`harray synth OUT --clips-per-action 20 --seed 0` renders; see `harray synth render --help`.",
-    no_args_is_help=True,
-)
+SYNTH_HELP = """Render labelled videos with their truth.
+
+`harray synth OUT --clips-per-action 20 --seed 0` renders; more in `harray synth render --help`.
+"""
+synth_app = typer.Typer(cls=CommandOrOut, help=SYNTH_HELP, no_args_is_help=True)
 store_app = typer.Typer(help="Look into a feature store.", no_args_is_help=True)
 app.add_typer(synth_app, name="synth")
 app.add_typer(store_app, name="store")
