@@ -15,7 +15,7 @@ class AugmentationConfig:
     shear: float = 0.1  # greatest change of proportions between the axes
     time_crop: float = 0.25  # greatest share of the clip's time that is cut away
     speed: float = 0.25  # greatest relative change of speed
-    noise: float = 0.015  # standard deviation of the error added to observed coordinates
+    noise: float = 0.005  # standard deviation of the error added to observed coordinates
     swap_people_probability: float = 0.0  # people change places; for interactions, where neither leads
     hide_probability: float = 0.8  # of hiding a random share of the joints
     hide_share: float = 0.8  # greatest share of joints hidden, drawn per clip

@@ -36,7 +36,7 @@ def interpolated(keypoints_MTKC: Tensor, near: Neighbours) -> Tensor:
     before, after = near
     gap_MTK = (after - before).clamp(min=1)
     weight_MTK = ((time_1T1 - before) / gap_MTK).masked_fill(after < 0, 0.0).masked_fill(before < 0, 1.0)
-    start, end = _at(keypoints_MTKC, before), _at(keypoints_MTKC, after)
+    start, end = joints_at(keypoints_MTKC, before), joints_at(keypoints_MTKC, after)
     filled = torch.lerp(start, end, weight_MTK[..., None].to(start.dtype))
     return filled.masked_fill(((before < 0) & (after < 0))[..., None], 0.0)
 
@@ -54,6 +54,7 @@ def fill_hidden(keypoints_MTKC: Tensor, visible_MTK: Tensor, how: str) -> Tensor
     return torch.where(visible_MTK[..., None], keypoints_MTKC, filled)
 
 
-def _at(keypoints_MTKC: Tensor, frame_MTK: Tensor) -> Tensor:
+def joints_at(keypoints_MTKC: Tensor, frame_MTK: Tensor) -> Tensor:
+    """Each joint at a frame of its own, `[M, T, K, C]`; a frame below 0 reads the first."""
     index = frame_MTK.clamp(min=0)[..., None].expand(*frame_MTK.shape, keypoints_MTKC.shape[-1])
     return keypoints_MTKC.gather(1, index)

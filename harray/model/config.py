@@ -25,8 +25,10 @@ class MMEConfig:
     kernel_size: int = 5  # frames
     head: Literal["conv", "transformer"] = "conv"
     num_heads: int = 4  # of the transformer and of the attention between people
-    differences: bool = True  # whether movements over `lags` are seen
+    bones: bool = True  # whether joints are also seen from their parent, as bone vectors
+    differences: bool = True  # whether movements, over `lags` and within `windows`, are seen
     lags: tuple[int, ...] = (1, 2, 4)  # frames
+    windows: tuple[int, ...] = (9, 0)  # odd numbers of frames in which spread is measured; 0 = the whole clip
     distances: bool = True  # whether distances between a person's joints are seen
     people_distances: bool = False  # whether distances to the nearest other person's joints are seen
     people_attention: bool = True  # whether people attend to each other

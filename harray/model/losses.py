@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+SMALL_ERROR = 0.02  # body sizes; about a detector's own error
+
 
 def classification_loss(logits_BA: Tensor, labels_B: Tensor, smoothing: float) -> Tensor:
     """Cross-entropy with label smoothing (Szegedy et al., 2016), `[B]`; 0 where the label is unknown (-1)."""
@@ -18,7 +20,7 @@ def classification_loss(logits_BA: Tensor, labels_B: Tensor, smoothing: float) -
 def completion_loss(estimate_BPTKC: Tensor, target_BPTKC: Tensor, counted_BPTK: Tensor) -> Tensor:
     """Mean distance from estimate to truth over the counted joints of each clip, `[B]`; 0 where none counts.
 
-    The distance is Huber's, quadratic below 0.1 body sizes, so that a wrong detection does not rule.
+    The distance is Huber's, quadratic below `SMALL_ERROR`, so that a wrong detection does not rule.
     """
     error = functional.smooth_l1_loss(estimate_BPTKC.float(), target_BPTKC, reduction="none", beta=0.1).sum(
         -1

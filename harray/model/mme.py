@@ -1,6 +1,6 @@
 """MME, the micro-movement encoder: one person's completed joints -> one vector and an attention over time.
 
-    joints, movements over lags 1, 2, 4, distances, surprise, visible flags
+    joints, bones, movements over lags 1, 2, 4, their lengths, spread, distances, surprise, visible flags
         -> standardised by the training set -> 1x1 conv -> residual conv blocks (or a temporal transformer)
         -> attention pooling + max pooling over time -> person vector
 
@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from harray.features.kinematics import differences, pairwise_distances
+from harray.features.kinematics import bone_vectors, differences, lengths, pairwise_distances, spread
 from harray.features.rowrandom import RowRandom
 from harray.model.config import MMEConfig
 from harray.model.dropout import RowDropout
@@ -24,12 +24,22 @@ class MME(nn.Module):
     mean_D: Tensor
     std_D: Tensor
 
-    def __init__(self, config: MMEConfig, *, num_joints: int, num_coordinates: int, extra_size: int):
+    def __init__(
+        self,
+        config: MMEConfig,
+        *,
+        num_joints: int,
+        num_coordinates: int,
+        bones: tuple[tuple[int, int], ...],
+        extra_size: int,
+    ):
         super().__init__()
         self.config = config
-        coordinates = num_joints * num_coordinates
-        size = coordinates + 2 * num_joints + extra_size
-        size += coordinates * len(config.lags) * config.differences
+        self.bones = bones if config.bones else ()
+        points = num_joints + len(self.bones)
+        size = points * num_coordinates + 2 * num_joints + extra_size
+        if config.differences:
+            size += num_joints * (num_coordinates + 1) * len(config.lags) + points * len(config.windows)
         size += num_joints * (num_joints - 1) // 2 * config.distances
         self.register_buffer("mean_D", torch.zeros(size))
         self.register_buffer("std_D", torch.ones(size))
@@ -48,9 +58,12 @@ class MME(nn.Module):
         self, completed_MTKC: Tensor, visible_MTK: Tensor, surprise_MTK: Tensor, extra_MTD: Tensor
     ) -> Tensor:
         """What the encoder looks at, before standardisation: `[M, T, D]`."""
-        parts = [completed_MTKC.flatten(2), visible_MTK.to(completed_MTKC.dtype), surprise_MTK, extra_MTD]
+        points_MTKC = torch.cat([completed_MTKC, bone_vectors(completed_MTKC, self.bones)], dim=2)
+        parts = [points_MTKC.flatten(2), visible_MTK.to(completed_MTKC.dtype), surprise_MTK, extra_MTD]
         if self.config.differences:
-            parts += [differences(completed_MTKC, lag).flatten(2) for lag in self.config.lags]
+            moved = [differences(completed_MTKC, lag) for lag in self.config.lags]
+            parts += [x.flatten(2) for x in moved] + [lengths(x) for x in moved]
+            parts += [spread(points_MTKC, window) for window in self.config.windows]
         if self.config.distances:
             parts.append(pairwise_distances(completed_MTKC))
         return torch.cat(parts, dim=-1)

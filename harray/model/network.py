@@ -51,7 +51,10 @@ class NetworkOutput:
 
 
 class FusionNetwork(nn.Module):
-    """Args: scene_dim, channels of a scene token, or None where there are none (then no scene branch)."""
+    """Args:
+    scene_dim: channels of a scene token, or None where there are none (then no scene branch).
+    bones: (parent, child) joints of the skeleton, where it is known.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class FusionNetwork(nn.Module):
         num_coordinates: int,
         scene_dim: int | None,
         num_classes: int,
+        bones: tuple[tuple[int, int], ...] = (),
     ):
         super().__init__()
         self.config = config
@@ -76,7 +80,9 @@ class FusionNetwork(nn.Module):
             if config.pcm.enabled
             else None
         )
-        self.mme = MME(config.mme, num_joints=num_joints, num_coordinates=num_coordinates, extra_size=extra)
+        self.mme = MME(
+            config.mme, num_joints=num_joints, num_coordinates=num_coordinates, bones=bones, extra_size=extra
+        )
         self.people = People(config.mme, num_people)
         self.cfn = None
         if scene_dim is not None and config.cfn.enabled:

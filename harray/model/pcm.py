@@ -9,8 +9,8 @@
 
 A prediction that never sees what it predicts is the top-down half of predictive coding, the error is what it
 sends up, and the refinement is the estimate corrected by the error (Rao and Ballard, 1999; bidirectional LSTM:
-Graves and Schmidhuber, 2005). The prediction starts from linear interpolation in time, so the network learns
-only what interpolation misses.
+Graves and Schmidhuber, 2005). The prediction starts from linear interpolation in time; learned weights of four
+neighbours bend it, and how near those are decides how far the LSTMs' corrections are trusted.
 
 Letters: M rows (people of clips), T frames, K joints, C coordinates, D features.
 """
@@ -20,8 +20,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from harray.features.interpolation import interpolated, neighbours
+from harray.features.interpolation import interpolated, joints_at, neighbours
 from harray.model.config import PCMConfig
+
+NUM_NEIGHBOURS = 4  # of a joint in time: two before and two after
 
 
 class Completion(NamedTuple):
@@ -38,6 +40,8 @@ class PCM(nn.Module):
         self.embed = nn.Linear(size + num_joints, config.hidden_size)
         self.forwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)
         self.backwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)
+        self.weigh = _two_layers(NUM_NEIGHBOURS, 16, NUM_NEIGHBOURS + 2)
+        nn.init.constant_(self.weigh[-1].bias[-2:], -2.0)  # corrections start small
         self.predict = _two_layers(states + size + 2 * num_joints, config.refine_size, size)
         self.refine = _two_layers(states + 2 * size + num_joints, config.refine_size, size)
 
@@ -46,15 +50,36 @@ class PCM(nn.Module):
         seen_MTK1 = visible_MTK[..., None]
         seen = torch.where(seen_MTK1, keypoints_MTKC, 0.0)
         states_MTD = self._states_beside(seen, visible_MTK)
-        near = neighbours(visible_MTK, leave_out_own_frame=True)
-        start = interpolated(seen, near)
-        context = [states_MTD, start.flatten(2), _closeness(near.before_MTK), _closeness(near.after_MTK)]
-        predicted = start + self.predict(torch.cat(context, dim=-1)).view_as(start)
+        start, closeness, beside = self._from_neighbours(seen, visible_MTK)
+        by_joint = self.weigh(closeness)  # [M, T, K, neighbours + 2], alike for all joints
+        trust_MTK1 = by_joint[..., -2:].sigmoid().unsqueeze(-1).unbind(-2)
+        context = torch.cat([states_MTD, start.flatten(2), closeness[..., :2].flatten(2)], dim=-1)
+        predicted = start + torch.einsum("mtkn,mtknc->mtkc", by_joint[..., :-2], beside)
+        predicted = predicted + trust_MTK1[0] * self.predict(context).view_as(start)
         error = torch.where(seen_MTK1, seen - predicted, 0.0)
         evidence = [states_MTD, predicted.flatten(2), error.flatten(2), visible_MTK.to(seen.dtype)]
-        refined = predicted + self.refine(torch.cat(evidence, dim=-1)).view_as(start)
+        refined = predicted + trust_MTK1[1] * self.refine(torch.cat(evidence, dim=-1)).view_as(start)
         completed = torch.where(seen_MTK1, keypoints_MTKC, refined)
         return Completion(completed, predicted, refined, (error.square().sum(-1) + 1e-8).sqrt() * visible_MTK)
+
+    @staticmethod
+    def _from_neighbours(seen_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Each joint from its two nearest observations on either side, its own frame left out.
+
+        Returns:
+            linear interpolation `[M, T, K, C]`; closeness of the neighbours `[M, T, K, N]`, N = before, after,
+            second before, second after; the neighbours less the interpolation `[M, T, K, N, C]`, 0 where absent.
+        """
+        near = neighbours(visible_MTK, leave_out_own_frame=True)
+        far = [torch.where(frame >= 0, frame.gather(1, frame.clamp(min=0)), -1) for frame in near]
+        frames = [*near, *far]
+        start = interpolated(seen_MTKC, near)
+        beside = [(joints_at(seen_MTKC, frame) - start) * (frame >= 0)[..., None] for frame in frames]
+        return (
+            start,
+            torch.stack([_closeness(frame) for frame in frames], dim=-1),
+            torch.stack(beside, dim=-2),
+        )
 
     def _states_beside(self, seen_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
         """The forward state at t - 1 and the backward state at t + 1, `[M, T, 2 D]`; 0 beyond the ends."""

@@ -118,8 +118,12 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     about = _about(folder)
     try:
         features = from_dict(FeaturesConfig, about["features"])
+        skeleton = layout_named(about["skeleton"])
         network = FusionNetwork(
-            from_dict(ModelConfig, about["model"]), **about["shape"], num_classes=len(about["classes"])
+            from_dict(ModelConfig, about["model"]),
+            **about["shape"],
+            num_classes=len(about["classes"]),
+            bones=skeleton.bones,
         )
         network.load_state_dict(load_file(folder / WEIGHTS_FILE))
         grid: Sequence[int] | None = about["scene_grid"]
@@ -127,7 +131,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             network=network.eval(),
             features=features,
             classes=tuple(about["classes"]),
-            skeleton=layout_named(about["skeleton"]),
+            skeleton=skeleton,
             scene_grid=None if grid is None else (grid[0], grid[1]),
             store_digest=about["store_digest"],
             extraction=about["extraction"],

@@ -164,6 +164,7 @@ def new_network(request: TrainingRequest, clips: ClipTensors) -> FusionNetwork:
             num_coordinates=coordinates,
             scene_dim=None if clips.tokens_NSD is None else clips.tokens_NSD.shape[2],
             num_classes=len(clips.classes),
+            bones=clips.skeleton.bones,
         )
 
 
