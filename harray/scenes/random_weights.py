@@ -9,8 +9,10 @@ Cf. Saxe et al. 2011, "On random weights and unsupervised feature learning".
 import torch
 from torch import nn
 
-CALIBRATION_PICTURES, CALIBRATION_SIZE = 24, 128  # px
-RESIDUAL_GAIN = 0.25  # weight of the last batch norm of every block; at 1 the branches drown what the input was
+CALIBRATION_PICTURES, CALIBRATION_SIZE = 12, 128  # px
+RESIDUAL_GAIN = (
+    0.25  # weight of the last batch norm of every block; at 1 the branches drown what the input was
+)
 
 
 def randomise(trunk: nn.Module, seed: int) -> None:
