@@ -16,19 +16,18 @@ class People(nn.Module):
         self.place_PD = nn.Parameter(
             torch.randn(num_people, width) * 0.02
         )  # the first track is the best seen
-        self.norm = nn.LayerNorm(width)
-        self.attention = (
-            nn.MultiheadAttention(width, config.num_heads, batch_first=True)
-            if config.people_attention and num_people > 1
-            else None
-        )
+        self.norm: nn.LayerNorm | None = None
+        self.attention: nn.MultiheadAttention | None = None
+        if config.people_attention and num_people > 1:
+            self.norm = nn.LayerNorm(width)
+            self.attention = nn.MultiheadAttention(width, config.num_heads, batch_first=True)
         self.join = nn.Linear(2 * width, width)
         self.leave = nn.LayerNorm(width)
 
     def forward(self, people_BPD: Tensor, present_BP: Tensor) -> Tensor:
         """Motion vectors `[B, D]`; absent people count for nothing. Every row has at least one present."""
         x_BPD = people_BPD + self.place_PD[: people_BPD.shape[1]]
-        if self.attention is not None:
+        if self.attention is not None and self.norm is not None:
             y_BPD = self.norm(x_BPD)
             absent_BP = ~present_BP  # torch's polarity: True = ignored
             x_BPD = (

@@ -1,0 +1,94 @@
+"""One step's losses."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from harray.config import with_overrides
+from harray.features.augment import Augmented
+from harray.features.config import AugmentationConfig
+from harray.features.rowrandom import RowRandom
+from harray.model.config import ModelConfig
+from harray.model.network import FusionNetwork
+from harray.skeleton import PENN13
+from harray.training.config import TrainingConfig
+from harray.training.step import TrainingStep
+
+SMALL = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1, "cfn.width": 8}
+
+
+def step(overrides=None, people=2, scene_dim: int | None = 6, config=TrainingConfig()) -> TrainingStep:
+    torch.manual_seed(0)
+    network = FusionNetwork(
+        with_overrides(ModelConfig(), SMALL | (overrides or {})),
+        num_people=people,
+        num_frames=8,
+        num_joints=13,
+        num_coordinates=2,
+        scene_dim=scene_dim,
+        num_classes=3,
+        bones=PENN13.bones,
+    )
+    return TrainingStep(network, config, AugmentationConfig())
+
+
+def losses_of(module: TrainingStep, people=2, tokens=True) -> dict[str, torch.Tensor]:
+    torch.manual_seed(1)
+    keypoints, visible = torch.randn(4, people, 8, 13, 2), torch.rand(4, people, 8, 13) < 0.7
+    scene = torch.randn(4, 5, 6).half() if tokens else None
+    batch = Augmented(keypoints * visible[..., None], visible, keypoints, visible | True, scene)
+    return module(batch, torch.tensor([0, 1, 2, -1]), RowRandom(0, 1, torch.arange(4)))
+
+
+CONFIGS = [
+    {},
+    {"pcm.enabled": False},
+    {"pcm.surprise": False},
+    {"mme.head": "transformer"},
+    {"mme.differences": False, "mme.distances": False, "mme.bones": False},
+    {"mme.people_attention": False},
+    {"mme.people_distances": True},
+    {"cfn.gate": False},
+    {"cfn.enabled": False},
+]
+
+
+@pytest.mark.parametrize("overrides", CONFIGS)
+@pytest.mark.parametrize("people", [1, 2])
+def test_every_parameter_takes_part_in_every_step(overrides, people):
+    # DistributedDataParallel waits for a gradient of each, and fails in the second step where one is missing.
+    module = step(overrides, people)
+    losses_of(module, people)["total"].sum().backward()
+    assert [name for name, value in module.named_parameters() if value.grad is None] == []
+
+
+@pytest.mark.parametrize("overrides", CONFIGS)
+def test_the_total_is_the_weighted_sum_of_the_parts(overrides):
+    config = TrainingConfig(fusion_weight=3.0, pose_weight=0.7, scene_weight=0.2, completion_weight=5.0)
+    parts = losses_of(step(overrides, config=config))
+    weights = {"fusion": 3.0, "pose": 0.7, "scene": 0.2, "completion": 5.0}
+    if "fusion" not in parts:
+        weights["pose"] = 3.7  # without a scene the pose decides alone
+    expected = sum(weights[name] * loss for name, loss in parts.items() if name != "total")
+    assert torch.allclose(parts["total"], expected, atol=1e-5)
+    assert all(loss.shape == (4,) for loss in parts.values())
+    assert parts["pose"][3] == 0  # its label is unknown
+
+
+def test_a_clip_costs_the_same_in_any_company():
+    module = step()
+    together = losses_of(module)["total"]
+    torch.manual_seed(1)
+    keypoints, visible = torch.randn(4, 2, 8, 13, 2), torch.rand(4, 2, 8, 13) < 0.7
+    tokens = torch.randn(4, 5, 6).half()
+    batch = Augmented(keypoints * visible[..., None], visible, keypoints, visible | True, tokens)
+    alone = module(Augmented(*(x[2:3] for x in batch)), torch.tensor([2]), RowRandom(0, 1, torch.tensor([2])))
+    assert torch.allclose(alone["total"], together[2:3], atol=1e-5)
+
+
+def test_augmentation_that_is_off_leaves_the_scene_alone():
+    module = step({"cfn.dropout": 0.0, "mme.dropout": 0.0, "dropout": 0.0})
+    module.augmentation = dataclasses.replace(module.augmentation, enabled=False)
+    still = losses_of(module)["scene"]
+    assert torch.equal(losses_of(module.eval())["scene"], still)
