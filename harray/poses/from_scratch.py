@@ -1,6 +1,6 @@
 """Train the embedded pose network from scratch on procedural frames, and score it on unseen actors.
 
-    render_clip --few frames of many clips--> PoseFrames --augment--> network --v8PoseLoss--> weights + card
+    render_clip --few frames of many clips--> PoseFrames --make_batch--> network --losses--> weights + card
 
 Plain torch around ultralytics' network and loss: its trainer would write settings, look for a hub and fetch
 files. Letters: B frames of a batch, N people of a batch, K joints, H height, W width.
@@ -24,11 +24,11 @@ from harray.poses.accuracy import PoseAccuracy, frame_accuracy
 from harray.poses.config import EMBEDDED, PosesConfig
 from harray.poses.detector import PoseDetector
 from harray.poses.embedded import CARD_SUFFIX, EMBEDDED_WEIGHTS, build_pose_model
-from harray.poses.letterbox import fit, letterbox_for
+from harray.poses.limb_losses import DistanceLoss, JointMaps
+from harray.poses.training_frames import PoseFrames, make_batch, render_part
 from harray.poses.weights import prepare_ultralytics
-from harray.skeleton import COCO17
 from harray.synth.clips import ClipSpec, clip_specs, num_frames, render_clip
-from harray.synth.config import HEIGHT_PX, WIDTH_PX, SynthConfig
+from harray.synth.config import SynthConfig
 
 # A YOLOv8-pose cut down for large people in 320x240 frames: a stem of stride 4 and one head at stride 16.
 ARCHITECTURE: dict[str, Any] = {
@@ -55,10 +55,7 @@ ARCHITECTURE: dict[str, Any] = {
     ],
 }
 LOSS_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5, "pose": 60.0, "kobj": 1.0}  # ultralytics' but for the pose
-JOINT_WEIGHTS = (0.4,) * 5 + (0.7,) * 2 + (1.5,) * 2 + (2.5,) * 2 + (0.7,) * 2 + (1.0,) * 2 + (1.4,) * 2
-SMOOTH_CELLS = 0.1  # below this distance the pull weakens, so that joints in place leave it to the others
 MAPS_GAIN = 10.0
-MIN_VISIBLE_JOINTS = 3  # people with fewer are not labelled
 NUM_STATISTICS_FRAMES = 960
 SEED_OFFSET, EVALUATION_OFFSET = 7_000_000, 9_000_000  # no set that a user renders shares these actors
 
@@ -77,17 +74,6 @@ class PoseTrainingConfig:
     weight_decay: float = 0.01
     averaging_decay: float = 0.997  # per step, of the averaged weights that are kept
     num_evaluation_clips: int = 4  # per action, every second frame of complete clips
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PoseFrames:
-    """Frames and labels in memory; a person's `frame_N` is the index of their frame."""
-
-    images_BHWC: np.ndarray  # uint8 RGB at the network's size
-    frame_N: np.ndarray  # int64
-    boxes_N4: np.ndarray  # float32, x0, y0, x1, y1 in network px
-    keypoints_NKC: np.ndarray  # float32, x, y in network px
-    visible_NK: np.ndarray  # bool
 
 
 Progress = Callable[[str, int, int], None]
@@ -159,7 +145,7 @@ def render_frames(config: PoseTrainingConfig, on_progress: Callable[[int, int], 
     specs, parts = training_specs(config), []
     jobs = [(spec, config.frames_per_clip, config.image_size, config.seed) for spec in specs]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for part in pool.map(_render_part, jobs, chunksize=8):
+        for part in pool.map(render_part, jobs, chunksize=8):
             parts.append(part)
             on_progress(len(parts), len(specs))
     offsets = np.cumsum([0] + [len(part.images_BHWC) for part in parts[:-1]])
@@ -170,25 +156,6 @@ def render_frames(config: PoseTrainingConfig, on_progress: Callable[[int, int], 
     }
     frame = np.concatenate([part.frame_N + offset for part, offset in zip(parts, offsets, strict=True)])
     return PoseFrames(frame_N=frame, **joined)
-
-
-def _render_part(job: tuple[ClipSpec, int, int, int]) -> PoseFrames:
-    spec, count, image_size, seed = job
-    rng = np.random.default_rng([seed, spec.action, spec.index, 23])
-    chosen = np.sort(rng.choice(num_frames(spec), count, replace=False))
-    frames, truth = render_clip(spec, chosen.tolist())
-    box = letterbox_for(HEIGHT_PX, WIDTH_PX, image_size)
-    scale = np.array([box.size_hw[1] / WIDTH_PX, box.size_hw[0] / HEIGHT_PX], np.float32)
-    shift = np.array([box.left, box.top], np.float32)
-    frame, person = np.nonzero(truth.visible_TPK.sum(-1) >= MIN_VISIBLE_JOINTS)
-    corners = truth.person_box_TP4[frame, person].reshape(-1, 2, 2) * scale + shift
-    return PoseFrames(
-        images_BHWC=fit(frames, box),
-        frame_N=frame.astype(np.int64),
-        boxes_N4=corners.reshape(-1, 4),
-        keypoints_NKC=truth.keypoints_TPKC[frame, person] * scale + shift,
-        visible_NK=truth.visible_TPK[frame, person],
-    )
 
 
 def fit_network(
@@ -238,124 +205,6 @@ def _with_own_statistics(model: Any, frames: PoseFrames, rng: np.random.Generato
     )
     torch.optim.swa_utils.update_bn(batches, model)
     return model
-
-
-class JointMaps(torch.nn.Module):
-    """Supervision by place, in training only: linear maps from inner features to a spot per joint.
-
-    Regressing far joints from the cells at a person's middle teaches a fresh network the mean pose first and the
-    arms very late; asked where each joint is, it learns to see arms, and the regression finds them ready.
-    """
-
-    LAYERS = (5, 11)  # of the architecture: before and after the joining with the coarser map, both at STRIDE
-    STRIDE, SPREAD = 16, 0.8  # px; of a spot, in cells
-
-    def __init__(self, model: Any):
-        super().__init__()
-        self.features: dict[int, torch.Tensor] = {}
-        self.maps = torch.nn.ModuleList(torch.nn.Conv2d(96, 17, 1) for _ in self.LAYERS)
-        for layer in self.LAYERS:
-            model.model[layer].register_forward_hook(
-                lambda module, inputs, output, layer=layer: self.features.update({layer: output})
-            )
-
-    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Squared error of the maps, summed over cells, per visible joint."""
-        target = self.spots(batch)
-        count = (batch["keypoints"][..., 2] > 0).sum().clamp(min=1)
-        return sum(
-            ((maps(self.features[layer]) - target) ** 2).sum() / count
-            for maps, layer in zip(self.maps, self.LAYERS, strict=True)
-        )
-
-    def spots(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Maps `[B, K, H / 16, W / 16]` with a Gaussian spot of height 1 at every visible joint."""
-        count, _, height, width = batch["img"].shape
-        height, width = height // self.STRIDE, width // self.STRIDE
-        joints = batch["keypoints"]
-        across = (torch.arange(width) + 0.5 - joints[..., :1] * width) / self.SPREAD  # [N, K, W]
-        down = (torch.arange(height) + 0.5 - joints[..., 1:2] * height) / self.SPREAD
-        spots = torch.exp(-0.5 * (down[..., None] ** 2 + across[..., None, :] ** 2))
-        spots = spots * (joints[..., 2] > 0)[..., None, None]
-        target = torch.zeros(count, 17, height, width)
-        return target.index_reduce(0, batch["batch_idx"].long(), spots, "amax")
-
-
-class DistanceLoss(torch.nn.Module):
-    """Mean distance of the visible joints in units of the box's side, in place of ultralytics' OKS loss.
-
-    1 - OKS is flat where a joint is far off, so wrists that start far from where they are learn little in a short
-    training; a distance pulls as hard from afar. Arms and legs, which move, count more than the head.
-    """
-
-    def forward(self, pred_kpts, gt_kpts, kpt_mask, area) -> torch.Tensor:
-        """Predicted and true joints `[N, K, 3]`, visibility `[N, K]`, area of the boxes `[N, 1]`; all in cells."""
-        squared = ((pred_kpts[..., :2] - gt_kpts[..., :2]) ** 2).sum(-1)
-        distance = (squared + SMOOTH_CELLS**2).sqrt() / area.sqrt()
-        weight = kpt_mask * kpt_mask.new_tensor(JOINT_WEIGHTS, dtype=distance.dtype)
-        return (distance * weight).sum() / weight.sum().clamp(min=1)
-
-
-def make_batch(frames: PoseFrames, chosen: np.ndarray, rng: np.random.Generator) -> dict[str, torch.Tensor]:
-    """Augmented frames and labels as ultralytics' loss takes them (boxes and joints as shares of the sides).
-
-    Scale, shift and mirror by one resampling; then brightness, contrast, tint and noise.
-    """
-    count, (height, width) = len(chosen), frames.images_BHWC.shape[1:3]
-    sides = np.array([width, height], np.float32)
-    zoom = rng.uniform(0.86, 1.1, count).astype(np.float32)
-    move = rng.uniform(-0.06, 0.06, (count, 2)).astype(np.float32)
-    mirror = np.where(rng.random(count) < 0.5, -1, 1).astype(np.float32)
-    images = torch.from_numpy(frames.images_BHWC[chosen]).permute(0, 3, 1, 2).float() / 255.0
-    images = _recoloured(_resampled(images, zoom, move, mirror), rng)
-
-    place = np.full(len(frames.images_BHWC), -1)
-    place[chosen] = np.arange(count)
-    people = np.flatnonzero(place[frames.frame_N] >= 0)
-    people = people[np.argsort(place[frames.frame_N[people]], kind="stable")]  # the loss wants them in order
-    index = place[frames.frame_N[people]]
-
-    def moved(points: np.ndarray) -> np.ndarray:
-        """Points `[N, any, 2]` px as shares of the sides after the resampling."""
-        centred = 2 * points / sides - 1
-        factor = zoom[index, None, None] * np.stack([mirror[index], np.ones(len(index))], -1)[:, None]
-        return ((centred * factor + move[index, None]) + 1) / 2
-
-    keypoints, visible = moved(frames.keypoints_NKC[people]), frames.visible_NK[people]
-    flipped, swap = mirror[index] < 0, list(COCO17.flip_order)
-    keypoints[flipped], visible = (
-        keypoints[flipped][:, swap],
-        np.where(flipped[:, None], visible[:, swap], visible),
-    )
-    visible = visible & (keypoints > 0).all(-1) & (keypoints < 1).all(-1)
-    corners: np.ndarray = np.clip(np.sort(moved(frames.boxes_N4[people].reshape(-1, 2, 2)), axis=1), 0, 1)
-    boxes = np.concatenate([corners.mean(1), corners[:, 1] - corners[:, 0]], -1)
-    return {
-        "img": images.contiguous(memory_format=torch.channels_last),
-        "batch_idx": torch.from_numpy(index).float(),
-        "cls": torch.zeros(len(index), 1),
-        "bboxes": torch.from_numpy(boxes).float(),
-        "keypoints": torch.from_numpy(np.concatenate([keypoints, visible[..., None]], -1)).float(),
-    }
-
-
-def _resampled(images: torch.Tensor, zoom: np.ndarray, move: np.ndarray, mirror: np.ndarray) -> torch.Tensor:
-    """`images` `[B, 3, H, W]` scaled by `zoom`, shifted by `move` (half sides) and mirrored where -1."""
-    theta = np.zeros((len(zoom), 2, 3), np.float32)  # output place -> input place
-    theta[:, 0, 0], theta[:, 1, 1] = mirror / zoom, 1 / zoom
-    theta[:, 0, 2], theta[:, 1, 2] = -mirror * move[:, 0] / zoom, -move[:, 1] / zoom
-    grid = torch.nn.functional.affine_grid(torch.from_numpy(theta), list(images.shape), align_corners=False)
-    return torch.nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-
-
-def _recoloured(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    shape = (len(images), 1, 1, 1)
-    gain = torch.from_numpy(
-        rng.uniform(0.8, 1.2, shape) * rng.uniform(0.92, 1.08, (len(images), 3, 1, 1))
-    ).float()
-    lift = torch.from_numpy(rng.uniform(-0.06, 0.06, shape)).float()
-    noise = torch.from_numpy(rng.standard_normal(images.shape[1:], np.float32)) * float(rng.uniform(0, 0.02))
-    return (images * gain + lift + noise).clamp_(0, 1)
 
 
 def evaluate_network(

@@ -9,13 +9,10 @@ import torch
 from harray.errors import InputError
 from harray.poses import from_scratch
 from harray.poses.embedded import load_card, load_embedded_model
-from harray.poses.from_scratch import (
-    PoseFrames,
-    PoseTrainingConfig,
-    evaluation_specs,
-    make_batch,
-    training_specs,
-)
+from harray.poses.from_scratch import PoseTrainingConfig, evaluation_specs, training_specs
+from harray.poses.limb_losses import DistanceLoss, JointMaps
+from harray.poses.training_frames import PoseFrames, make_batch
+from harray.poses.weights import prepare_ultralytics
 from harray.synth.clips import clip_specs
 from harray.synth.config import SynthConfig
 
@@ -102,3 +99,29 @@ def test_a_file_in_place_of_the_folder_is_refused_before_any_work(tmp_path):
     (tmp_path / "weights").write_text("")
     with pytest.raises(InputError, match="expected a folder"):
         from_scratch.train_pose_weights(tmp_path / "weights", TINY)
+
+
+def test_the_distance_of_a_joint_counts_in_box_sides_and_by_its_weight():
+    true = torch.zeros(1, 17, 3)
+    guess, seen = true.clone(), torch.zeros(1, 17, dtype=torch.bool)
+    guess[0, 9, 0], guess[0, 5, 1] = 3.0, 4.0  # left wrist (weight 2.5) and left shoulder (0.7), in cells
+    seen[0, [9, 5]] = True
+    area = torch.tensor([[100.0]])
+    expected = (2.5 * 0.3 + 0.7 * 0.4) / 3.2
+    assert DistanceLoss()(guess, true, seen, area).item() == pytest.approx(expected, abs=1e-3)
+    assert DistanceLoss()(guess, true, torch.zeros_like(seen), area).item() == 0.0
+
+
+def test_a_visible_joint_makes_a_spot_in_its_cell_of_its_image_and_a_hidden_one_none():
+    prepare_ultralytics()
+    maps = JointMaps(from_scratch.build_pose_model(from_scratch.ARCHITECTURE))
+    keypoints = torch.full((2, 17, 3), 0.5)
+    keypoints[..., 2] = 0
+    keypoints[1, 9] = torch.tensor([(2 + 0.5) / 8, (4 + 0.5) / 6, 1.0])  # of the person in the second image
+    batch = {"img": torch.zeros(2, 3, 96, 128), "keypoints": keypoints, "batch_idx": torch.tensor([0.0, 1.0])}
+    spots = maps.spots(batch)
+    assert spots.shape == (2, 17, 6, 8)
+    assert spots[1, 9, 4, 2] == 1.0
+    assert spots[1, 9, 4, 3].item() == pytest.approx(np.exp(-0.5 / 0.8**2))
+    spots[1, 9] = 0
+    assert not spots.any()
