@@ -48,7 +48,7 @@ def hand_up(
 
 
 def waving(phase: np.ndarray, rng: np.random.Generator) -> Motion:
-    return hand_up(phase, rng, swing_deg=(24, 34))
+    return hand_up(phase, rng, swing_deg=(30, 42))
 
 
 def hand_at_mouth(
@@ -63,7 +63,7 @@ def hand_at_mouth(
 
 
 def brushing(phase: np.ndarray, rng: np.random.Generator) -> Motion:
-    return hand_at_mouth(phase, rng, rub_deg=(11, 16))
+    return hand_at_mouth(phase, rng, rub_deg=(18, 25))
 
 
 def running(phase: np.ndarray, rng: np.random.Generator) -> Motion:
