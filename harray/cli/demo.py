@@ -13,7 +13,7 @@ DEMO_OUT = Path("harray-demo")
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything that the demo makes.")] = DEMO_OUT,
-    clips_per_action: Annotated[int, typer.Option("--clips-per-action", min=3)] = 20,
+    clips_per_action: Annotated[int, typer.Option("--clips-per-action", min=3)] = 30,
     tracking_uri: options.TrackingUri = None,
     overrides: options.Overrides = None,
     as_json: options.Json = False,

@@ -78,7 +78,9 @@ def run_demo(
     """
     videos, store = out / "videos", out / "store"
     update = on_stage("rendering videos", "clips")
-    config = SynthConfig(clips_per_action=clips_per_action, seed=experiment.training.seed)
+    config = SynthConfig(
+        clips_per_action=clips_per_action, num_actors=clips_per_action, seed=experiment.training.seed
+    )
     render_dataset(videos, config, on_progress=lambda done, total: update(done, total, ""))
     update = on_stage("extracting poses and scenes", "clips")
     extract(
