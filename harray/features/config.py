@@ -11,13 +11,13 @@ class AugmentationConfig:
     mirror_probability: float = 0.5  # left and right change places
     rotation_deg: float = 15.0  # greatest turn in the picture's plane; in 3D about the viewing axis
     turn_deg: float = 15.0  # greatest turn about the two other axes; 3D only
-    scale: float = 0.2  # greatest relative change of size
-    shear: float = 0.1  # greatest change of proportions between the axes
+    scale: float = 0.1  # greatest relative change of size
+    shear: float = 0.05  # greatest change of proportions between the axes
     time_crop: float = 0.25  # greatest share of the clip's time that is cut away
     speed: float = 0.25  # greatest relative change of speed
     noise: float = 0.005  # standard deviation of the error added to observed coordinates
     swap_people_probability: float = 0.0  # people change places; for interactions, where neither leads
-    hide_probability: float = 0.8  # of hiding a random share of the joints
+    hide_probability: float = 0.7  # of hiding a random share of the joints
     hide_share: float = 0.8  # greatest share of joints hidden, drawn per clip
     hide_joint_probability: float = (
         0.1  # of hiding a joint for the whole clip, per joint of half of the clips

@@ -27,24 +27,27 @@ def lengths(vectors_XC: Tensor) -> Tensor:
     return (vectors_XC.square().sum(-1) + 1e-6).sqrt()
 
 
-def spread(vectors_MTKC: Tensor, window: int) -> Tensor:
+def spread(vectors_MTKC: Tensor, counted_MTK: Tensor, window: int) -> Tensor:
     """How far each joint strays from its own mean within a window of frames, `[M, T, K]`; 0 = the whole clip.
 
-    The standard deviation, all coordinates together. What oscillates stands out by it, whatever its phase.
+    The standard deviation over the counted frames, all coordinates together; 0 where none counts. What
+    oscillates stands out by it, whatever its phase, and joints that are hidden do not blur it.
     """
     rows, frames, joints, coordinates = vectors_MTKC.shape
-    window = min(window, 2 * frames - 1)
-    x_MDT = vectors_MTKC.flatten(2).transpose(1, 2)
-    if window:
-        square, mean = (
-            functional.avg_pool1d(x, window, 1, window // 2, count_include_pad=False)[..., :frames]
-            for x in (x_MDT.square(), x_MDT)
-        )
-    else:
-        square, mean = (x.mean(dim=-1, keepdim=True).expand(-1, -1, frames) for x in (x_MDT.square(), x_MDT))
-    variance_MDT = (square - mean.square()).clamp(min=0)
-    variance = variance_MDT.transpose(1, 2).reshape(rows, frames, joints, coordinates)
+    weight_MTK1 = counted_MTK[..., None].to(vectors_MTKC.dtype)
+    sums = [weight_MTK1, weight_MTK1 * vectors_MTKC, weight_MTK1 * vectors_MTKC.square()]
+    moments = _windowed(torch.cat(sums, dim=-1).flatten(2), window).view(rows, frames, joints, -1)
+    count, first, second = moments.split([1, coordinates, coordinates], dim=-1)
+    count = count.clamp(min=1e-6)
+    variance = (second / count - (first / count).square()).clamp(min=0)
     return (variance.sum(-1) + 1e-6).sqrt()
+
+
+def _windowed(x_MTD: Tensor, window: int) -> Tensor:
+    """Means over a centred window of an odd number of frames, padded with 0; 0 = over all frames."""
+    if window == 0:
+        return x_MTD.mean(dim=1, keepdim=True).expand_as(x_MTD)
+    return functional.avg_pool1d(x_MTD.transpose(1, 2), window, 1, window // 2).transpose(1, 2)
 
 
 def pairwise_distances(keypoints_MTKC: Tensor) -> Tensor:

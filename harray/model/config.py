@@ -32,7 +32,7 @@ class MMEConfig:
     distances: bool = True  # whether distances between a person's joints are seen
     people_distances: bool = False  # whether distances to the nearest other person's joints are seen
     people_attention: bool = True  # whether people attend to each other
-    dropout: float = 0.1  # of the input streams' and of the blocks' channels
+    dropout: float = 0.05  # of the input streams' and of the blocks' channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,4 +52,4 @@ class ModelConfig:
     pcm: PCMConfig = field(default_factory=PCMConfig)
     mme: MMEConfig = field(default_factory=MMEConfig)
     cfn: CFNConfig = field(default_factory=CFNConfig)
-    dropout: float = 0.3  # of what the classifier reads
+    dropout: float = 0.2  # of what the classifier reads

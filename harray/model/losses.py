@@ -22,9 +22,9 @@ def completion_loss(estimate_BPTKC: Tensor, target_BPTKC: Tensor, counted_BPTK: 
 
     The distance is Huber's, quadratic below `SMALL_ERROR`, so that a wrong detection does not rule.
     """
-    error = functional.smooth_l1_loss(estimate_BPTKC.float(), target_BPTKC, reduction="none", beta=0.1).sum(
-        -1
-    )
+    error = functional.smooth_l1_loss(
+        estimate_BPTKC.float(), target_BPTKC, reduction="none", beta=SMALL_ERROR
+    ).sum(-1)
     counted = counted_BPTK.to(error.dtype)
     return (error * counted).sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3)).clamp(min=1)
 

@@ -2,7 +2,8 @@
 
     joints, bones, movements over lags 1, 2, 4, their lengths, spread, distances, surprise, visible flags
         -> standardised by the training set -> 1x1 conv -> residual conv blocks (or a temporal transformer)
-        -> attention pooling + max pooling over time -> person vector
+        -> attention pooling + max pooling over time --------------------------------+-> person vector
+    standardised streams -> their mean and standard deviation over time (what a dozen clips suffice to learn) -+
 
 Letters: M rows (people of clips), T frames, K joints, C coordinates, D features.
 """
@@ -16,6 +17,8 @@ from harray.features.kinematics import bone_vectors, differences, lengths, pairw
 from harray.features.rowrandom import RowRandom
 from harray.model.config import MMEConfig
 from harray.model.dropout import RowDropout
+
+SMALL_MOVEMENT = 0.01  # body sizes; what is smaller is noise
 
 
 class MME(nn.Module):
@@ -52,7 +55,9 @@ class MME(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.leave = nn.LayerNorm(config.width)
         self.attention = nn.Linear(config.width, 1)
-        self.join = nn.Linear(2 * config.width, config.width)
+        self.summarise = nn.Linear(2 * size, config.width)
+        self.drop_summary = RowDropout("mme.summary", config.dropout)
+        self.join = nn.Linear(3 * config.width, config.width)
 
     def streams(
         self, completed_MTKC: Tensor, visible_MTK: Tensor, surprise_MTK: Tensor, extra_MTD: Tensor
@@ -62,16 +67,23 @@ class MME(nn.Module):
         parts = [points_MTKC.flatten(2), visible_MTK.to(completed_MTKC.dtype), surprise_MTK, extra_MTD]
         if self.config.differences:
             moved = [differences(completed_MTKC, lag) for lag in self.config.lags]
-            parts += [x.flatten(2) for x in moved] + [lengths(x) for x in moved]
-            parts += [spread(points_MTKC, window) for window in self.config.windows]
+            sizes = [lengths(x) for x in moved]
+            sizes += [spread(points_MTKC, self._seen_points(visible_MTK), w) for w in self.config.windows]
+            # A trembling hand differs from a still one by a factor, a swung arm from both by a length.
+            parts += [x.flatten(2) for x in moved] + [(x + SMALL_MOVEMENT).log() for x in sizes]
         if self.config.distances:
             parts.append(pairwise_distances(completed_MTKC))
         return torch.cat(parts, dim=-1)
 
+    def _seen_points(self, visible_MTK: Tensor) -> Tensor:
+        """Visible joints, and bones of which both ends are visible."""
+        parents, children = [parent for parent, _ in self.bones], [child for _, child in self.bones]
+        return torch.cat([visible_MTK, visible_MTK[..., parents] & visible_MTK[..., children]], dim=-1)
+
     def forward(self, streams_MTD: Tensor, random: RowRandom | None = None) -> tuple[Tensor, Tensor]:
         """Person vectors `[M, D]` and attention over time `[M, T]`, which sums to 1."""
-        x_MTD = ((streams_MTD - self.mean_D) / self.std_D).clamp(-5, 5)
-        x_MTD = self.enter(self.drop(x_MTD, random))
+        seen_MTD = ((streams_MTD - self.mean_D) / self.std_D).clamp(-5, 5)
+        x_MTD = self.enter(self.drop(seen_MTD, random))
         if self.config.head == "transformer":
             x_MTD = x_MTD + _waves(x_MTD.shape[1], x_MTD.shape[2], x_MTD.device)
         for block in self.blocks:
@@ -79,7 +91,9 @@ class MME(nn.Module):
         x_MTD = self.leave(x_MTD)
         attention_MT = self.attention(x_MTD).squeeze(-1).softmax(dim=1)
         pooled_MD = torch.einsum("mt,mtd->md", attention_MT, x_MTD)
-        return self.join(torch.cat([pooled_MD, x_MTD.amax(dim=1)], dim=-1)), attention_MT
+        summary_MD = torch.cat([seen_MTD.mean(dim=1), seen_MTD.std(dim=1, correction=0)], dim=-1)
+        summary_MD = self.summarise(self.drop_summary(summary_MD, random))
+        return self.join(torch.cat([pooled_MD, x_MTD.amax(dim=1), summary_MD], dim=-1)), attention_MT
 
 
 class ConvBlock(nn.Module):

@@ -11,13 +11,13 @@ class TrainingConfig:
         "val"  # selects the epoch; carved out of the train split where the store has none of that name
     )
     num_epochs: int = 60
-    batch_size: int = 32  # over all workers
-    learning_rate: float = 2e-3  # the highest, after warm-up
+    batch_size: int = 16  # over all workers
+    learning_rate: float = 4e-3  # the highest, after warm-up
     warmup_share: float = 0.1  # of all steps
     weight_decay: float = 0.05  # of weight matrices; AdamW
     label_smoothing: float = 0.1
     max_grad_norm: float = 1.0
-    average_decay: float = 0.98  # of the weights' moving average, per step
+    average_decay: float = 0.99  # of the weights' moving average, per step
     fusion_weight: float = 1.0  # of the loss when pose and scene decide together
     pose_weight: float = 0.5  # of the loss when the pose decides alone
     scene_weight: float = 0.5  # of the loss when the scene decides alone
