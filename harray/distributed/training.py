@@ -107,7 +107,9 @@ def run_name(request: TrainingRequest, num_workers: int) -> str:
 
 def _scaling(num_workers: int, gpus_per_worker: float) -> Any:
     per_worker = {"CPU": 1.0} | ({"GPU": gpus_per_worker} if gpus_per_worker else {})
-    return ScalingConfig(num_workers=num_workers, use_gpu=gpus_per_worker > 0, resources_per_worker=per_worker)
+    return ScalingConfig(
+        num_workers=num_workers, use_gpu=gpus_per_worker > 0, resources_per_worker=per_worker
+    )
 
 
 def _run_config(name: str, storage: str, max_failures: int, log: "_EpochLog") -> Any:

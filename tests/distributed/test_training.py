@@ -1,0 +1,117 @@
+"""Training through Ray Train: a killed worker, and the same model as one process trains."""
+
+import dataclasses
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from harray.config import with_overrides
+from harray.distributed.training import gpus_for, run_name, train_on_ray
+from harray.errors import InputError
+from harray.model.config import ModelConfig
+from harray.store import FeatureStore, StoreSettings
+from harray.training.checkpoint import load_checkpoint
+from harray.training.config import TrainingConfig
+from harray.training.run import TrainingRequest, train_store
+
+TINY = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1, "cfn.width": 8}
+
+
+@pytest.fixture
+def request_(tmp_path) -> TrainingRequest:
+    """Training on 22 clips of three actors: an arm goes up or down."""
+    settings = StoreSettings(skeleton="penn13", keypoints_shape=(1, 8, 13, 3), scene_shape=(1, 4, 6))
+    store = FeatureStore.create(tmp_path / "store", settings)
+    rng = np.random.default_rng(0)
+    features, rows = [], []
+    for number in range(22):
+        keypoints = rng.normal(0, 1, (1, 8, 13, 3)) + np.linspace(0, 100, 13)[:, None]
+        keypoints[0, :, 5, 1] += np.linspace(0, 60, 8) * (1 if number % 2 else -1)
+        keypoints[..., 2] = 1.0
+        clip = {"clip_id": f"c{number}", "frame_index": range(8), "frame_sec": np.arange(8.0), "height_px": 9}
+        tokens = rng.normal(0, 1, (1, 4, 6))
+        features.append(clip | {"width_px": 9, "keypoints": keypoints, "scene_tokens": tokens})
+        row = {
+            "path": f"/{number:02}.mp4",
+            "label": ("up", "down")[number % 2],
+            "group": f"actor{number % 3}",
+        }
+        rows.append(row | {"clip_id": f"c{number}", "splits": ["train"], "status": "extracted"})
+    store.write_shard(features)
+    store.append_ledger(rows)
+    return TrainingRequest(
+        store=store.path,
+        out=tmp_path / "model",
+        model=with_overrides(ModelConfig(), TINY),
+        training=TrainingConfig(num_epochs=12, batch_size=7, device="cpu", val_share=0.34, patience=0),
+    )
+
+
+def training_workers() -> list[int]:
+    """Process ids of this cluster's Ray Train workers."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline") as file:
+                if "RayTrainWorker" in file.read() and os.getpgid(int(pid)):
+                    found.append(int(pid))
+        except OSError:
+            continue
+    return found
+
+
+def test_workers_end_like_one_process_even_if_one_of_them_is_killed(ray_cluster, request_):
+    # The one test that starts Ray Train's controller and workers, twice over: one to two minutes on two cores.
+    alone = train_store(dataclasses.replace(request_, out=request_.out.with_name("alone")))
+    before, told, killed = set(training_workers()), [], []
+
+    def kill_one_after_the_fourth_epoch(report):
+        told.append(report.epoch)
+        if report.epoch == 4:
+            ours = sorted(set(training_workers()) - before)
+            killed.append(ours[-1])
+            os.kill(ours[-1], signal.SIGKILL)
+        time.sleep(0.05)
+
+    result = train_on_ray(request_, 2, kill_one_after_the_fourth_epoch)
+    assert len(killed) == 1
+    assert told == list(range(1, 13))
+    assert result.num_epochs == alone.num_epochs == 12
+    assert result.best_epoch == alone.best_epoch
+    assert dataclasses.asdict(result.val) == pytest.approx(dataclasses.asdict(alone.val), abs=1e-4)
+    for ours, theirs in zip(result.history, alone.history, strict=True):
+        assert ours.losses == pytest.approx(theirs.losses, rel=1e-2)
+        assert ours.val_loss == pytest.approx(theirs.val_loss, abs=1e-3)
+    weights, expected = (load_checkpoint(r.checkpoint).network.state_dict() for r in (result, alone))
+    for name, value in expected.items():
+        assert np.allclose(weights[name], value, atol=2e-3), name
+    assert not list(request_.out.parent.glob("*.ray"))
+
+
+def test_more_workers_than_the_cluster_holds_are_refused(ray_cluster, request_):
+    with pytest.raises(InputError, match="training with 64 workers needs 64 CPU"):
+        train_on_ray(request_, 64)
+
+
+@pytest.mark.parametrize(
+    ("device", "there", "expected"),
+    [
+        ("auto", {"CPU": 8}, 0),
+        ("auto", {"GPU": 1}, 0),  # not enough for two workers: all on CPUs alike
+        ("auto", {"GPU": 2}, 1),
+        ("cpu", {"GPU": 2}, 0),
+        ("cuda", {}, 1),  # asked for: the check of demand then says that it is missing
+    ],
+)
+def test_gpus_for_two_workers(device, there, expected):
+    assert gpus_for(device, 2, there) == expected
+
+
+def test_runs_of_other_settings_have_other_names(request_):
+    other = dataclasses.replace(request_, training=dataclasses.replace(request_.training, seed=1))
+    names = {run_name(request_, 2), run_name(request_, 3), run_name(other, 2)}
+    assert len(names) == 3
+    assert run_name(request_, 2) in names
