@@ -41,7 +41,9 @@ class PCM(nn.Module):
         self.forwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)
         self.backwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)
         self.weigh = _two_layers(NUM_NEIGHBOURS, 16, NUM_NEIGHBOURS + 2)
-        nn.init.constant_(self.weigh[-1].bias[-2:], -2.0)  # corrections start small
+        last = self.weigh[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.constant_(last.bias[-2:], -2.0)  # corrections start small
         self.predict = _two_layers(states + size + 2 * num_joints, config.refine_size, size)
         self.refine = _two_layers(states + 2 * size + num_joints, config.refine_size, size)
 
