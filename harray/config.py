@@ -75,12 +75,10 @@ def leaf_types(config_type: type) -> dict[str, Any]:
     """The annotated type of every leaf under its dotted name."""
     hints = typing.get_type_hints(config_type)
     types: dict[str, Any] = {}
-    for field in dataclasses.fields(config_type):
+    for field in dataclasses.fields(typing.cast(Any, config_type)):
         hint = hints[field.name]
         if dataclasses.is_dataclass(hint):
-            types |= {
-                f"{field.name}.{name}": leaf for name, leaf in leaf_types(typing.cast(type, hint)).items()
-            }
+            types |= {f"{field.name}.{name}": leaf for name, leaf in leaf_types(hint).items()}
         else:
             types[field.name] = hint
     return types

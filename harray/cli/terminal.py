@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -46,7 +46,7 @@ class Terminal:
             print(json.dumps(values, default=str), file=self.out, flush=True)
 
     @contextlib.contextmanager
-    def progress(self, title: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
+    def progress(self, title: str, unit: str) -> Generator[Callable[[int, int, str], None]]:
         """A bar with rate and time left; the caller's function takes (done, total, note).
 
         Where standard error is no terminal (a job's log), a line is printed at most every 15 seconds instead.
@@ -74,7 +74,7 @@ class Terminal:
             yield update
 
     @contextlib.contextmanager
-    def stages(self) -> Iterator[Callable[[str, str], Callable[[int, int, str], None]]]:
+    def stages(self) -> Generator[Callable[[str, str], Callable[[int, int, str], None]]]:
         """Several bars one after another; each stage's time is said when it ends."""
         with contextlib.ExitStack() as stack:
             running: dict[str, float] = {}
@@ -118,7 +118,7 @@ class Fault(Exception):
 
 
 @contextlib.contextmanager
-def session(out: Path, command: str, as_json: bool) -> Iterator[Terminal]:
+def session(out: Path, command: str, as_json: bool) -> Generator[Terminal]:
     """A terminal of our own, while file descriptors 1 and 2 lead to a log file under `out`, named at the start.
 
     Ray, ultralytics and MLflow write through Python's streams, through loggers that keep old streams, and from
@@ -142,7 +142,7 @@ def session(out: Path, command: str, as_json: bool) -> Iterator[Terminal]:
 
 
 @contextlib.contextmanager
-def _descriptors_to(log: Path) -> Iterator[tuple[IO[str], IO[str]]]:
+def _descriptors_to(log: Path) -> Generator[tuple[IO[str], IO[str]]]:
     """Lead descriptors 1 and 2 into a file; yields streams to where they led before."""
     log.parent.mkdir(parents=True, exist_ok=True)
     _flush()

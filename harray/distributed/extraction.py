@@ -10,7 +10,7 @@ free CPU and goes on when a node is lost.
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -230,7 +230,7 @@ def _run(
 
 
 @contextmanager
-def _quiet_data() -> Iterator[None]:
+def _quiet_data() -> Generator[None]:
     """Ray Data without its progress bars; harray shows its own."""
     from ray.data import DataContext
 

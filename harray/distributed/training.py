@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -154,7 +154,7 @@ def _work(config: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _files(wanted: bool) -> Iterator[Path]:
+def _files(wanted: bool) -> Generator[Path]:
     """A folder for a checkpoint's files, gone afterwards: Ray copies it while it reports."""
     if not wanted:
         yield Path()
@@ -176,7 +176,7 @@ class _EpochLog(UserCallback):
 
 
 @contextmanager
-def _epochs_told(on_epoch: Callable[[EpochReport], None] | None) -> Iterator[Path]:
+def _epochs_told(on_epoch: Callable[[EpochReport], None] | None) -> Generator[Path]:
     """A file to log epochs to, each of which is told once; epochs repeated after a failure are not."""
     with tempfile.TemporaryDirectory() as folder:
         log, done = Path(folder, "epochs.jsonl"), threading.Event()

@@ -31,9 +31,13 @@ def evaluate(
     predicted_N = fusion.probabilities_NA.argmax(axis=1)
     ablation = {"fusion": classification_scores(fusion.probabilities_NA, labels_N)}
     if fusion.gate_N is not None:
-        for name, switches in {"pose_only": {"use_scene": False}, "scene_only": {"use_pose": False}}.items():
-            said = predictor.predict_clips(clips, **switches)
-            ablation[name] = classification_scores(said.probabilities_NA, labels_N)
+        alone = {
+            "pose_only": predictor.predict_clips(clips, use_scene=False),
+            "scene_only": predictor.predict_clips(clips, use_pose=False),
+        }
+        ablation |= {
+            name: classification_scores(said.probabilities_NA, labels_N) for name, said in alone.items()
+        }
     curve = None
     if occlusion:
         predictors = {"with_pcm": predictor, "without_pcm": predictor.without_pcm()}

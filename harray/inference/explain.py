@@ -75,7 +75,7 @@ def _fps(seconds_T: np.ndarray) -> float:
 
 def while_present(completed_PTKC: np.ndarray, visible_PTK: np.ndarray) -> np.ndarray:
     """A copy with NaN where a person is not there to be drawn: before first and after last being seen."""
-    seen_PT = visible_PTK.any(axis=2)
+    seen_PT = np.any(visible_PTK, axis=2)
     began_PT = np.maximum.accumulate(seen_PT, axis=1)
     goes_on_PT = np.maximum.accumulate(seen_PT[:, ::-1], axis=1)[:, ::-1]
     return np.where((began_PT & goes_on_PT)[..., None, None], completed_PTKC, np.nan)

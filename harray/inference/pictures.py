@@ -106,16 +106,15 @@ def attention_over_scene(
     rows = figure.subplots(num_scene_frames, 2, squeeze=False)
     relative_FGG = attention_FGG * attention_FGG.size  # 1 = even
     limit = max(2.0, float(relative_FGG.max()))
-    image = None
     for row, frame, weights, second in zip(rows, frames_FHWC, relative_FGG, seconds_F, strict=True):
         row[0].imshow(frame)
         row[0].set_title(f"{second:.2f} s")
         row[1].imshow(frame)
         heat = cv2.resize(weights.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-        image = row[1].imshow(heat, cmap="inferno", alpha=0.6, vmin=0, vmax=limit)
+        row[1].imshow(heat, cmap="inferno", alpha=0.6, vmin=0, vmax=limit)
         for axes in row:
             axes.set_axis_off()
-    figure.colorbar(image, ax=rows[:, 1], label="attention (1 = even)", shrink=0.8)
+    figure.colorbar(rows[-1, 1].images[-1], ax=rows[:, 1], label="attention (1 = even)", shrink=0.8)
     figure.suptitle(title)
     return figure
 

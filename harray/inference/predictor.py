@@ -214,7 +214,7 @@ def _array(tensor: Tensor | None) -> Any:
 
 
 def _joined(parts: list[ClipPredictions]) -> ClipPredictions:
-    columns = {}
+    columns: dict[str, Any] = {}
     for name in ClipPredictions.__dataclass_fields__:
         values = [getattr(part, name) for part in parts]
         columns[name] = None if values[0] is None else np.concatenate(values)

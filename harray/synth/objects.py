@@ -12,6 +12,8 @@ import numpy as np
 from harray.synth.draw import capsules, dot, fill, fixed, shade
 from harray.synth.figure import INDEX
 
+NUM_CHECKS = 6  # along each side of the crate
+
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
@@ -63,7 +65,7 @@ def _box(points, near, scale, rng) -> Placed:
     left, right, depth = _hands(points, near)
     middle = (left + right) / 2
     size = max(20.0, 0.155 * scale)
-    color = ((196, 148, 92), (178, 128, 78), (208, 166, 112))[rng.integers(3)]
+    color = ((236, 232, 222), (226, 236, 230), (240, 226, 214))[rng.integers(3)]
     half = np.array([size, 0.0])
     return _placed(
         middle - half, middle + half, np.array([0.0, 0.85 * size]), size, depth - 0.01, True, color
@@ -71,13 +73,16 @@ def _box(points, near, scale, rng) -> Placed:
 
 
 def _paint_box(image: np.ndarray, thing: Placed, frame: int) -> None:
+    """A crate with a checked wrapping, unlike anything else in the scenes."""
     x0, y0, x1, y1 = thing.box_T4[frame]
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-    fill(image, fixed(corners), shade(thing.color, 0.7))
-    inset = np.array([[2.0, 2.0], [-2.0, 2.0], [-2.0, -2.0], [2.0, -2.0]])
-    fill(image, fixed(corners + inset), thing.color)
-    tape = 0.42 * (x1 - x0) * np.array([[1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0], [1.0, 0.0]])
-    fill(image, fixed(corners + tape), shade(thing.color, 1.2))
+    fill(image, fixed(corners), thing.color)
+    columns, rows = np.linspace(x0, x1, NUM_CHECKS + 1), np.linspace(y0, y1, NUM_CHECKS + 1)
+    for row in range(NUM_CHECKS):
+        for column in range(row % 2, NUM_CHECKS, 2):
+            (left, right), (top, bottom) = columns[column : column + 2], rows[row : row + 2]
+            check = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+            fill(image, fixed(check), (28, 30, 36))
 
 
 def _treadmill(points, near, scale, rng) -> Placed:
