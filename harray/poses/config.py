@@ -10,9 +10,7 @@ class PosesConfig:
     """The pose network, and which people of a clip are kept."""
 
     weights: str = "yolov8n-pose.pt"  # a path, an official name, or "embedded" (for procedural videos only)
-    image_size: int | None = (
-        None  # px of the longer side; None: what the weights were trained at (official: 640)
-    )
+    image_size: int | None = None  # px of the longer side; None: as in the weights' training (official: 640)
     min_box_confidence: float = 0.25  # in [0, 1]; people found with less are dropped
     max_people: int = 2  # tracks kept per clip, the best first
     batch_size: int = 8  # frames per forward pass; changes speed and memory, not the result

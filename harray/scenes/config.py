@@ -11,9 +11,7 @@ class ScenesConfig:
 
     weights: str = IMAGENET  # a path (torchvision state dict), "imagenet", "random" (seeded) or "none"
     num_frames: int = 2  # of the clip's frames, evenly spaced
-    image_size: int = (
-        224  # px; the whole frame is resized to this square, so that tokens lie over it linearly
-    )
+    image_size: int = 224  # px; the whole frame is squeezed into this square, so tokens lie over it evenly
     grid: int = 7  # tokens per side of a frame
     seed: int = 0  # of "random" weights
     batch_size: int = 8  # frames per forward pass; changes speed and memory, not the result

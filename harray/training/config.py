@@ -7,9 +7,7 @@ from typing import Literal
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     train_split: str = "train"  # of the store; a store without any split trains on all its clips
-    val_split: str = (
-        "val"  # selects the epoch; carved out of the train split where the store has none of that name
-    )
+    val_split: str = "val"  # selects the epoch; carved out of the train split where the store has none
     num_epochs: int = 60
     batch_size: int = 16  # over all workers
     learning_rate: float = 4e-3  # the highest, after warm-up
@@ -25,5 +23,6 @@ class TrainingConfig:
     patience: int = 20  # epochs without a better val macro F1 before stopping; 0 never stops early
     val_share: float = 0.15  # of the train clips, carved by group where there is no val split; 0 carves none
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    num_threads: int = 1  # of torch on a CPU; so small a network gains next to nothing from more
     mixed_precision: bool = True  # bfloat16 on a GPU
     seed: int = 0

@@ -5,7 +5,8 @@ store -> clips of train and val (carved where there is no val split) -> Trainer 
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,10 @@ def fit(
         layout=train.skeleton,
         device=device,
     )
+    with _threads(request.training.num_threads, device):
+        trained = trainer.run(on_epoch, on_state, state)
     checkpoint = Checkpoint(
-        network=trainer.run(on_epoch, on_state, state),
+        network=trained,
         features=request.features,
         classes=train.classes,
         skeleton=train.skeleton,
@@ -190,6 +193,17 @@ def result_of(trainer: Trainer, checkpoint: Path, train_sec: float) -> TrainingR
         best_epoch=progress.best_epoch,
         history=progress.history,
     )
+
+
+@contextmanager
+def _threads(num_threads: int, device: torch.device) -> Generator[None]:
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(num_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _share(clips: ClipTensors, features: FeaturesConfig) -> Share:

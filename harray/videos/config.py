@@ -7,6 +7,4 @@ from dataclasses import dataclass
 class VideosConfig:
     """Which frames of a video are looked at."""
 
-    num_frames: int = (
-        32  # per clip, uniformly spaced from its first to its last frame; short clips repeat some
-    )
+    num_frames: int = 32  # per clip, evenly spaced from its first to its last; short clips repeat some
