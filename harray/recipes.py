@@ -26,10 +26,31 @@ def pose_only() -> ExperimentConfig:
 
 
 def procedural() -> ExperimentConfig:
-    """The rendered videos of `harray synth`, with the weights made for them; what `harray demo` runs."""
+    """The rendered videos of `harray synth`, with the weights made for them; what `harray demo` runs.
+
+    Data: 360 clips of 12 actions, every actor in one split only. Cost: about three minutes on 2 CPU cores.
+    Score on the 72 clips of unseen actors: top-1 about 0.97 by pose and scene together, 0.70 by pose alone, 0.50
+    by scene alone; `harray demo` measures it. The small movements that tell actions apart here are near the
+    detector's error, so joints are hidden and shaken less than by default.
+    """
+    augmentation = {
+        "noise": 0.002,
+        "rotation_deg": 8.0,
+        "hide_probability": 0.5,
+        "hide_share": 0.7,
+        "hide_joint_probability": 0.0,
+        "hide_limb_probability": 0.1,
+        "hide_span_probability": 0.1,
+    }
     return with_overrides(
         default(),
-        {"poses.weights": "embedded", "scenes.weights": "random"},
+        {
+            "poses.weights": "embedded",
+            "scenes.weights": "random",
+            "training.num_epochs": 30,
+            "training.patience": 0,
+            **{f"features.augmentation.{name}": value for name, value in augmentation.items()},
+        },
     )
 
 
