@@ -34,7 +34,7 @@ def procedural() -> ExperimentConfig:
     detector's error, so joints are hidden and shaken less than by default.
     """
     augmentation = {
-        "noise": 0.002,
+        "noise": 0.0,
         "rotation_deg": 8.0,
         "hide_probability": 0.5,
         "hide_share": 0.7,
@@ -47,7 +47,9 @@ def procedural() -> ExperimentConfig:
         {
             "poses.weights": "embedded",
             "scenes.weights": "random",
+            "model.mme.num_blocks": 2,
             "training.num_epochs": 30,
+            "training.weight_decay": 0.2,
             "training.patience": 0,
             **{f"features.augmentation.{name}": value for name, value in augmentation.items()},
         },

@@ -1,9 +1,11 @@
 """MME, the micro-movement encoder: one person's completed joints -> one vector and an attention over time.
 
-    joints, bones, movements over lags 1, 2, 4, their lengths, spread, distances, surprise, visible flags
+    joints, bones, their movements over lags 1, 2, 4, spread, distances, surprise, visible flags
         -> standardised by the training set -> 1x1 conv -> residual conv blocks (or a temporal transformer)
         -> attention pooling + max pooling over time --------------------------------+-> person vector
-    standardised streams -> their mean and standard deviation over time (what a dozen clips suffice to learn) -+
+    standardised streams -> their mean, median, deviation over time (what a dozen clips suffice to learn) -+
+
+A detector's slip shakes the mean of a movement but not its median.
 
 Letters: M rows (people of clips), T frames, K joints, C coordinates, D features.
 """
@@ -18,7 +20,7 @@ from harray.features.rowrandom import RowRandom
 from harray.model.config import MMEConfig
 from harray.model.dropout import RowDropout
 
-SMALL_MOVEMENT = 0.01  # body sizes; what is smaller is noise
+SMALL_MOVEMENT = 0.003  # body sizes; what is smaller is noise
 
 
 class MME(nn.Module):
@@ -42,7 +44,8 @@ class MME(nn.Module):
         points = num_joints + len(self.bones)
         size = points * num_coordinates + 2 * num_joints + extra_size
         if config.differences:
-            size += num_joints * (num_coordinates + 1) * len(config.lags) + points * len(config.windows)
+            size += num_joints * num_coordinates * len(config.lags)
+            size += points * (len(config.lags) + len(config.windows))
         size += num_joints * (num_joints - 1) // 2 * config.distances
         self.register_buffer("mean_D", torch.zeros(size))
         self.register_buffer("std_D", torch.ones(size))
@@ -55,7 +58,7 @@ class MME(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.leave = nn.LayerNorm(config.width)
         self.attention = nn.Linear(config.width, 1)
-        self.summarise = nn.Linear(2 * size, config.width)
+        self.summarise = nn.Linear(3 * size, config.width)
         self.drop_summary = RowDropout("mme.summary", config.dropout)
         self.join = nn.Linear(3 * config.width, config.width)
 
@@ -66,11 +69,12 @@ class MME(nn.Module):
         points_MTKC = torch.cat([completed_MTKC, bone_vectors(completed_MTKC, self.bones)], dim=2)
         parts = [points_MTKC.flatten(2), visible_MTK.to(completed_MTKC.dtype), surprise_MTK, extra_MTD]
         if self.config.differences:
-            moved = [differences(completed_MTKC, lag) for lag in self.config.lags]
+            moved = [differences(points_MTKC, lag) for lag in self.config.lags]
             sizes = [lengths(x) for x in moved]
             sizes += [spread(points_MTKC, self._seen_points(visible_MTK), w) for w in self.config.windows]
             # A trembling hand differs from a still one by a factor, a swung arm from both by a length.
-            parts += [x.flatten(2) for x in moved] + [(x + SMALL_MOVEMENT).log() for x in sizes]
+            parts += [x[:, :, : completed_MTKC.shape[2]].flatten(2) for x in moved]
+            parts += [(x + SMALL_MOVEMENT).log() for x in sizes]
         if self.config.distances:
             parts.append(pairwise_distances(completed_MTKC))
         return torch.cat(parts, dim=-1)
@@ -91,7 +95,9 @@ class MME(nn.Module):
         x_MTD = self.leave(x_MTD)
         attention_MT = self.attention(x_MTD).squeeze(-1).softmax(dim=1)
         pooled_MD = torch.einsum("mt,mtd->md", attention_MT, x_MTD)
-        summary_MD = torch.cat([seen_MTD.mean(dim=1), seen_MTD.std(dim=1, correction=0)], dim=-1)
+        summary_MD = torch.cat(
+            [seen_MTD.mean(dim=1), seen_MTD.median(dim=1).values, seen_MTD.std(dim=1, correction=0)], dim=-1
+        )
         summary_MD = self.summarise(self.drop_summary(summary_MD, random))
         return self.join(torch.cat([pooled_MD, x_MTD.amax(dim=1), summary_MD], dim=-1)), attention_MT
 
