@@ -149,17 +149,17 @@ def weights_messages(config: ExtractionConfig, manifest: pa.Table) -> list[str]:
     return messages
 
 
-def choose_pool(resources: dict[str, float], num_actors: int | None, gpus_per_actor: float) -> Pool:
-    """How many actors, and what each takes of a cluster with these resources.
+def choose_pool(resources: dict[str, float], num_actors: int, gpus_per_actor: float) -> Pool:
+    """How many actors, `num_actors` at most, and what each takes of a cluster with these resources.
 
     On GPUs as many as their shares allow, a CPU each; on CPUs one per core, or fewer with more threads each.
     """
     cpus = max(1, int(resources.get("CPU", 1)))
     if resources.get("GPU", 0) >= gpus_per_actor > 0:
         fitting = max(1, min(cpus, int(resources["GPU"] / gpus_per_actor + 1e-6)))
-        actors = min(num_actors or fitting, fitting)
+        actors = min(num_actors, fitting)
         return Pool(num_actors=actors, num_threads=1, device="cuda", gpus_per_actor=gpus_per_actor)
-    actors = min(num_actors or cpus, cpus)
+    actors = min(num_actors, cpus)
     return Pool(num_actors=actors, num_threads=cpus // actors, device="cpu", gpus_per_actor=0.0)
 
 
@@ -198,8 +198,9 @@ def _run(
     """Outcome rows of each batch as it is finished."""
     import ray.data
 
-    pool = choose_pool(cluster_resources(), num_actors, config.poses.gpus_per_actor)
-    check_demand({"CPU": 1, **({"GPU": pool.gpus_per_actor} if pool.gpus_per_actor else {})}, "extraction")
+    most = min(num_actors or len(todo), len(todo))
+    pool = choose_pool(cluster_resources(), most, config.poses.gpus_per_actor)
+    check_demand({"CPU": pool.num_threads, "GPU": pool.gpus_per_actor}, "extraction")
     rows = batch_size_for(len(todo), pool.num_actors)
     batches = [todo.slice(start, rows) for start in range(0, len(todo), rows)]
     arguments: dict[str, Any] = {
@@ -223,7 +224,7 @@ def _run(
                 initial_size=pool.num_actors,
                 max_tasks_in_flight_per_actor=2,
             ),
-            num_cpus=1,
+            num_cpus=pool.num_threads,
             num_gpus=pool.gpus_per_actor or None,
         )
         yield from outcomes.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)

@@ -111,10 +111,18 @@ def _start_local(num_cpus: int | None) -> None:
 
 
 def cluster_resources() -> dict[str, float]:
-    """CPUs and GPUs of the whole cluster, busy ones included."""
+    """CPUs and GPUs of the whole cluster: of its nodes, busy or not, and of those its autoscaler may yet add."""
     import ray
 
-    return _devices(ray.cluster_resources())
+    present, limit = _devices(ray.cluster_resources()), autoscaler_limit()
+    return {name: max(present.get(name, 0), limit.get(name, 0)) for name in present | limit}
+
+
+def autoscaler_limit() -> dict[str, float]:
+    """CPUs and GPUs that the autoscaler may let the cluster grow to; empty where there is none."""
+    from ray._private.state import state  # Ray Train's own check reads it here; there is no public way
+
+    return _devices(state.get_max_resources_from_cluster_config() or {})
 
 
 def free_resources() -> dict[str, float]:
@@ -139,7 +147,7 @@ def missing_resources(demand: Mapping[str, float], there: Mapping[str, float]) -
 
 
 def check_demand(demand: Mapping[str, float], purpose: str, advice: str = "use fewer workers") -> None:
-    """Refuse, within seconds, what the cluster cannot run.
+    """Refuse, within seconds, what the cluster cannot run, neither as it is nor as its autoscaler may make it.
 
     Args:
         demand: what must be there at the same time, such as {"CPU": 3, "GPU": 0.5}.
@@ -151,6 +159,8 @@ def check_demand(demand: Mapping[str, float], purpose: str, advice: str = "use f
     """
     if missing := missing_resources(demand, cluster_resources()):
         raise InputError(f"{purpose} needs {missing}; {advice} or a larger cluster")
+    if autoscaler_limit():
+        return  # Ray waits for the nodes that it asks for
     deadline = time.monotonic() + GRACE_SEC
     while missing := missing_resources(demand, free_resources()):
         if time.monotonic() > deadline:

@@ -51,7 +51,7 @@ def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path, name
     figures["card"] = explanation_card(picture, last_GG, seconds_T.tolist(), attention_T, prediction.top(3))
     for kind, figure in figures.items():
         figure.savefig(folder / f"{name}_{kind}.png", dpi=110)
-    return [overlay, *(folder / f"{name}_{name}.png" for name in figures)]
+    return [overlay, *(folder / f"{name}_{kind}.png" for kind in figures)]
 
 
 def _scene_attention(prediction: Prediction) -> tuple[np.ndarray | None, np.ndarray]:

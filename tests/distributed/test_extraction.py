@@ -203,12 +203,12 @@ def test_other_settings_are_refused_before_anything_starts(videos, config, tmp_p
 @pytest.mark.parametrize(
     ("resources", "num_actors", "pool"),
     [
-        ({"CPU": 2}, None, Pool(num_actors=2, num_threads=1, device="cpu", gpus_per_actor=0)),
+        ({"CPU": 2}, 99, Pool(num_actors=2, num_threads=1, device="cpu", gpus_per_actor=0)),
         ({"CPU": 8}, 2, Pool(num_actors=2, num_threads=4, device="cpu", gpus_per_actor=0)),
         ({"CPU": 2}, 9, Pool(num_actors=2, num_threads=1, device="cpu", gpus_per_actor=0)),
-        ({"CPU": 16, "GPU": 2}, None, Pool(num_actors=8, num_threads=1, device="cuda", gpus_per_actor=0.25)),
-        ({"CPU": 3, "GPU": 1}, None, Pool(num_actors=3, num_threads=1, device="cuda", gpus_per_actor=0.25)),
-        ({}, None, Pool(num_actors=1, num_threads=1, device="cpu", gpus_per_actor=0)),
+        ({"CPU": 16, "GPU": 2}, 99, Pool(num_actors=8, num_threads=1, device="cuda", gpus_per_actor=0.25)),
+        ({"CPU": 3, "GPU": 1}, 99, Pool(num_actors=3, num_threads=1, device="cuda", gpus_per_actor=0.25)),
+        ({}, 99, Pool(num_actors=1, num_threads=1, device="cpu", gpus_per_actor=0)),
     ],
 )
 def test_actors_fit_the_machine(resources, num_actors, pool):

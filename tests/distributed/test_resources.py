@@ -25,6 +25,7 @@ def test_what_is_missing_is_said_in_words(demand, there, missing):
 
 def test_a_demand_that_can_never_be_met_is_refused_at_once(monkeypatch):
     monkeypatch.setattr(resources, "cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(resources, "autoscaler_limit", dict)
     started = time.monotonic()
     with pytest.raises(
         InputError, match=r"training needs 3 CPU \(there are 2\); use fewer workers or a larger"
@@ -35,15 +36,30 @@ def test_a_demand_that_can_never_be_met_is_refused_at_once(monkeypatch):
 
 def test_a_demand_that_waits_for_other_work_is_refused_within_seconds(monkeypatch):
     monkeypatch.setattr(resources, "cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(resources, "autoscaler_limit", dict)
     monkeypatch.setattr(resources, "free_resources", lambda: {"CPU": 1.0})
     monkeypatch.setattr(resources, "GRACE_SEC", 0.1)
     with pytest.raises(InputError, match=r"needs 2 CPU \(free now 1\): other work holds the rest"):
         check_demand({"CPU": 2}, "training")
 
 
+def test_nodes_that_the_autoscaler_may_add_count_and_are_not_waited_for_here(ray_cluster, monkeypatch):
+    monkeypatch.setattr(resources, "autoscaler_limit", lambda: {"CPU": 66.0, "GPU": 8.0})
+    monkeypatch.setattr(resources, "free_resources", dict)
+    assert resources.cluster_resources() == {"CPU": 66.0, "GPU": 8.0}
+    check_demand({"CPU": 8, "GPU": 8}, "extraction")
+    with pytest.raises(InputError, match=r"9 GPU \(there are 8\)"):
+        check_demand({"GPU": 9}, "extraction")
+
+
+def test_a_cluster_without_autoscaler_has_no_limit_to_grow_to(ray_cluster):
+    assert resources.autoscaler_limit() == {}
+
+
 def test_what_is_freed_in_time_is_waited_for(monkeypatch):
     free = iter([{}, {"CPU": 1.0}, {"CPU": 2.0}])
     monkeypatch.setattr(resources, "cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(resources, "autoscaler_limit", dict)
     monkeypatch.setattr(resources, "free_resources", lambda: next(free))
     check_demand({"CPU": 2}, "training")
 
