@@ -10,6 +10,7 @@ from rich.table import Table
 
 from harray.cli import options
 from harray.cli.terminal import Terminal, session
+from harray.errors import InputError
 
 
 def synth(
@@ -68,6 +69,7 @@ def extract(
     manifest = list_videos(source, dataset=dataset, splits_dir=splits)
     with session(out, "extract", as_json) as terminal:
         from harray.distributed.extraction import extract as extract_on_ray
+        from harray.store import FeatureStore
 
         try:
             with terminal.progress("extracting", "clips") as update:
@@ -82,11 +84,8 @@ def extract(
         except KeyboardInterrupt:
             terminal.say("interrupted: finished clips are kept; the same command goes on with the rest")
             raise
-        now = (
-            f"{summary.computed} computed now"
-            if summary.computed
-            else "nothing to compute, all was done before"
-        )
+        all_done = summary.computed == 0 and summary.quarantined == 0
+        now = "nothing to compute, all was done before" if all_done else f"{summary.computed} computed now"
         terminal.result(
             f"{summary.inputs} inputs = {summary.extracted} extracted + {summary.quarantined} quarantined; {now}"
         )
@@ -94,6 +93,12 @@ def extract(
             terminal.result(f"why: harray store info {store}")
         rate = summary.computed / summary.seconds if summary.seconds else 0.0
         terminal.json({**dataclasses.asdict(summary), "clips_per_sec": rate, "store": str(store.absolute())})
+        if summary.extracted == 0:
+            stage, error, _, message = FeatureStore.open(store).info().reasons[0]
+            raise InputError(
+                f"{source}: none of its {summary.inputs} videos could be extracted, most often because of "
+                f"{stage}: {error}: {message}; mend or remove them and run the same command again"
+            )
 
 
 def store_info(

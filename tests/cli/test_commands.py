@@ -110,6 +110,21 @@ def test_predict_names_every_video_and_a_broken_one_takes_no_other_with_it(demo,
     assert "broken.mp4" in alone.err
 
 
+def test_a_folder_of_nothing_but_broken_videos_is_refused_and_their_reason_said(
+    ray_cluster, harray, tmp_path
+):
+    (tmp_path / "videos" / "wave").mkdir(parents=True)
+    (tmp_path / "videos" / "wave" / "text.mp4").write_text("not a video")
+    ending = harray(
+        *("extract", tmp_path / "videos", "--store", tmp_path / "store", "--out", tmp_path),
+        *("poses.weights=embedded", "scenes.weights=none"),
+    )
+    assert ending.code == 2
+    assert "none of its 1 videos" in ending.err.splitlines()[-1]
+    assert "Invalid data" in ending.err.splitlines()[-1]
+    assert "1 inputs = 0 extracted + 1 quarantined; 0 computed now" in ending.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
