@@ -48,7 +48,7 @@ def procedural() -> ExperimentConfig:
             "poses.weights": "embedded",
             "scenes.weights": "random",
             "model.mme.num_blocks": 2,
-            "training.num_epochs": 24,
+            "training.num_epochs": 16,
             "training.weight_decay": 0.2,
             "training.patience": 0,
             **{f"features.augmentation.{name}": value for name, value in augmentation.items()},

@@ -143,7 +143,9 @@ class FusionNetwork(nn.Module):
         present_BP = self._present(visible_BPTK)
         row, person = present_BP.nonzero(as_tuple=True)
         completion, centre_MC = self.complete(keypoints_BPTKC[row, person], visible_BPTK[row, person])
-        streams = self._streams(completion, centre_MC, visible_BPTK, present_BP)
+        # Detached, so that PCM learns to complete and never to slip the class into hidden joints.
+        seen = Completion(*(part.detach() for part in completion))
+        streams = self._streams(seen, centre_MC, visible_BPTK, present_BP)
         people_MD, attention_MT = self.mme(streams, random_of(random, row, person))
         people_BPD = people_MD.new_zeros(*present_BP.shape, people_MD.shape[-1])
         people_BPD = people_BPD.index_put((row, person), people_MD)

@@ -20,7 +20,7 @@ class TrainingConfig:
     pose_weight: float = 0.5  # of the loss when the pose decides alone
     scene_weight: float = 0.5  # of the loss when the scene decides alone
     completion_weight: float = 2.0  # of PCM's loss
-    patience: int = 20  # epochs without a better val macro F1 before stopping; 0 never stops early
+    patience: int = 20  # epochs without a lower val loss before stopping; 0 never stops early
     val_share: float = 0.15  # of the train clips, carved by group where there is no val split; 0 carves none
     device: Literal["auto", "cpu", "cuda"] = "auto"
     num_threads: int = 1  # of torch on a CPU; so small a network gains next to nothing from more

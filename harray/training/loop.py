@@ -57,7 +57,7 @@ class Progress:
 
     epoch: int = 0
     best_epoch: int = 0
-    best_rank: list[float] = field(default_factory=list)  # compared like words: macro F1, then minus the loss
+    best_val_loss: float | None = None
     history: list[EpochReport] = field(default_factory=list)
 
 
@@ -158,7 +158,7 @@ class Trainer:
         totals = self.team.summed(torch.stack(list(sums.values()))) / self.train.num_clips
         val, val_loss = self._validate()
         self.progress.epoch += 1
-        self._keep_best(val, val_loss)
+        self._keep_best(val_loss)
         report = EpochReport(
             epoch=self.progress.epoch,
             num_epochs=self.config.num_epochs,
@@ -230,11 +230,14 @@ class Trainer:
         truth_N = everyone_NA.gather(1, labels_N[:, None]).clamp(min=1e-8)
         return classification_scores(everyone_NA.numpy(), labels_N.numpy()), float(-truth_N.log().mean())
 
-    def _keep_best(self, val: Scores | None, val_loss: float | None) -> None:
-        """Remember the averaged weights where they are the best so far by val, or simply the last without val."""
-        rank = [float(self.progress.epoch)] if val is None or val_loss is None else [val.macro_f1, -val_loss]
-        if rank > self.progress.best_rank:
-            self.progress.best_rank, self.progress.best_epoch = rank, self.progress.epoch
+    def _keep_best(self, val_loss: float | None) -> None:
+        """Remember the averaged weights where they are the best so far by val, or simply the last without val.
+
+        By the loss: scores of a few dozen val clips change by whole clips, and their luckiest epoch is an early one.
+        """
+        lowest = self.progress.best_val_loss
+        if val_loss is None or lowest is None or val_loss < lowest:
+            self.progress.best_val_loss, self.progress.best_epoch = val_loss, self.progress.epoch
             weights = self._averaged().module.state_dict()
             self.best = {name: value.detach().clone() for name, value in weights.items()}
 

@@ -156,6 +156,15 @@ def test_patience_stops_early_and_the_best_epoch_is_kept():
     assert (run.progress.best_epoch, run.progress.epoch) == (1, 4)
 
 
+def test_the_epoch_of_the_lowest_val_loss_is_kept():
+    run = trainer(dataclasses.replace(TRAINING, num_epochs=12, patience=0, learning_rate=0.05))
+    run.run()
+    losses = [report.val_loss for report in run.progress.history]
+    assert losses != sorted(losses, reverse=True)  # so that the last is not the best as a matter of course
+    assert run.progress.best_epoch == 1 + losses.index(min(losses))
+    assert run.progress.best_val_loss == min(losses)
+
+
 def test_without_val_clips_the_last_epoch_is_kept():
     run = trainer(val=False)
     run.run()

@@ -54,6 +54,14 @@ CONFIGS = [
 ]
 
 
+def test_recognition_does_not_move_pcm():
+    module = step(config=TrainingConfig(completion_weight=0.0))
+    losses_of(module)["total"].sum().backward()
+    assert module.network.pcm is not None
+    assert all(not p.grad.any() for p in module.network.pcm.parameters() if p.grad is not None)
+    assert any(p.grad.any() for p in module.network.mme.parameters() if p.grad is not None)
+
+
 @pytest.mark.parametrize("overrides", CONFIGS)
 @pytest.mark.parametrize("people", [1, 2])
 def test_every_parameter_takes_part_in_every_step(overrides, people):
@@ -61,6 +69,14 @@ def test_every_parameter_takes_part_in_every_step(overrides, people):
     module = step(overrides, people)
     losses_of(module, people)["total"].sum().backward()
     assert [name for name, value in module.named_parameters() if value.grad is None] == []
+
+
+def test_recognition_does_not_move_pcm():
+    module = step(config=TrainingConfig(completion_weight=0.0))
+    losses_of(module)["total"].sum().backward()
+    assert module.network.pcm is not None
+    assert all(not p.grad.any() for p in module.network.pcm.parameters() if p.grad is not None)
+    assert any(p.grad.any() for p in module.network.mme.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize("overrides", CONFIGS)
