@@ -71,14 +71,6 @@ def test_every_parameter_takes_part_in_every_step(overrides, people):
     assert [name for name, value in module.named_parameters() if value.grad is None] == []
 
 
-def test_recognition_does_not_move_pcm():
-    module = step(config=TrainingConfig(completion_weight=0.0))
-    losses_of(module)["total"].sum().backward()
-    assert module.network.pcm is not None
-    assert all(not p.grad.any() for p in module.network.pcm.parameters() if p.grad is not None)
-    assert any(p.grad.any() for p in module.network.mme.parameters() if p.grad is not None)
-
-
 @pytest.mark.parametrize("overrides", CONFIGS)
 def test_the_total_is_the_weighted_sum_of_the_parts(overrides):
     config = TrainingConfig(fusion_weight=3.0, pose_weight=0.7, scene_weight=0.2, completion_weight=5.0)
