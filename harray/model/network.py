@@ -53,7 +53,7 @@ class NetworkOutput:
 class FusionNetwork(nn.Module):
     """Args:
     scene_dim: channels of a scene token, or None where there are none (then no scene branch).
-    bones: (parent, child) joints of the skeleton, where it is known.
+    bones: (parent, child) joints of the skeleton; empty where it is not known.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class FusionNetwork(nn.Module):
         num_coordinates: int,
         scene_dim: int | None,
         num_classes: int,
-        bones: tuple[tuple[int, int], ...] = (),
+        bones: tuple[tuple[int, int], ...],
     ):
         super().__init__()
         self.config = config

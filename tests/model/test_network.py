@@ -33,6 +33,7 @@ def network(config=SMALL, people=2, frames=8, joints=13, coordinates=2, scene_di
         num_coordinates=coordinates,
         scene_dim=scene_dim,
         num_classes=classes,
+        bones=(),
     ).eval()
 
 

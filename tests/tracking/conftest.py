@@ -40,12 +40,13 @@ def checkpoint(tmp_path_factory) -> Path:
     from harray.training.checkpoint import Checkpoint, save_checkpoint
 
     shape = {"num_people": 2, "num_frames": 8, "num_joints": 17, "num_coordinates": 2}
-    network = FusionNetwork(ModelConfig(), **shape, scene_dim=None, num_classes=3)
+    skeleton = layout_named("coco17")
+    network = FusionNetwork(ModelConfig(), **shape, scene_dim=None, num_classes=3, bones=skeleton.bones)
     saved = Checkpoint(
         network=network,
         features=FeaturesConfig(),
         classes=("run", "sit", "wave"),
-        skeleton=layout_named("coco17"),
+        skeleton=skeleton,
         scene_grid=None,
         store_digest="abc",
     )

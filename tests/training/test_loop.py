@@ -54,7 +54,14 @@ def trainer(config=TRAINING, val=True, model=MODEL) -> Trainer:
     """A trainer on this worker's share of the toy."""
     torch.manual_seed(config.seed)
     network = FusionNetwork(
-        model, num_people=2, num_frames=16, num_joints=13, num_coordinates=2, scene_dim=10, num_classes=4
+        model,
+        num_people=2,
+        num_frames=16,
+        num_joints=13,
+        num_coordinates=2,
+        scene_dim=10,
+        num_classes=4,
+        bones=(),
     )
     shares = []
     for clips in (toy(), toy(15, first=1)):
