@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harray.distributed.resources import prepare_ray
+
+prepare_ray()  # before any test module imports Ray
 os.environ.setdefault("RAY_DEDUP_LOGS", "0")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

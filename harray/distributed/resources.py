@@ -55,6 +55,12 @@ class RayHandle:
         self.shutdown()
 
 
+def prepare_ray() -> None:
+    """Choose Ray's behaviour by its environment variables; has its effect before Ray is first imported."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
 def start_ray(num_cpus: int | None = None) -> RayHandle:
     """Connect to a cluster: the one this process has, else that of `RAY_ADDRESS`, else a new local one.
 
@@ -64,8 +70,7 @@ def start_ray(num_cpus: int | None = None) -> RayHandle:
     Raises:
         InputError: the cluster of `RAY_ADDRESS` does not answer.
     """
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    prepare_ray()
     import ray
 
     if ray.is_initialized():
