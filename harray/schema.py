@@ -1,12 +1,13 @@
 """Arrow schemas of every table that passes between stages.
 
     manifest   which videos there are           videos -> extraction
-    clips      the features of a clip           extraction -> store -> features; a function of the video's bytes,
-                                                the span and the extraction settings, and of nothing else
+    clips      the features of a clip           extraction -> store -> features; a function of the video's bytes
+                                                and the extraction settings, and of nothing else
     ledger     what became of every input       extraction -> store; the manifest's columns plus the outcome
 
 A clip is joined to its label, group and splits through the ledger (`clip_id`), so that a corrected label or a
-moved folder needs no second extraction, and the same video under two names is computed once.
+moved folder needs no second extraction, and the same video under two names is computed once. A video that is cut
+into several clips has one ledger row and several clips of one clip_id, told apart by `span`.
 """
 
 import pyarrow as pa
@@ -51,6 +52,11 @@ def clips_schema(keypoints_shape: tuple[int, ...], scene_shape: tuple[int, ...] 
     """
     fields = [
         pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("span", pa.int32(), nullable=False),  # number of the clip in its video, from 0
+        pa.field(
+            "is_last", pa.bool_(), nullable=False
+        ),  # of its video's clips; without it the video is not done
+        pa.field("num_people", pa.int32(), nullable=False),  # how many of the kept places hold somebody
         pa.field("frame_index", pa.list_(pa.int32()), nullable=False),  # source frames, one per kept frame
         pa.field("frame_sec", pa.list_(pa.float64()), nullable=False),  # their presentation times
         pa.field("height_px", pa.int32(), nullable=False),

@@ -37,7 +37,7 @@ SYNTH_HELP = """Render labelled videos with their truth.
 `harray synth OUT --clips-per-action 20 --seed 0` renders; more in `harray synth render --help`.
 """
 synth_app = typer.Typer(cls=CommandOrOut, help=SYNTH_HELP, no_args_is_help=True)
-store_app = typer.Typer(help="Look into a feature store.", no_args_is_help=True)
+store_app = typer.Typer(help="Look into a feature store, verify it, retry what failed.", no_args_is_help=True)
 app.add_typer(synth_app, name="synth")
 app.add_typer(store_app, name="store")
 
@@ -56,6 +56,8 @@ for command in COMMANDS:
 synth_app.command("render")(data.synth)
 synth_app.command("pose-weights")(data.pose_weights)
 store_app.command("info")(data.store_info)
+store_app.command("verify")(data.store_verify)
+store_app.command("retry")(data.store_retry)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,16 +1,30 @@
 """Commands that make data: synth, extract, store."""
 
+import contextlib
 import dataclasses
+import datetime
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from harray.cli import options
 from harray.cli.terminal import Terminal, session
+from harray.config import parse_overrides
 from harray.errors import InputError
+from harray.extraction.config import ExtractionConfig
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from harray.distributed.extraction_tally import QuarantineLimit
+
+MaxQuarantined = Annotated[
+    str | None,
+    typer.Option("--max-quarantined", help="Stop when more inputs fail than this, such as 5% or 20."),
+]
 
 
 def synth(
@@ -44,7 +58,7 @@ def synth(
 
 def extract(
     source: Annotated[
-        Path, typer.Argument(help="Folder of class folders, manifest.csv, or a dataset's root.")
+        str, typer.Argument(help="Folder of class folders, manifest.csv, or a dataset's root; s3:// too.")
     ],
     store: options.Store,
     dataset: Annotated[str | None, typer.Option("--dataset", help="Official layout: ucf101.")] = None,
@@ -55,6 +69,10 @@ def extract(
         int | None,
         typer.Option("--actors", min=1, help="Extraction actors; by default what the cluster holds."),
     ] = None,
+    max_quarantined: MaxQuarantined = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and how long it may take.")
+    ] = False,
     out: options.Out = options.DEFAULT_OUT,
     overrides: options.Overrides = None,
     as_json: options.Json = False,
@@ -64,41 +82,83 @@ def extract(
     What is done is never done again; a broken video is quarantined with its reason and the rest goes on.
     """
     experiment = options.build_config(recipe, config, overrides)
+    from harray.distributed.extraction_tally import QuarantineLimit
     from harray.videos.sources import list_videos
 
-    manifest = list_videos(source, dataset=dataset, splits_dir=splits)
+    limit = QuarantineLimit.parse(max_quarantined) if max_quarantined else QuarantineLimit()
+    with Terminal(as_json=as_json).progress("listing", "files") as update:
+        manifest = list_videos(source, dataset, splits, on_found=lambda found: update(found, found, ""))
     with session(out, "extract", as_json) as terminal:
-        from harray.distributed.extraction import extract as extract_on_ray
-        from harray.store import FeatureStore
+        if dry_run:
+            _show_estimate(terminal, manifest, experiment.extraction, store.absolute(), num_actors)
+            return
+        _extract(terminal, manifest, experiment.extraction, store.absolute(), num_actors, limit)
 
-        try:
-            with terminal.progress("extracting", "clips") as update:
-                summary = extract_on_ray(
-                    manifest,
-                    experiment.extraction,
-                    store.absolute(),
-                    num_actors=num_actors,
-                    on_progress=lambda done, total, counts: update(done, total, _quarantined(counts)),
-                    on_message=terminal.say,
-                )
-        except KeyboardInterrupt:
-            terminal.say("interrupted: finished clips are kept; the same command goes on with the rest")
-            raise
-        all_done = summary.computed == 0 and summary.quarantined == 0
-        now = "nothing to compute, all was done before" if all_done else f"{summary.computed} computed now"
-        terminal.result(
-            f"{summary.inputs} inputs = {summary.extracted} extracted + {summary.quarantined} quarantined; {now}"
+
+def store_retry(
+    store: Annotated[Path, typer.Argument(metavar="STORE")],
+    stage: Annotated[
+        str | None, typer.Option("--stage", help="Only what failed at open, decode, pose or scene.")
+    ] = None,
+    num_actors: Annotated[int | None, typer.Option("--actors", min=1)] = None,
+    max_quarantined: MaxQuarantined = None,
+    out: options.Out = options.DEFAULT_OUT,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """Extract quarantined videos again, with the store's own settings.
+
+    Overrides such as poses.weights=PATH say where weights lie on this machine.
+    """
+    from harray.distributed.extraction_tally import QuarantineLimit
+    from harray.extraction.config import extraction_as_before
+    from harray.store import FeatureStore
+
+    limit = QuarantineLimit.parse(max_quarantined) if max_quarantined else QuarantineLimit()
+    there = FeatureStore.open(store)
+    manifest = there.quarantined(stage)
+    if not len(manifest):
+        Terminal(as_json=as_json).result("nothing is quarantined" + (f" at stage {stage}" if stage else ""))
+        return
+    settings = there.settings
+    parsed = parse_overrides(ExtractionConfig(), overrides or [])
+    with session(out, "retry", as_json) as terminal:
+        config = extraction_as_before(settings.extraction, settings.weights, settings.origin, parsed)
+        _extract(terminal, manifest, config, there.path, num_actors, limit, retry=True)
+
+
+def store_verify(
+    store: Annotated[Path, typer.Argument(metavar="STORE")],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Move damaged files to STORE/damaged, for `extract` to restore.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Read a store to the last byte and compare what its files say."""
+    from harray.store import FeatureStore
+    from harray.store.lock import writing
+    from harray.store.verify import move_damaged, verify
+
+    there, terminal = FeatureStore.open(store), Terminal(as_json=as_json)
+    with writing(there.path, "harray store verify --repair") if repair else contextlib.nullcontext():
+        found = verify(there)
+        moved = move_damaged(there, found) if repair else []
+    terminal.result(
+        f"{found.num_inputs} inputs = {found.num_extracted} extracted + {found.num_quarantined} quarantined; "
+        f"{found.num_clips} distinct clips; " + ("clean" if not found.problems else "not clean")
+    )
+    for note in found.notes:
+        terminal.result(f"note: {note}")
+    for problem in found.problems:
+        terminal.result(f"problem: {problem}")
+    terminal.json({**dataclasses.asdict(found), "moved": moved})
+    if moved:
+        terminal.result(f"moved {len(moved)} files to {there.path / 'damaged'}")
+    if found.problems:
+        how = "run" if moved or not found.damaged else "run `harray store verify --repair`, then"
+        raise InputError(
+            f"store {store}: {len(found.problems)} problems; {how} the same `harray extract` again to restore it"
         )
-        if summary.quarantined:
-            terminal.result(f"why: harray store info {store}")
-        rate = summary.computed / summary.seconds if summary.seconds else 0.0
-        terminal.json({**dataclasses.asdict(summary), "clips_per_sec": rate, "store": str(store.absolute())})
-        if summary.extracted == 0:
-            stage, error, _, message = FeatureStore.open(store).info().reasons[0]
-            raise InputError(
-                f"{source}: none of its {summary.inputs} videos could be extracted, most often because of "
-                f"{stage}: {error}: {message}; mend or remove them and run the same command again"
-            )
 
 
 def store_info(
@@ -114,7 +174,8 @@ def store_info(
     terminal = Terminal(as_json=as_json)
     terminal.result(
         f"{info.num_inputs} inputs = {info.num_extracted} extracted + {info.num_quarantined} quarantined; "
-        f"{info.num_clips} distinct clips, {info.num_bytes / 1e6:.1f} MB, {info.num_groups} groups"
+        f"{info.num_clips} distinct clips ({info.num_without_people} without a person), "
+        f"{info.num_bytes / 1e6:.1f} MB, {info.num_groups} groups"
     )
     for name, counts in (("splits", info.splits), ("labels", info.labels)):
         terminal.result(
@@ -156,6 +217,70 @@ def pose_weights(
             f"weights and card in {out}: " + ", ".join(f"{k} {v}" for k, v in card["scores"].items())
         )
         terminal.json(card)
+
+
+def _extract(
+    terminal: Terminal,
+    manifest: "pa.Table",
+    config: ExtractionConfig,
+    store: Path,
+    num_actors: int | None,
+    limit: "QuarantineLimit",
+    retry: bool = False,
+) -> None:
+    from harray.distributed.extraction import extract as extract_on_ray
+    from harray.store import FeatureStore
+
+    try:
+        with terminal.progress("extracting", "clips") as update:
+            summary = extract_on_ray(
+                manifest,
+                config,
+                store,
+                num_actors=num_actors,
+                on_progress=lambda done, total, counts: update(done, total, _quarantined(counts)),
+                on_message=terminal.say,
+                limit=limit,
+                retry=retry,
+            )
+    except KeyboardInterrupt:
+        terminal.say("interrupted: finished clips are kept; the same command goes on with the rest")
+        raise
+    all_done = summary.computed == 0 and summary.quarantined == 0
+    now = "nothing to compute, all was done before" if all_done else f"{summary.computed} computed now"
+    terminal.result(
+        f"{summary.inputs} inputs = {summary.extracted} extracted + {summary.quarantined} quarantined; {now}"
+    )
+    if summary.quarantined:
+        terminal.result(f"why: harray store info {store}; once mended: harray store retry {store}")
+    rate = summary.computed / summary.seconds if summary.seconds else 0.0
+    terminal.json({**dataclasses.asdict(summary), "clips_per_sec": rate, "store": str(store)})
+    if summary.extracted == 0:
+        stage, error, _, message = FeatureStore.open(store).info().reasons[0]
+        raise InputError(
+            f"none of the {summary.inputs} videos could be extracted, most often because of "
+            f"{stage}: {error}: {message}; mend or remove them, then `harray store retry {store}`"
+        )
+
+
+def _show_estimate(
+    terminal: Terminal, manifest: "pa.Table", config: ExtractionConfig, store: Path, num_actors: int | None
+) -> None:
+    from harray.distributed.extraction_estimate import estimate
+
+    plan = estimate(manifest, config, store, num_actors)
+    pool = plan.pool
+    share = f", {pool.gpus_per_actor:g} GPU each" if pool.gpus_per_actor else ""
+    terminal.result(
+        f"{plan.inputs} inputs: {plan.extracted} extracted and {plan.quarantined} quarantined before, "
+        f"{plan.todo} to do; {pool.num_actors} actors on {pool.device}, {pool.num_threads} threads each{share}"
+    )
+    if plan.expected_sec is not None:
+        terminal.result(
+            f"about {datetime.timedelta(seconds=round(plan.expected_sec))} once the actors run "
+            f"({plan.probe_sec:.2f} s per video in a probe here); nothing was written"
+        )
+    terminal.json(dataclasses.asdict(plan))
 
 
 def _quarantined(counts: dict[str, int]) -> str:

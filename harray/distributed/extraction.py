@@ -17,7 +17,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from harray.distributed.extraction_plan import plan_extraction, stamp_of
+from harray.distributed.extraction_plan import plan_extraction
+from harray.distributed.extraction_tally import QuarantineLimit, Tally
 from harray.distributed.extraction_worker import FAULT, ExtractionWorker
 from harray.distributed.resources import check_demand, cluster_resources, start_ray
 from harray.errors import InputError
@@ -33,7 +34,10 @@ from harray.poses.config import EMBEDDED
 from harray.scenes.config import RANDOM
 from harray.schema import EXTRACTED, QUARANTINED
 from harray.store.feature_store import FeatureStore
+from harray.store.lock import writing
 from harray.store.settings import StoreSettings
+from harray.store.tries import Tries
+from harray.videos.files import stamp_of
 
 MAX_BATCH = 16  # videos per shard; a killed actor loses less than this
 
@@ -49,6 +53,7 @@ class ExtractionSummary:
     quarantined: int
     computed: int  # clips whose features this run computed
     seconds: float
+    worker_peak_mb: float  # the most memory that any worker had; 0 where none started
     messages: list[str]  # what the user should know of the weights
 
 
@@ -69,6 +74,8 @@ def extract(
     num_actors: int | None = None,
     on_progress: Progress | None = None,
     on_message: Callable[[str], None] | None = None,
+    limit: QuarantineLimit = QuarantineLimit(),
+    retry: bool = False,
 ) -> ExtractionSummary:
     """Bring a store up to date with a manifest; what it has already is not computed again.
 
@@ -80,9 +87,12 @@ def extract(
         on_progress: called with inputs done, inputs in all, and the counts {"extracted", "quarantined",
             "computed"}, at the start and after every batch.
         on_message: called at the start with each thing the user should know; they are in the summary too.
+        limit: when so many inputs of this run are quarantined, it stops.
+        retry: whether to take again what was quarantined, changed or not.
 
     Raises:
-        InputError: weights, store, or cluster are not what the extraction needs, or the store cannot be written.
+        InputError: weights, store, or cluster are not what the extraction needs, another command writes to the
+            store, the store cannot be written, or more is quarantined than `limit` allows.
     """
     started = time.monotonic()
     settings = store_settings(config)
@@ -90,29 +100,30 @@ def extract(
     messages = weights_messages(config, source_table)
     for message in messages:
         (on_message or (lambda message: None))(message)
-    clip_ids = store.clip_ids()
-    plan = plan_extraction(source_table, store.ledger(), clip_ids, stamp_of)
-    store.append_ledger(plan.relabelled)
     report = on_progress or (lambda done, total, counts: None)
-    done, counts = plan.num_kept, Counter(plan.kept)
-    report(done, len(source_table), _named(counts))
-    if len(plan.todo):
-        with start_ray():
-            for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors):
-                _refuse_fault(outcomes, store)
-                done += len(outcomes)
-                counts.update(outcomes["status"].to_pylist())
-                counts["computed"] += sum(outcomes["computed"].to_pylist())
-                report(done, len(source_table), _named(counts))
-    final = recorded_outcomes(store, source_table)
+    with writing(store.path, "harray extract"):
+        Tries(store.path).clear()
+        clip_ids = store.clip_ids()
+        plan = plan_extraction(source_table, store.ledger(), clip_ids, stamp_of, retry)
+        store.append_ledger(plan.relabelled)
+        tally = Tally(len(source_table), plan.kept, limit)
+        report(tally.done, tally.total, tally.named())
+        if len(plan.todo):
+            with start_ray():
+                for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors):
+                    _refuse_fault(outcomes, store)
+                    tally.add(outcomes)
+                    report(tally.done, tally.total, tally.named())
+        final = recorded_outcomes(store, source_table)
     if final[EXTRACTED] + final[QUARANTINED] != len(source_table):
         raise RuntimeError(f"{len(source_table)} inputs, but the ledger accounts for {dict(final)}")
     return ExtractionSummary(
         inputs=len(source_table),
         extracted=final[EXTRACTED],
         quarantined=final[QUARANTINED],
-        computed=counts["computed"],
+        computed=tally.counts["computed"],
         seconds=time.monotonic() - started,
+        worker_peak_mb=tally.worker_peak_mb,
         messages=messages,
     )
 
@@ -181,10 +192,6 @@ def _refuse_fault(outcomes: pa.Table, store: FeatureStore) -> None:
             f"store {store.path}: cannot be written ({outcomes['message'][0]}); what was finished is kept, "
             "run the same command again when it can be"
         )
-
-
-def _named(counts: Counter[str]) -> dict[str, int]:
-    return {name: counts[name] for name in (EXTRACTED, QUARANTINED, "computed")}
 
 
 def _run(

@@ -2,16 +2,14 @@
 
 import dataclasses
 import enum
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from harray.schema import EXTRACTED, LEDGER, MANIFEST
-
-Stamp = tuple[int, int]  # bytes, modification time in ns
+from harray.schema import EXTRACTED, LEDGER, MANIFEST, QUARANTINED
+from harray.videos.files import Stamp
 
 
 class Step(enum.Enum):
@@ -46,6 +44,7 @@ def plan_extraction(
     ledger: pa.Table,
     clip_ids: set[str],
     stamp_of: Callable[[str], Stamp | None],
+    retry: bool = False,
 ) -> Plan:
     """Decide for every input.
 
@@ -54,12 +53,15 @@ def plan_extraction(
         ledger: the latest row of every path.
         clip_ids: clips whose features are in the store.
         stamp_of: stamp of the file at a path, None where there is none.
+        retry: whether what was quarantined is to be extracted again, changed or not.
     """
     known = {row["path"]: row for row in ledger.to_pylist()}
     todo, relabelled, kept = [], [], Counter()
     for row in manifest.to_pylist():
         before = known.get(row["path"])
         step = next_step(row, before, stamp_of(row["path"]), clip_ids)
+        if retry and before is not None and before["status"] == QUARANTINED:
+            step = Step.EXTRACT
         if before is None or step is Step.EXTRACT:
             todo.append({**row, "attempts": before["attempts"] if before else 0})
             continue
@@ -84,15 +86,6 @@ def next_step(
         return Step.EXTRACT
     same = all(row[name] == before[name] for name in MANIFEST.names)
     return Step.KEEP if same else Step.RELABEL
-
-
-def stamp_of(path: str) -> Stamp | None:
-    """Size and modification time of a file; None where there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 def _stamp_then(before: Mapping[str, Any]) -> Stamp | None:

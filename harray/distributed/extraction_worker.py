@@ -4,30 +4,40 @@ Only small outcome rows go back through Ray; features go from the actor to a sha
 the ledger's rows: should the actor die in between, the next run finds the clips in the store.
 """
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import contextlib
+import dataclasses
+import itertools
+import resource
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 
-from harray.distributed.extraction_plan import stamp_of
 from harray.errors import InputError
-from harray.extraction.config import ExtractionConfig, clip_id, weights_digests
-from harray.extraction.extractor import ClipExtractor, ExtractionError
+from harray.extraction.config import ExtractionConfig, weights_digests
+from harray.extraction.extractor import ClipExtractor
+from harray.extraction.faults import ExtractionError
+from harray.extraction.reader import Reading
 from harray.schema import EXTRACTED, MANIFEST, QUARANTINED
 from harray.store.feature_store import FeatureStore
 from harray.store.tries import MAX_TRIES, Tries
-from harray.videos.frames import Frames
+from harray.videos.files import Stamp, stamp_of
 
 OUTCOMES = pa.schema(
     [
         pa.field("path", pa.string()),
         pa.field("status", pa.string()),  # as in the ledger, or FAULT
-        pa.field("computed", pa.bool_()),
-        pa.field("message", pa.string()),  # of a fault
+        pa.field("computed", pa.int32()),  # clips whose features were computed
+        pa.field("stage", pa.string()),  # of what was quarantined, as in the ledger
+        pa.field("error", pa.string()),
+        pa.field("message", pa.string()),  # of what was quarantined, or of a fault
+        pa.field("peak_mb", pa.float64()),  # of this worker's memory so far
     ]
 )
 FAULT = "fault"  # the store cannot be written: the run must end, the batch is not recorded
+MAX_UNWRITTEN = (
+    64  # clips in memory before a shard is written; only videos that are cut into clips have so many
+)
 
 
 class WorkerDied(Exception):
@@ -64,114 +74,136 @@ class ExtractionWorker:
         if weights_digests(config) != weights:
             raise InputError("a worker's machine has other weights than this one; give them by a shared path")
         use_threads(num_threads)
+        self.videos = config.videos
         self.settings = settings
         self.clip_ids = set(clip_ids)
         self.store = FeatureStore.open(store)
         self.extractor = ClipExtractor(config, device).load()
         self.tries = Tries(self.store.path)
-        self.reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Extract a batch of manifest rows (with `attempts`); one outcome row per input, or one fault."""
-        features, ledger, outcomes = [], [], []
-        for row, reading in self._readings(batch.to_pylist()):
-            outcome, feature = self._extracted(row, reading)
-            self.tries.end(row["path"])
-            ledger.append({**{name: row[name] for name in MANIFEST.names}, **outcome})
-            outcomes.append(
-                {"path": row["path"], "status": outcome["status"], "computed": feature is not None}
-            )
-            if feature is not None:
-                features.append(feature)
-                self.clip_ids.add(feature["clip_id"])
         try:
-            if features:
-                self.store.write_shard(features)
-            self.store.append_ledger(ledger)
+            outcomes = self._extract(batch.to_pylist())
         except OSError as error:
             outcomes = [{"status": FAULT, "message": f"{error.strerror or error}"}]
-        return pa.Table.from_pylist(outcomes, schema=OUTCOMES)
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return pa.Table.from_pylist([{**row, "peak_mb": peak_mb} for row in outcomes], schema=OUTCOMES)
 
-    def _readings(self, rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], "Future[Taken]"]]:
-        """Each row with its reading, while the next row's is under way; one after the other where a worker died on
-        one of them, so that it is known on which."""
-        if any(self.tries.count(row["path"]) for row in rows):
-            yield from ((row, self.reader.submit(self._take, row["path"])) for row in rows)
-            return
-        ahead = None
-        for row in rows:
-            reading = self.reader.submit(self._take, row["path"])
-            if ahead is not None:
-                yield ahead
-            ahead = row, reading
-        if ahead is not None:
-            yield ahead
+    def _extract(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The next video is read while the networks work on a video's last clip; one after the other where a worker
+        died on one of them, so that it is known on which."""
+        batch = _Batch(self.store)
+        is_suspicious = any(self.tries.count(row["path"]) for row in rows)
+        started: dict[str, _Started] = {}
+        for row, following in itertools.zip_longest(rows, rows[1:]):
+            path = row["path"]
+            reading = started.pop(path, None) or self._start(path)
 
-    def _take(self, path: str) -> "Taken":
-        """The file's identity and, if its features are not known yet, its frames."""
-        stamp = stamp_of(path)
-        if (deaths := self.tries.begin(path)) >= MAX_TRIES:
+            def start_next(following: dict[str, Any] | None = following) -> None:
+                if following is not None and not is_suspicious:
+                    started[following["path"]] = self._start(following["path"])
+
+            batch.add_outcome(row, self._outcome(row, reading, batch, start_next))
+            self.tries.end(path)
+        return batch.finish()
+
+    def _start(self, path: str) -> "_Started":
+        deaths = self.tries.begin(path)
+        if deaths >= MAX_TRIES:
+            return _Started(deaths=deaths, reading=None)
+        reading = Reading(path, self.videos, self.settings, self.clip_ids.__contains__)
+        return _Started(deaths=deaths, reading=reading)
+
+    def _outcome(
+        self, row: dict[str, Any], started: "_Started", batch: "_Batch", start_next: Callable[[], None]
+    ) -> dict[str, Any]:
+        """The ledger's columns beside the manifest's; features of what was computed go to the batch."""
+        columns: dict[str, Any] = {"status": EXTRACTED, "attempts": row["attempts"] + started.deaths}
+        if started.reading is None:
             cause = WorkerDied(
-                f"the worker died {deaths} times on it; `dmesg` may tell whether memory ran out"
+                f"the worker died {started.deaths} times on it; `dmesg` may tell whether memory ran out"
             )
-            return Taken(stamp, None, ExtractionError("decode", cause))
-        try:
-            identity = clip_id(path, self.settings)
-        except OSError as error:
-            return Taken(stamp, None, ExtractionError("open", error))
-        if identity in self.clip_ids:
-            return Taken(stamp, identity, None)
-        try:
-            return Taken(stamp, identity, self.extractor.read(path))
-        except ExtractionError as error:
-            return Taken(stamp, identity, error)
+            return columns | _file_columns(stamp_of(row["path"])) | quarantine_columns("decode", cause)
+        with contextlib.closing(started.reading) as reading:
+            identity = reading.identity()
+            columns |= {"clip_id": identity.clip_id, **_file_columns(identity.stamp)}
+            columns["attempts"] += identity.attempts
+            if identity.clip_id in self.clip_ids:  # the same bytes under another name, or a lost ledger row
+                return columns
+            try:
+                self._add_clips(reading, str(identity.clip_id), batch, start_next)
+            except ExtractionError as error:
+                batch.drop_clips(identity.clip_id)
+                return columns | quarantine_columns(error.stage, error.cause)
+        self.clip_ids.add(str(identity.clip_id))
+        return columns
 
-    def _extracted(
-        self, row: dict[str, Any], reading: "Future[Taken]"
-    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """The ledger's columns beside the manifest's, and the features where they were computed."""
-        taken = reading.result()
-        outcome = {
-            "clip_id": taken.clip_id,
-            "status": EXTRACTED,
-            "attempts": row["attempts"] + 1,
-            "num_bytes": taken.stamp and taken.stamp[0],
-            "modified_ns": taken.stamp and taken.stamp[1],
-        }
-        if taken.clip_id in self.clip_ids:  # the same bytes under another name, or a ledger row that was lost
-            return outcome, None
-        try:
-            return outcome, self._features(taken)
-        except ExtractionError as error:
-            return {**outcome, **quarantine_columns(error)}, None
-
-    def _features(self, taken: "Taken") -> dict[str, Any]:
-        if isinstance(taken.content, ExtractionError):
-            raise taken.content
-        assert taken.content is not None
-        assert taken.clip_id is not None
-        return self.extractor.extract_frames(taken.content).row(taken.clip_id)
+    def _add_clips(
+        self, reading: Reading, clip_id: str, batch: "_Batch", start_next: Callable[[], None]
+    ) -> None:
+        for span, clip in enumerate(reading.clips()):
+            if clip.is_last:
+                start_next()
+            features = self.extractor.extract_frames(clip.frames).row(clip_id)
+            batch.add_clip({**features, "span": span, "is_last": clip.is_last})
 
 
-class Taken:
-    """What reading a file gave: its stamp, its identity, and frames, an error, or None where none are needed."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Started:
+    """A video at work: how many workers died of it, and its reading; None where it is given up."""
 
-    def __init__(
-        self, stamp: tuple[int, int] | None, clip_id: str | None, content: Frames | ExtractionError | None
-    ):
-        self.stamp = stamp
-        self.clip_id = clip_id
-        self.content = content
+    deaths: int
+    reading: Reading | None
 
 
-def quarantine_columns(error: ExtractionError) -> dict[str, Any]:
+class _Batch:
+    """What a batch gave: features on their way to a shard, outcomes on their way to the ledger."""
+
+    def __init__(self, store: FeatureStore):
+        self.store = store
+        self.clips: list[dict[str, Any]] = []
+        self.num_computed = 0  # since the last outcome
+        self.ledger: list[dict[str, Any]] = []
+        self.outcomes: list[dict[str, Any]] = []
+
+    def add_clip(self, clip: dict[str, Any]) -> None:
+        self.clips.append(clip)
+        self.num_computed += 1
+        if len(self.clips) == MAX_UNWRITTEN:
+            self.store.write_shard(self.clips)
+            self.clips = []
+
+    def drop_clips(self, clip_id: str | None) -> None:
+        self.clips = [clip for clip in self.clips if clip["clip_id"] != clip_id]
+        self.num_computed = 0
+
+    def add_outcome(self, row: dict[str, Any], columns: dict[str, Any]) -> None:
+        self.ledger.append({**{name: row[name] for name in MANIFEST.names}, **columns})
+        told = {name: columns.get(name) for name in OUTCOMES.names}
+        self.outcomes.append({**told, "path": row["path"], "computed": self.num_computed})
+        self.num_computed = 0
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Write what is left, the shard before the ledger's rows."""
+        if self.clips:
+            self.store.write_shard(self.clips)
+        self.store.append_ledger(self.ledger)
+        return self.outcomes
+
+
+def quarantine_columns(stage: str, cause: Exception) -> dict[str, Any]:
     """The ledger's columns for an input that failed."""
     return {
         "status": QUARANTINED,
-        "stage": error.stage,
-        "error": type(error.cause).__name__,
-        "message": str(error.cause)[:500],
+        "stage": stage,
+        "error": type(cause).__name__,
+        "message": str(cause)[:500],
     }
+
+
+def _file_columns(stamp: Stamp | None) -> dict[str, Any]:
+    return {"num_bytes": stamp and stamp[0], "modified_ns": stamp and stamp[1]}
 
 
 def use_threads(num_threads: int) -> None:

@@ -15,6 +15,7 @@ FEATURES_VERSION = 1  # raise it when the code gives other features for the same
 
 # They stand for nothing in the features: how fast, on what, and where the weights lie (their digest stands for them).
 MACHINE_FIELDS = {
+    "videos": ("limit_sec",),
     "poses": ("batch_size", "gpus_per_actor", "weights"),
     "scenes": ("batch_size", "weights", "seed"),
 }
@@ -121,15 +122,11 @@ def settings_digest(shaping: dict[str, Any], weights: dict[str, str]) -> str:
     return digest({"extraction": shaping, "weights": weights})
 
 
-def clip_id(path: Path | str, settings: str, span_sec: tuple[float, float] | None = None) -> str:
-    """32 hexadecimal digits: which bytes, which span of them, extracted how. The file's name has no part in it.
+def clip_id(content: str, settings: str) -> str:
+    """32 hexadecimal digits: which bytes, extracted how. The file's name has no part in it.
 
     Args:
+        content: digest of the video's bytes.
         settings: of `settings_digest`.
-        span_sec: start and end; None for the whole video.
     """
-    state = hashlib.blake2b(repr((settings, span_sec)).encode(), digest_size=16)
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            state.update(block)
-    return state.hexdigest()
+    return hashlib.blake2b(f"{settings} {content}".encode(), digest_size=16).hexdigest()

@@ -7,39 +7,22 @@ Letters: P people, T frames, K joints, C coordinates, F scene frames, S scene to
 """
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
+from harray.extraction.faults import staged
 from harray.poses.detector import NUM_JOINTS, PoseDetector
 from harray.poses.tracks import link_people
 from harray.scenes.config import NONE
 from harray.scenes.encoder import SceneEncoder, scene_frame_indices, scene_shape
 from harray.skeleton import COCO17
-from harray.videos.frames import Frames, VideoError, read_frames
+from harray.videos.frames import Frames, read_frames
 
 if TYPE_CHECKING:
     import numpy as np
 
-Result = TypeVar("Result")
-
 SKELETON = COCO17.name
-
-
-class ExtractionError(Exception):
-    """A clip that cannot be extracted.
-
-    Attributes:
-        stage: "open", "decode", "pose" or "scene".
-        cause: what went wrong.
-    """
-
-    def __init__(self, stage: str, cause: Exception):
-        super().__init__(f"{stage}: {cause}")
-        self.stage = stage
-        self.cause = cause
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,12 +85,12 @@ class ClipExtractor:
 
     def read(self, path: Path | str) -> Frames:
         """The clip's frames; the stages open and decode of `extract`."""
-        return _staged("decode", lambda: read_frames(path, self.config.videos.num_frames))
+        return staged("decode", lambda: read_frames(path, self.config.videos.num_frames))
 
     def extract_frames(self, frames: Frames) -> ClipFeatures:
         """Features of frames that are already decoded; the stages pose and scene of `extract`."""
-        keypoints = _staged("pose", lambda: self._keypoints(frames))
-        tokens = None if self.scenes is None else _staged("scene", lambda: self._tokens(frames))
+        keypoints = staged("pose", lambda: self._keypoints(frames))
+        tokens = None if self.scenes is None else staged("scene", lambda: self._tokens(frames))
         return ClipFeatures(
             frame_index_T=frames.index_T,
             frame_sec_T=frames.time_sec_T,
@@ -134,15 +117,3 @@ def keypoints_shape(config: ExtractionConfig) -> tuple[int, int, int, int]:
 def clip_scene_shape(config: ExtractionConfig) -> tuple[int, int, int] | None:
     """[scene_frames, grid * grid, channels] of every clip, or None."""
     return scene_shape(config.scenes)
-
-
-def _staged(stage: str, work: Callable[[], Result]) -> Result:
-    """Run `work`; what it raises becomes an ExtractionError of that stage, or of the stage that it names."""
-    try:
-        return work()
-    except InputError:
-        raise
-    except VideoError as error:
-        raise ExtractionError(error.stage, error) from error
-    except Exception as error:  # the boundary at which one bad video must not end the run
-        raise ExtractionError(stage, error) from error

@@ -3,6 +3,8 @@
     STORE/store.json          schema version, skeleton, extraction settings, digests of weights, shapes
     STORE/clips/*.parquet     features; a shard is named after the clips in it, so writing it twice is harmless
     STORE/ledger/*.parquet    manifest columns and outcome; of a path's rows the latest rules
+    STORE/tries/              which videos workers are at work on (tries.py)
+    STORE/.writer.lock        held by the one command that writes (lock.py)
 
 Shards and ledger parts appear whole or not at all. A clip whose shard was written and whose ledger row was not
 (the writer died in between) is found by its clip_id and is not computed again.
@@ -13,16 +15,18 @@ import hashlib
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harray.errors import InputError
-from harray.schema import LEDGER, clips_schema
+from harray.schema import LEDGER, MANIFEST, clips_schema
 from harray.skeleton import SkeletonLayout, layout_named
+from harray.store.clips import KEY, clip_keys, clips_table, join_clips, places_of, shard_name
 from harray.store.files import parquet_files, write_atomically
 from harray.store.ledger import (
     extracted_rows,
@@ -44,6 +48,7 @@ class StoreInfo:
     num_extracted: int
     num_quarantined: int
     num_clips: int  # distinct clips; the same video under two names is one
+    num_without_people: int  # of the distinct clips; they keep their place, with confidence 0
     num_bytes: int
     labels: dict[str, int]  # label -> extracted inputs
     splits: dict[str, int]  # split -> extracted inputs
@@ -123,10 +128,8 @@ class FeatureStore:
                 settings' shapes (keypoints float32, scene_tokens float16).
         """
         table = rows if isinstance(rows, pa.Table) else clips_table(rows, self.schema)
-        clip_ids = sorted(table["clip_id"].to_pylist())
-        name = hashlib.blake2b("\n".join(clip_ids).encode(), digest_size=12).hexdigest()
-        file = self.path / "clips" / f"{name}.parquet"
-        write_atomically(file, lambda part: pq.write_table(table, part, compression="zstd"))
+        file = self.path / "clips" / shard_name(table)
+        write_atomically(file, lambda part: _write_parquet(table, part))
         return file
 
     def append_ledger(self, rows: pa.Table | Iterable[Mapping[str, Any]]) -> None:
@@ -136,22 +139,33 @@ class FeatureStore:
             return
         first = table["time"][0].as_py().strftime("%Y%m%dT%H%M%S%f")
         file = self.path / "ledger" / f"{first}-{uuid.uuid4().hex[:8]}.parquet"
-        write_atomically(file, lambda part: pq.write_table(table, part, compression="zstd"))
+        write_atomically(file, lambda part: _write_parquet(table, part))
 
-    def ledger(self) -> pa.Table:
-        """The latest row of every path, sorted by path."""
-        tables = [pq.read_table(file, schema=LEDGER) for file in parquet_files(self.path / "ledger")]
+    def ledger(self, without: Collection[str] = ()) -> pa.Table:
+        """The latest row of every path, sorted by path.
+
+        Args:
+            without: files to leave out, such as "ledger/x.parquet".
+        """
+        files = parquet_files(self.path / "ledger")
+        tables = [
+            pq.read_table(file, schema=LEDGER) for file in files if f"ledger/{file.name}" not in without
+        ]
         return latest_rows(pa.concat_tables(tables) if tables else LEDGER.empty_table())
 
     def clip_ids(self) -> set[str]:
-        """Every clip that has features here, whether the ledger knows of it or not."""
-        files = parquet_files(self.path / "clips")
-        return {
-            clip_id for file in files for clip_id in pq.read_table(file, columns=["clip_id"])[0].to_pylist()
-        }
+        """Every clip_id whose features are here to the last, whether the ledger knows of it or not."""
+        found: set[str] = set()
+        for file in parquet_files(self.path / "clips"):
+            table = pq.read_table(file, columns=["clip_id", "is_last"])
+            found.update(table.filter(table["is_last"])["clip_id"].to_pylist())
+        return found
 
     def read(self, splits: list[str] | None = None, columns: list[str] | None = None) -> pa.Table:
-        """Extracted clips: ledger columns joined with features, sorted by path.
+        """Extracted clips: ledger columns joined with features, sorted by path and time.
+
+        Of a video that was cut into several clips and has no group, the clips are a group of their own: none
+        must be trained on while another one is tested.
 
         Args:
             splits: clips of any of these splits; None for all.
@@ -164,20 +178,19 @@ class FeatureStore:
         if splits is not None:
             rows = _of_splits(rows, splits, self.path)
         features = self._features(set(rows["clip_id"].to_pylist()), columns)
-        place = {clip_id: i for i, clip_id in enumerate(features["clip_id"].to_pylist())}
-        lost = [
-            row["path"] for row in rows.select(["path", "clip_id"]).to_pylist() if row["clip_id"] not in place
-        ]
+        places = places_of(features)
+        lost = [row for row in rows.select(["path", "clip_id"]).to_pylist() if row["clip_id"] not in places]
         if lost:
             raise InputError(
-                f"store {self.path}: features of {len(lost)} clips are gone, such as {lost[0]}; "
+                f"store {self.path}: features of {len(lost)} videos are gone, such as {lost[0]['path']}; "
                 "run the same `harray extract` again to restore them"
             )
-        order = pa.array([place[clip_id] for clip_id in rows["clip_id"].to_pylist()], pa.int64())
-        features = features.drop_columns("clip_id").take(order)
-        for name in features.column_names:
-            rows = rows.append_column(features.schema.field(name), features[name])
-        return rows
+        return join_clips(rows, features.drop_columns("clip_id"), places)
+
+    def quarantined(self, stage: str | None = None) -> pa.Table:
+        """Quarantined inputs as a manifest; those of one stage, or all."""
+        rows = quarantined_rows(self.ledger())
+        return rows.filter(pc.field("stage") == stage if stage else pc.scalar(True)).select(MANIFEST.names)
 
     def splits(self) -> list[str]:
         """Names of the splits, sorted; empty where the manifest gave none."""
@@ -202,13 +215,15 @@ class FeatureStore:
         """Counts and settings for display."""
         ledger = self.ledger()
         rows = extracted_rows(ledger)
+        people = self._features(set(rows["clip_id"].to_pylist()), ["num_people"])["num_people"].to_pylist()
         files = [file for folder in ("clips", "ledger") for file in parquet_files(self.path / folder)]
         return StoreInfo(
             path=str(self.path),
             num_inputs=len(ledger),
             num_extracted=len(rows),
             num_quarantined=len(quarantined_rows(ledger)),
-            num_clips=len(rows["clip_id"].unique()),
+            num_clips=len(people),
+            num_without_people=people.count(0),
             num_bytes=sum(file.stat().st_size for file in files),
             labels=_counts(rows["label"].drop_null().to_pylist()),
             splits=_counts(split for splits in rows["splits"].to_pylist() for split in splits),
@@ -218,40 +233,23 @@ class FeatureStore:
         )
 
     def _features(self, clip_ids: set[str], columns: list[str] | None) -> pa.Table:
-        """Features of the wanted clips, each once, whatever shards they stand in."""
-        names = self.schema.names if columns is None else ["clip_id", *columns]
-        schema = pa.schema([self.schema.field(name) for name in names])
-        wanted, tables = set(clip_ids), []
+        """Features of the wanted videos' clips, each once, whatever shards they stand in."""
+        names = self.schema.names if columns is None else [*KEY, "is_last", *columns]
+        schema = pa.schema([self.schema.field(name) for name in dict.fromkeys(names)])
+        tables: list[pa.Table] = []
+        seen: set[tuple[str, int]] = set()
         for file in parquet_files(self.path / "clips"):
-            found = pq.read_table(file, columns=["clip_id"])[0].to_pylist()
-            keep = [i for i, clip_id in enumerate(found) if clip_id in wanted]
-            keep = list({found[i]: i for i in keep}.values())
-            if keep:
-                table = pq.read_table(file, columns=names).take(pa.array(keep, pa.int64()))
-                tables.append(table.select(names).cast(schema))
-                wanted -= {found[i] for i in keep}
+            keys = clip_keys(pq.read_table(file, columns=KEY))
+            new = {key: i for i, key in enumerate(keys) if key[0] in clip_ids and key not in seen}
+            if new:
+                table = pq.read_table(file, columns=schema.names).take(pa.array(new.values(), pa.int64()))
+                tables.append(table.select(schema.names).cast(schema))
+                seen |= new.keys()
         return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def clips_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows as a table of the clips' schema, tensors from numpy arrays."""
-    import numpy as np
-
-    columns = []
-    for field in schema:
-        values = [row[field.name] for row in rows]
-        if isinstance(field.type, pa.FixedShapeTensorType):
-            dtype = field.type.value_type.to_pandas_dtype()
-            stacked = np.stack([np.asarray(value, dtype) for value in values])
-            if stacked.shape[1:] != tuple(field.type.shape):
-                raise ValueError(
-                    f"{field.name}: shape {stacked.shape[1:]}, expected {tuple(field.type.shape)}"
-                )
-            flat = pa.FixedSizeListArray.from_arrays(pa.array(stacked.reshape(-1)), stacked[0].size)
-            columns.append(pa.ExtensionArray.from_storage(field.type, flat))
-        else:
-            columns.append(pa.array(values, field.type))
-    return pa.Table.from_arrays(columns, schema=schema)
+def _write_parquet(table: pa.Table, file: Path) -> None:
+    pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
 
 def _of_splits(rows: pa.Table, splits: list[str], store: Path) -> pa.Table:

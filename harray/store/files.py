@@ -35,3 +35,14 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def unfinished_files(folder: Path) -> list[Path]:
+    """What writers that died left behind, anywhere below a folder."""
+    return sorted(folder.rglob(f".*{PART_SUFFIX}"))
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what writers that died left behind; nobody may be writing."""
+    for part in unfinished_files(folder):
+        part.unlink(missing_ok=True)

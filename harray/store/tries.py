@@ -1,10 +1,12 @@
 """Which inputs a worker is at work on, so that one that kills its worker is known by the next.
 
 A file per input stands in STORE/tries while it is read and run through the networks, and counts how often that
-was begun. A worker that dies leaves it; after `MAX_TRIES` the input is given up.
+was begun. A worker that dies leaves it; after `MAX_TRIES` the input is given up. A run begins without any: that
+a driver was killed says nothing about the videos its workers were at.
 """
 
 import hashlib
+import shutil
 from pathlib import Path
 
 MAX_TRIES = 3
@@ -15,6 +17,10 @@ class Tries:
 
     def __init__(self, store: Path):
         self.folder = store / "tries"
+
+    def clear(self) -> None:
+        """Forget all; nobody may be at work."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def begin(self, path: str) -> int:
         """Count one more try; how many were begun before and never ended."""

@@ -2,7 +2,8 @@
 
 import csv
 import os
-from collections.abc import Iterable, Iterator
+import posixpath
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from harray.errors import InputError
 from harray.schema import MANIFEST
+from harray.videos.files import is_uri, local_copy, remote, remote_info, stamp_of
 
 VIDEO_SUFFIXES = {
     *(".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"),
@@ -17,42 +19,44 @@ VIDEO_SUFFIXES = {
 }
 SPLIT_FOLDERS = {"train", "val", "validation", "test"}
 MANIFEST_NAME = "manifest.csv"
+TOLD_EVERY = 1000  # videos
 
 
 def list_videos(
-    source: Path | str, dataset: str | None = None, splits_dir: Path | str | None = None
+    source: Path | str,
+    dataset: str | None = None,
+    splits_dir: Path | str | None = None,
+    on_found: Callable[[int], None] | None = None,
 ) -> pa.Table:
-    """The manifest of a source, sorted by path; paths are absolute and need not exist.
+    """The manifest of a source, sorted by path; paths are absolute or URIs, and need not exist.
 
     Args:
         source: a csv; a folder with a manifest.csv; a folder of class folders (below `train`, `val` and `test`
-            folders where it has these); or the root of `dataset`.
+            folders where it has these); or the root of `dataset`. A csv or folder may be remote, as a URI.
         dataset: None, or "ucf101".
         splits_dir: the folder of the dataset's official split lists.
+        on_found: called with the number of videos found in a folder so far, now and then.
 
     Raises:
         InputError: nothing at `source`, nothing in it, or a csv that lacks what is needed.
     """
-    source = Path(source).absolute()
-    if not source.exists():
-        raise InputError(
-            f"source {source}: no such file or folder; name a folder of class folders or a manifest.csv"
-        )
+    source = str(source) if is_uri(source) else os.path.abspath(source)
+    is_folder = _is_folder(source)
     if dataset == "ucf101":
         from harray.videos.ucf101 import list_ucf101
 
-        return manifest_table(list_ucf101(source, splits_dir))
+        return manifest_table(list_ucf101(Path(source), splits_dir))
     if dataset is not None:
         raise InputError(f"dataset {dataset!r}: expected ucf101; other datasets go through a manifest.csv")
     if splits_dir is not None:
         raise InputError(
             f"split lists {splits_dir}: they need a dataset; add --dataset ucf101 or leave them out"
         )
-    if source.is_file():
+    if not is_folder:
         return manifest_table(_csv_rows(source))
-    if (source / MANIFEST_NAME).is_file():
-        return manifest_table(_csv_rows(source / MANIFEST_NAME))
-    return manifest_table(_folder_rows(source))
+    if stamp_of(manifest := _joined(source, MANIFEST_NAME)):
+        return manifest_table(_csv_rows(manifest))
+    return manifest_table(_folder_rows(source, on_found or (lambda found: None)))
 
 
 def manifest_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
@@ -62,8 +66,19 @@ def manifest_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(ordered, schema=MANIFEST)
 
 
-def find_videos(folder: Path) -> Iterator[Path]:
-    """Files below a folder that are named like videos; links are followed, each folder is entered once."""
+def find_videos(folder: str) -> Iterator[str]:
+    """Files below a folder that are named like videos; links are followed, each folder is entered once.
+
+    A name that is no Unicode text comes with its odd bytes written out, and so will not be found again.
+    """
+    names = _remote_files(folder) if is_uri(folder) else _local_files(folder)
+    for name in names:
+        base = name.rpartition("/")[2]
+        if Path(base).suffix.lower() in VIDEO_SUFFIXES and not base.startswith("."):
+            yield name
+
+
+def _local_files(folder: str) -> Iterator[str]:
     entered: set[str] = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
@@ -73,30 +88,72 @@ def find_videos(folder: Path) -> Iterator[Path]:
         entered.add(real)
         folders.sort()
         for name in sorted(files):
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
-                yield Path(parent) / name
+            yield os.fsencode(os.path.join(parent, name)).decode("utf-8", "backslashreplace")
 
 
-def _folder_rows(folder: Path) -> list[dict[str, Any]]:
+def _remote_files(folder: str) -> Iterator[str]:
+    from pyarrow.fs import FileSelector, FileType
+
+    filesystem, inner = remote(folder)
+    prefix = folder.removesuffix("/")
+    for info in filesystem.get_file_info(FileSelector(inner, recursive=True)):
+        if info.type == FileType.File:
+            yield prefix + info.path.removeprefix(inner.removesuffix("/"))
+
+
+def _is_folder(source: str) -> bool:
+    """Raises InputError: nothing is there."""
+    if is_uri(source):
+        try:
+            info = remote_info(source)
+        except OSError as error:
+            raise InputError(
+                f"source {source}: cannot be asked for ({str(error).splitlines()[0]})"
+            ) from error
+        exists, is_folder = info.type.name != "NotFound", not info.is_file
+    else:
+        exists, is_folder = os.path.exists(source), os.path.isdir(source)
+    if not exists:
+        raise InputError(
+            f"source {source}: no such file or folder; name a folder of class folders or a manifest.csv"
+        )
+    return is_folder
+
+
+def _joined(folder: str, name: str) -> str:
+    """A path below a folder; one that is absolute or a URI stands for itself."""
+    if is_uri(name):
+        return name
+    if is_uri(folder):
+        return f"{folder.removesuffix('/')}/{posixpath.normpath(name)}"
+    return os.path.normpath(os.path.join(folder, name))
+
+
+def _folder_rows(folder: str, on_found: Callable[[int], None]) -> list[dict[str, Any]]:
     """A folder's first level names the class, or the split and its second level the class."""
-    first = [entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-    of_splits = bool(first) and {name.lower() for name in first} <= SPLIT_FOLDERS
-    rows = []
+    found = []
     for path in find_videos(folder):
-        parts = path.relative_to(folder).parts[:-1]
+        found.append(path)
+        if len(found) % TOLD_EVERY == 0:
+            on_found(len(found))
+    on_found(len(found))
+    below = [path.removeprefix(folder.removesuffix("/") + "/").split("/")[:-1] for path in found]
+    of_splits = any(below) and {parts[0].lower() for parts in below if parts} <= SPLIT_FOLDERS
+    rows = []
+    for path, parts in zip(found, below, strict=True):
         split = parts[0].lower().replace("validation", "val") if of_splits and parts else None
         label = next(iter(parts[1:] if of_splits else parts), None)
-        rows.append({"path": str(path), "label": label, "splits": [split] if split else []})
+        rows.append({"path": path, "label": label, "splits": [split] if split else []})
     if not any(row["label"] for row in rows):
-        found = f"{len(rows)} videos without a class folder" if rows else "no videos"
+        what = f"{len(rows)} videos without a class folder" if rows else "no videos"
         raise InputError(
-            f"source {folder}: {found}; expected class folders with videos in them, such as "
-            f"{folder.name}/run/1.mp4, or a manifest.csv with the columns path,label"
+            f"source {folder}: {what}; expected class folders with videos in them, such as "
+            f"{os.path.basename(folder)}/run/1.mp4, or a manifest.csv with the columns path,label"
         )
     return rows
 
 
-def _csv_rows(file: Path) -> list[dict[str, Any]]:
+def _csv_rows(file: str) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for line, values in _csv_lines(file):
         row = _csv_row(file, line, values)
@@ -110,9 +167,9 @@ def _csv_rows(file: Path) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _csv_lines(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _csv_lines(file: str) -> Iterator[tuple[int, dict[str, str]]]:
     try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
+        with local_copy(file) as copy, copy.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
             header = [name.strip() for name in reader.fieldnames or []]
             if absent := [name for name in ("path", "label") if name not in header]:
@@ -129,12 +186,12 @@ def _csv_lines(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
         ) from error
 
 
-def _csv_row(file: Path, line: int, values: dict[str, str]) -> dict[str, Any]:
+def _csv_row(file: str, line: int, values: dict[str, str]) -> dict[str, Any]:
     if not values["path"]:
         raise InputError(f"{file}:{line}: the path is empty; every line needs one")
     splits = values.get("splits") or values.get("split") or ""
     return {
-        "path": os.path.normpath(file.parent / values["path"]),
+        "path": _joined(file.rpartition("/")[0] or "/", values["path"]),
         "label": values["label"] or None,
         "group": values.get("group") or None,
         "dataset": values.get("dataset") or None,

@@ -32,7 +32,8 @@ def list_ucf101(root: Path, splits_dir: Path | str | None) -> list[dict[str, Any
 
     root = next((folder for folder in (root / "UCF-101", root / "UCF101") if folder.is_dir()), root)
     classes = {entry.name for entry in root.iterdir() if entry.is_dir()} if root.is_dir() else set()
-    found = {f"{path.parent.name}/{path.name}" for path in find_videos(root) if path.parent.parent == root}
+    names = (path.removeprefix(f"{root}/") for path in find_videos(str(root)))
+    found = {name for name in names if name.count("/") == 1}
     if not found:
         raise InputError(
             f"source {root}: no videos in class folders; expected UCF101 as <root>/ApplyEyeMakeup/*.avi"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harray.errors import InputError
-from harray.extraction.extractor import ExtractionError
+from harray.extraction.faults import ExtractionError
 from harray.inference import Predictor
 from harray.videos.sources import VIDEO_SUFFIXES
 

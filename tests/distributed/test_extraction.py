@@ -135,16 +135,16 @@ def test_a_video_that_kills_its_worker_is_given_up_and_the_others_are_not(
 ):
     """A death is played by an exception that nothing catches; a new worker takes the same batch again."""
 
-    def die_of_b(path):
-        if path.endswith("b.mp4"):
+    def die_of_b(frames):
+        if frames.rgb_THWC.mean() > 50:
             raise SystemExit
-        return original(path)
+        return original(frames)
 
     todo = todo_of(list_videos(videos))
     for _ in range(4):
         worker = worker_for(tmp_path / "store", config)
-        original = worker.extractor.read
-        monkeypatch.setattr(worker.extractor, "read", die_of_b)
+        original = worker.extractor.extract_frames
+        monkeypatch.setattr(worker.extractor, "extract_frames", die_of_b)
         try:
             worker(todo)
         except SystemExit:

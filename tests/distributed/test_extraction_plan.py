@@ -1,6 +1,6 @@
 import pytest
 
-from harray.distributed.extraction_plan import Step, next_step, plan_extraction, stamp_of
+from harray.distributed.extraction_plan import Step, next_step, plan_extraction
 from harray.schema import EXTRACTED, QUARANTINED
 from harray.store.ledger import latest_rows, ledger_table
 from harray.videos.sources import manifest_table
@@ -49,7 +49,10 @@ def test_a_plan_accounts_for_every_row():
     assert (relabelled["path"], relabelled["label"], relabelled["clip_id"]) == ("/renamed", "run", "c")
 
 
-def test_a_stamp_is_size_and_time(tmp_path):
-    (tmp_path / "a").write_bytes(b"12345")
-    assert stamp_of(str(tmp_path / "a")) == (5, (tmp_path / "a").stat().st_mtime_ns)
-    assert stamp_of(str(tmp_path / "b")) is None
+@pytest.mark.parametrize(("retry", "todo"), [(False, []), (True, ["/bad"])])
+def test_what_was_quarantined_is_taken_again_only_when_it_is_asked_for(retry, todo):
+    ledger = ledger_table([{**BAD, "path": "/bad"}, {**GOOD, "path": "/good"}])
+    manifest = manifest_table([{**ROW, "path": path} for path in ("/bad", "/good")])
+    plan = plan_extraction(manifest, ledger, {"c"}, lambda path: (5, 7), retry)
+    assert plan.todo["path"].to_pylist() == todo
+    assert plan.num_kept + len(plan.todo) == 2

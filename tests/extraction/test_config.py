@@ -11,6 +11,7 @@ from harray.extraction.config import (
     weights_digests,
     weights_origin,
 )
+from harray.videos.files import content_digest
 
 CONFIG = ExtractionConfig()
 DIGESTS = {"poses": "p", "scenes": "s"}
@@ -62,14 +63,24 @@ def test_without_a_scene_branch_its_settings_do_not_matter():
     assert identity({"scenes.weights": "none"}) == identity({"scenes.weights": "none", "scenes.grid": 3})
 
 
-def test_a_clip_is_its_bytes_its_span_and_its_settings(tmp_path):
+def test_a_clip_is_its_bytes_and_its_settings(tmp_path):
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
         (tmp_path / name).write_bytes(content)
-    ids = [clip_id(tmp_path / name, "s") for name in "abc"]
+    ids = [clip_id(content_digest(tmp_path / name), "s") for name in "abc"]
     assert ids[0] == ids[1] != ids[2]
     assert len(ids[0]) == 32
-    assert clip_id(tmp_path / "a", "t") != ids[0]
-    assert clip_id(tmp_path / "a", "s", (0.0, 1.0)) != ids[0]
+    assert clip_id(content_digest(tmp_path / "a"), "t") != ids[0]
+
+
+@pytest.mark.parametrize(
+    "cutting", [{"videos.clip_sec": 2.0}, {"videos.clip_sec": 2.0, "videos.stride_sec": 1.0}]
+)
+def test_videos_cut_otherwise_are_other_clips(cutting):
+    assert identity(cutting) != identity({})
+
+
+def test_how_long_reading_may_take_does_not_matter():
+    assert identity({"videos.limit_sec": 1.0}) == identity({})
 
 
 def test_a_stores_settings_lead_back_to_the_config_that_made_it():

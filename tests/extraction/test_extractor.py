@@ -4,7 +4,8 @@ import pytest
 
 from harray.config import with_overrides
 from harray.extraction.config import ExtractionConfig
-from harray.extraction.extractor import ClipExtractor, ExtractionError, clip_scene_shape, keypoints_shape
+from harray.extraction.extractor import ClipExtractor, clip_scene_shape, keypoints_shape
+from harray.extraction.faults import ExtractionError
 
 
 @pytest.fixture(scope="module")

@@ -156,7 +156,7 @@ def test_a_failing_write_leaves_nothing(store, monkeypatch):
 def test_features_that_are_gone_are_named(store):
     store.write_shard([clip("c1")]).unlink()
     store.append_ledger([outcome("/a", "c1")])
-    with pytest.raises(InputError, match=r"features of 1 clips are gone, such as /a; run the same"):
+    with pytest.raises(InputError, match=r"features of 1 videos are gone, such as /a; run the same"):
         store.read()
 
 

@@ -5,7 +5,8 @@ import av
 import numpy as np
 import pytest
 
-from harray.videos.frames import VideoError, read_frames, uniform_indices
+from harray.videos.decoding import VideoError
+from harray.videos.frames import read_frames, uniform_indices
 
 UT_INTERACTION = Path(__file__).parents[3] / "shared/data/videos/ut_interaction/set1"
 
@@ -61,9 +62,9 @@ def test_only_the_frames_that_are_needed_become_rgb(tmp_path, monkeypatch):
     import harray.videos.frames as module
 
     converted = []
-    original = module._frames
+    original = module.to_frames
     monkeypatch.setattr(
-        module, "_frames", lambda kept, *rest: converted.append(len(kept)) or original(kept, *rest)
+        module, "to_frames", lambda kept, *rest: converted.append(len(kept)) or original(kept, *rest)
     )
     read_frames(write_video(tmp_path / "a.mp4", 60), 4)
     assert converted[0] <= 4 * (module.SLACK + 1)
@@ -155,7 +156,7 @@ def test_a_truncated_video_gives_the_frames_that_it_holds(tmp_path):
 
 def test_a_count_that_is_far_off_is_corrected_by_a_second_reading(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mp4", 20)
-    monkeypatch.setattr("harray.videos.frames._count_packets", lambda path: 90)
+    monkeypatch.setattr("harray.videos.decoding.Video.count_packets", lambda video: 90)
     assert read_frames(path, 5).index_T.tolist() == uniform_indices(20, 5).tolist()
 
 

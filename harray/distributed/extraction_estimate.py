@@ -1,0 +1,103 @@
+"""What an extraction would do and take, without doing it: the plan, and a probe of a few videos in this process."""
+
+import contextlib
+import dataclasses
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+from harray.distributed.extraction import Pool, choose_pool, store_settings
+from harray.distributed.extraction_plan import plan_extraction
+from harray.distributed.extraction_worker import use_threads
+from harray.distributed.resources import cluster_resources, start_ray
+from harray.extraction.config import ExtractionConfig, settings_digest
+from harray.extraction.extractor import ClipExtractor
+from harray.extraction.faults import ExtractionError
+from harray.extraction.reader import Reading
+from harray.schema import EXTRACTED, LEDGER, QUARANTINED
+from harray.store.feature_store import FeatureStore
+from harray.store.settings import FILE_NAME
+from harray.videos.files import stamp_of
+
+PROBED = 4  # videos; the first warms up and is not timed
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What `harray extract` would do.
+
+    Attributes:
+        todo: inputs that would be read.
+        probe_sec: seconds per video in this process with the threads of one actor; None where no probe could be
+            made: nothing to do, too few videos that can be read, or GPUs that are elsewhere.
+        expected_sec: of extraction once the actors run; None as `probe_sec`.
+    """
+
+    inputs: int
+    extracted: int
+    quarantined: int
+    todo: int
+    pool: Pool
+    probe_sec: float | None
+    expected_sec: float | None
+
+
+def estimate(
+    source_table: pa.Table,
+    config: ExtractionConfig,
+    store_path: Path | str,
+    num_actors: int | None = None,
+    retry: bool = False,
+) -> Estimate:
+    """Plan an extraction, probe it, write nothing.
+
+    Raises:
+        InputError: as `extract`, of weights, store and cluster.
+    """
+    settings = store_settings(config)
+    ledger, clip_ids = LEDGER.empty_table(), set()
+    if (Path(store_path) / FILE_NAME).exists():
+        store = FeatureStore.open_or_create(store_path, settings)
+        ledger, clip_ids = store.ledger(), store.clip_ids()
+    plan = plan_extraction(source_table, ledger, clip_ids, stamp_of, retry)
+    with start_ray():
+        pool = choose_pool(
+            cluster_resources(),
+            min(num_actors or len(plan.todo) or 1, len(plan.todo) or 1),
+            config.poses.gpus_per_actor,
+        )
+    digest = settings_digest(settings.extraction, settings.weights)
+    probe_sec = probe(plan.todo["path"].to_pylist(), config, digest, pool)
+    return Estimate(
+        inputs=len(source_table),
+        extracted=plan.kept.get(EXTRACTED, 0),
+        quarantined=plan.kept.get(QUARANTINED, 0),
+        todo=len(plan.todo),
+        pool=pool,
+        probe_sec=probe_sec,
+        expected_sec=None if probe_sec is None else probe_sec * len(plan.todo) / pool.num_actors,
+    )
+
+
+def probe(paths: list[str], config: ExtractionConfig, settings: str, pool: Pool) -> float | None:
+    """Seconds per video, over some that are spread over the list; None where they cannot be had."""
+    import torch
+
+    if pool.device == "cuda" and not torch.cuda.is_available():
+        return None
+    use_threads(pool.num_threads)
+    extractor = ClipExtractor(config, pool.device)
+    seconds = []
+    for path in paths[:: max(1, len(paths) // PROBED)][:PROBED]:
+        started = time.monotonic()
+        try:
+            with contextlib.closing(Reading(path, config.videos, settings, lambda clip_id: False)) as reading:
+                reading.identity()
+                for clip in reading.clips():
+                    extractor.extract_frames(clip.frames)
+        except ExtractionError:
+            continue
+        seconds.append(time.monotonic() - started)
+    timed = seconds[1:]
+    return sum(timed) / len(timed) if timed else None

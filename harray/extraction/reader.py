@@ -1,0 +1,168 @@
+"""A file's identity and its frames, with patience for what may pass and none for what does not end.
+
+    path --local copy--> digest of its bytes --> clip_id --known already?--> nothing to decode
+                                                                  \\--> frames of each clip, as they are decoded
+
+Reading runs in a thread of its own, so that a disk or a codec that never answers costs one thread and one video,
+not the run; and while the networks work on one clip the next is decoded.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from harray.extraction.config import clip_id
+from harray.extraction.faults import ExtractionError, staged
+from harray.videos.config import VideosConfig
+from harray.videos.files import Stamp, content_digest, local_copy, stamp_of
+from harray.videos.frames import Frames, read_frames
+from harray.videos.spans import read_spans
+
+MAX_ATTEMPTS = 3  # at what may pass
+PAUSE_SEC = 0.5  # before the second attempt, doubled before the third
+GRACE_SEC = 5.0  # beyond `videos.limit_sec`, before a reading that does not answer is left behind
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Which file it was.
+
+    Attributes:
+        stamp: size and time when it was taken; None where it could not be asked.
+        clip_id: None where its bytes could not be read.
+        attempts: how often its bytes were asked for.
+    """
+
+    stamp: Stamp | None
+    clip_id: str | None
+    attempts: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClipFrames:
+    """The frames of one clip of a video, and whether it is the video's last clip."""
+
+    frames: Frames
+    is_last: bool
+
+
+class Reading:
+    """A file that is being read; `identity` first, then `clips`, then `close`.
+
+    Args:
+        settings: of `settings_digest`.
+        is_known: whether the features of a clip_id are there already; then nothing is decoded.
+    """
+
+    def __init__(self, path: str, config: VideosConfig, settings: str, is_known: Callable[[str], bool]):
+        self._path = path
+        self._config = config
+        self._settings = settings
+        self._is_known = is_known
+        self._items: queue.Queue[Identity | ClipFrames | ExtractionError | None] = queue.Queue(maxsize=2)
+        self._is_closed = threading.Event()
+        threading.Thread(target=self._read, name="read", daemon=True).start()
+
+    def identity(self) -> Identity:
+        """Which file it is; its failure shows in `clips`."""
+        try:
+            item = self._next()
+        except ExtractionError as error:
+            self._items.put(error)
+            return Identity(stamp=None, clip_id=None, attempts=1)
+        assert isinstance(item, Identity)
+        return item
+
+    def clips(self) -> Iterator[ClipFrames]:
+        """The clips in order of time; none where they are known already.
+
+        Raises:
+            ExtractionError: the file cannot be read, or does not answer within `videos.limit_sec`.
+        """
+        while isinstance(item := self._next(), ClipFrames):
+            yield item
+            if item.is_last:
+                return
+
+    def close(self) -> None:
+        """Stop reading; the rest is not wanted."""
+        self._is_closed.set()
+
+    def _next(self) -> Identity | ClipFrames | None:
+        limit_sec = self._config.limit_sec + GRACE_SEC
+        try:
+            item = self._items.get(timeout=limit_sec)
+        except queue.Empty:
+            cause = TimeoutError(f"reading did not answer for {limit_sec:g} s; it was given up")
+            raise ExtractionError("decode", cause) from None
+        if isinstance(item, ExtractionError):
+            raise item
+        return item
+
+    def _read(self) -> None:
+        """What the thread does."""
+        try:
+            with contextlib.ExitStack() as held:
+                self._read_file(held)
+        except ExtractionError as error:
+            self._put(error)
+        except Exception as error:  # must reach the caller, whatever it is
+            self._put(ExtractionError("decode", error))
+
+    def _read_file(self, held: contextlib.ExitStack) -> None:
+        identity, file, error = self._identified(held)
+        self._put(identity)
+        if error is not None:
+            raise error
+        assert identity.clip_id is not None
+        assert file is not None
+        if self._is_known(identity.clip_id):
+            self._put(None)
+            return
+        ahead: Frames | None = None
+        for frames in _clips(file, self._config):
+            if ahead is not None:
+                self._put(ClipFrames(frames=ahead, is_last=False))
+            ahead = frames
+        assert ahead is not None
+        self._put(ClipFrames(frames=ahead, is_last=True))
+
+    def _identified(self, held: contextlib.ExitStack) -> tuple[Identity, Path | None, ExtractionError | None]:
+        """Fetch and digest the file; what may pass is tried again."""
+        stamp, attempts = stamp_of(self._path), 0
+        while True:
+            attempts += 1
+            try:
+                file = staged("open", lambda: held.enter_context(local_copy(self._path)))
+                content = staged("open", functools.partial(content_digest, file))
+                identity = clip_id(content, self._settings)
+                return Identity(stamp=stamp, clip_id=identity, attempts=attempts), file, None
+            except ExtractionError as error:
+                if not error.is_transient or attempts == MAX_ATTEMPTS:
+                    return Identity(stamp=stamp, clip_id=None, attempts=attempts), None, error
+            time.sleep(PAUSE_SEC * 2 ** (attempts - 1))
+
+    def _put(self, item: Identity | ClipFrames | ExtractionError | None) -> None:
+        """Wait for room, but not for a caller who has gone."""
+        while not self._is_closed.is_set():
+            try:
+                self._items.put(item, timeout=1.0)
+                return
+            except queue.Full:
+                continue
+
+
+def _clips(file: Path, config: VideosConfig) -> Iterator[Frames]:
+    """Frames of the whole video, or of each of its spans."""
+    if config.clip_sec is None:
+        yield staged("decode", lambda: read_frames(file, config.num_frames, config.limit_sec))
+        return
+    stride_sec = config.stride_sec or config.clip_sec
+    clips = read_spans(file, config.num_frames, config.clip_sec, stride_sec, config.limit_sec)
+    while (frames := staged("decode", lambda: next(clips, None))) is not None:
+        yield frames
