@@ -75,10 +75,13 @@ def remote(uri: str) -> tuple[Any, str]:
     """
     from pyarrow.fs import FileSystem
 
+    scheme, _, rest = uri.partition("://")
+    root, _, below = rest.partition("/")  # names are taken as they are, with blanks and without escapes
     try:
-        return FileSystem.from_uri(uri)
+        filesystem, base = FileSystem.from_uri(f"{scheme}://{root}/")
     except ValueError as error:  # pyarrow.ArrowInvalid
         raise OSError(f"{uri}: not a URI that pyarrow can open ({str(error).splitlines()[0]})") from error
+    return filesystem, f"{base.removesuffix('/')}/{below}"
 
 
 def remote_info(uri: str) -> Any:

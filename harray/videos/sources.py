@@ -125,7 +125,8 @@ def _joined(folder: str, name: str) -> str:
     if is_uri(name):
         return name
     if is_uri(folder):
-        return f"{folder.removesuffix('/')}/{posixpath.normpath(name)}"
+        scheme, _, rest = folder.partition("://")
+        return f"{scheme}://{posixpath.normpath(posixpath.join(rest, name))}"
     return os.path.normpath(os.path.join(folder, name))
 
 

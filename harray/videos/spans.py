@@ -41,7 +41,7 @@ def read_spans(
     """The clips of a video in order of time, each as soon as its last frame is decoded.
 
     A clip's frames are those nearest to the middles of `num_frames` equal parts of its span, whatever the rate;
-    where the video ends before the container said, the last frame stands for those that are missing.
+    where the video ends before the container said, the last one taken stands for those that are missing.
 
     Raises:
         VideoError: as `read_frames`, or its packets say no times.

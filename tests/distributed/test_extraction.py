@@ -2,8 +2,6 @@
 
 import shutil
 
-import av
-import numpy as np
 import pytest
 
 from harray.config import with_overrides
@@ -17,41 +15,10 @@ from harray.distributed.extraction import (
 )
 from harray.distributed.extraction_worker import FAULT, ExtractionWorker
 from harray.errors import InputError
-from harray.extraction.config import ExtractionConfig, settings_digest
+from harray.extraction.config import ExtractionConfig
 from harray.store import FeatureStore
 from harray.videos.sources import list_videos, manifest_table
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    """Small shapes, an untrained pose network, no scene branch."""
-    import torch
-
-    from harray.poses.weights import prepare_ultralytics
-
-    prepare_ultralytics()
-    from ultralytics.nn.tasks import PoseModel
-
-    weights = tmp_path_factory.mktemp("weights") / "untrained.pt"
-    torch.save({"model": PoseModel("yolov8n-pose.yaml", verbose=False)}, weights)
-    values = {
-        "videos.num_frames": 4,
-        "poses.weights": str(weights),
-        "poses.image_size": 64,
-        "scenes.weights": "none",
-    }
-    return with_overrides(ExtractionConfig(), values)
-
-
-def write_video(path, brightness):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.width = stream.height = 64
-        for i in range(6):
-            image = np.full((64, 64, 3), brightness + i, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
+from tests.distributed.conftest import todo_of, worker_for, write_video
 
 
 @pytest.fixture
@@ -66,26 +33,6 @@ def videos(tmp_path):
     lines = [f"{path.relative_to(root)},{path.parent.name}" for path in sorted(root.rglob("*.mp4"))]
     (root / "manifest.csv").write_text("\n".join(["path,label", *lines, "run/missing.mp4,run", ""]))
     return root
-
-
-def worker_for(store, config):
-    settings = store_settings(config)
-    FeatureStore.open_or_create(store, settings)
-    return ExtractionWorker(
-        config=config,
-        store=str(store),
-        settings=settings_digest(settings.extraction, settings.weights),
-        weights=settings.weights,
-        clip_ids=FeatureStore.open(store).clip_ids(),
-        device="cpu",
-        num_threads=1,
-    )
-
-
-def todo_of(manifest):
-    import pyarrow as pa
-
-    return manifest.append_column("attempts", pa.array([0] * len(manifest), pa.int32()))
 
 
 def outcomes_of(store):
