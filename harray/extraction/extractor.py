@@ -6,18 +6,21 @@
 Letters: P people, T frames, K joints, C coordinates, F scene frames, S scene tokens, D features.
 """
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harray.extraction.config import ExtractionConfig
 from harray.extraction.faults import staged
+from harray.extraction.reader import clip_frames
 from harray.poses.detector import NUM_JOINTS, PoseDetector
 from harray.poses.tracks import link_people
 from harray.scenes.config import NONE
 from harray.scenes.encoder import SceneEncoder, scene_frame_indices, scene_shape
 from harray.skeleton import COCO17
-from harray.videos.frames import Frames, read_frames
+from harray.videos.files import local_copy
+from harray.videos.frames import Frames
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,21 +77,19 @@ class ClipExtractor:
         assert self.scenes is None or self.scenes.trunk is not None
         return self
 
-    def extract(self, path: Path | str) -> ClipFeatures:
-        """Features of a whole video.
+    def extract(self, path: Path | str) -> list[ClipFeatures]:
+        """Features of every clip of a video: one, or as many as `videos.clip_sec` cuts.
 
         Raises:
             ExtractionError: the video cannot be read, or a network failed on it.
             InputError: weights, as `load`.
         """
-        return self.extract_frames(self.read(path))
-
-    def read(self, path: Path | str) -> Frames:
-        """The clip's frames; the stages open and decode of `extract`."""
-        return staged("decode", lambda: read_frames(path, self.config.videos.num_frames))
+        with contextlib.ExitStack() as held:
+            file = staged("open", lambda: held.enter_context(local_copy(path)))
+            return [self.extract_frames(frames) for frames in clip_frames(file, self.config.videos)]
 
     def extract_frames(self, frames: Frames) -> ClipFeatures:
-        """Features of frames that are already decoded; the stages pose and scene of `extract`."""
+        """Features of a clip whose frames are decoded; the stages pose and scene."""
         keypoints = staged("pose", lambda: self._keypoints(frames))
         tokens = None if self.scenes is None else staged("scene", lambda: self._tokens(frames))
         return ClipFeatures(

@@ -125,7 +125,7 @@ class Reading:
             self._put(None)
             return
         ahead: Frames | None = None
-        for frames in _clips(file, self._config):
+        for frames in clip_frames(file, self._config):
             if ahead is not None:
                 self._put(ClipFrames(frames=ahead, is_last=False))
             ahead = frames
@@ -157,8 +157,12 @@ class Reading:
                 continue
 
 
-def _clips(file: Path, config: VideosConfig) -> Iterator[Frames]:
-    """Frames of the whole video, or of each of its spans."""
+def clip_frames(file: Path, config: VideosConfig) -> Iterator[Frames]:
+    """Frames of the whole video, or of each of its spans.
+
+    Raises:
+        ExtractionError: stage "open" or "decode".
+    """
     if config.clip_sec is None:
         yield staged("decode", lambda: read_frames(file, config.num_frames, config.limit_sec))
         return

@@ -15,7 +15,8 @@ from harray.inference.pictures import (
 from harray.inference.predictor import Prediction
 from harray.scenes.encoder import scene_frame_indices
 from harray.skeleton import SkeletonLayout
-from harray.videos.frames import read_frames
+from harray.videos.files import local_copy
+from harray.videos.frames import read_frames_at
 
 
 def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path, name: str) -> list[Path]:
@@ -31,7 +32,8 @@ def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path, name
     assert clips.completed_NPTKC is not None and clips.attention_time_NT is not None
     folder.mkdir(parents=True, exist_ok=True)
     seconds_T = features.frame_sec_T
-    frames_THWC = read_frames(Path(prediction.source), len(seconds_T)).rgb_THWC
+    with local_copy(prediction.source) as file:
+        frames_THWC = read_frames_at(file, features.frame_index_T).rgb_THWC
     caption = f"{prediction.label}  {prediction.probability:.0%}"
     attention_T, visible_PTK = clips.attention_time_NT[0], clips.visible_NPTK[0]
     drawn_PTKC = while_present(clips.completed_NPTKC[0], visible_PTK)

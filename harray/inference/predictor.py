@@ -39,13 +39,13 @@ class ClipPredictions:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What the network says of one clip."""
+    """What the network says of one clip, or of a video by its clips."""
 
     source: str
     label: str
     probability: float
     probabilities: dict[str, float]  # every class, the likeliest first
-    clips: ClipPredictions  # of this one clip, N = 1
+    clips: ClipPredictions  # of one clip, N = 1
     features: ClipFeatures | None = None  # of a video: its frames' indices and times, keypoints, tokens
 
     def top(self, k: int) -> list[tuple[str, float]]:
@@ -161,19 +161,34 @@ class Predictor:
     def predict_video(self, path: Path | str) -> Prediction:
         """Extract one video as the training store was, and predict it.
 
+        Of a video that is cut into clips the probabilities are the clips' mean, and the clip that is surest of
+        the label stands for the rest.
+
         Raises:
             ExtractionError: the video cannot be read.
             InputError: weights for extraction are missing.
         """
-        features = self.extractor.extract(Path(path))
-        prediction = self._prediction(
-            str(path),
-            features.keypoints_PTKC1,
-            features.height_px,
-            features.width_px,
-            features.scene_tokens_FSD,
-        )
-        return replace(prediction, features=features)
+        of_clips = [
+            replace(
+                self._prediction(
+                    str(path),
+                    features.keypoints_PTKC1,
+                    features.height_px,
+                    features.width_px,
+                    features.scene_tokens_FSD,
+                ),
+                features=features,
+            )
+            for features in self.extractor.extract(path)
+        ]
+        mean = {
+            label: sum(clip.probabilities[label] for clip in of_clips) / len(of_clips)
+            for label in self.classes
+        }
+        probabilities = dict(sorted(mean.items(), key=lambda item: -item[1]))
+        label, probability = next(iter(probabilities.items()))
+        surest = max(of_clips, key=lambda clip: clip.probabilities[label])
+        return replace(surest, label=label, probability=probability, probabilities=probabilities)
 
     def _prediction(
         self,

@@ -69,6 +69,19 @@ def read_frames(path: Path | str, num_frames: int, limit_sec: float | None = Non
     return to_frames(kept, index_T, video.fps, num_decoded)
 
 
+def read_frames_at(path: Path | str, index_T: np.ndarray) -> Frames:
+    """Frames at positions that an earlier reading of the same file gave.
+
+    Raises:
+        VideoError: the file cannot be read, or has become another.
+    """
+    video = Video(path)
+    kept, num_decoded = _decode(video, set(index_T.tolist()))
+    if len(kept) < len(set(index_T.tolist())):
+        raise VideoError("decode", f"{num_decoded} frames in it, less than there were; it has changed")
+    return to_frames(kept, index_T, video.fps, num_decoded)
+
+
 def to_frames(kept: Mapping[int, Any], index_T: np.ndarray, fps: float, num_source_frames: int) -> Frames:
     """Decoded frames by index as `Frames`; each is converted once, to the size of the first and upright."""
     first = kept[int(index_T[0])]

@@ -1,5 +1,6 @@
 """Extraction with a network of random weights: what is found in the videos does not matter here."""
 
+import resource
 import shutil
 
 import pytest
@@ -17,6 +18,7 @@ from harray.distributed.extraction_worker import FAULT, ExtractionWorker
 from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
 from harray.store import FeatureStore
+from harray.store.verify import verify
 from harray.videos.sources import list_videos, manifest_table
 from tests.distributed.conftest import todo_of, worker_for, write_video
 
@@ -75,6 +77,22 @@ def test_a_store_that_cannot_be_written_ends_the_run_and_records_nothing(videos,
     [outcome] = worker(todo_of(list_videos(videos))).to_pylist()
     assert (outcome["status"], outcome["message"]) == (FAULT, "File exists")
     assert outcomes_of(tmp_path / "store") == {}
+
+
+def test_a_disk_that_is_full_leaves_no_half_file_and_a_later_run_finishes(videos, config, tmp_path):
+    """The disk is played by a limit on the size of files, at which writes fail in the middle."""
+    worker, todo = worker_for(tmp_path / "store", config), todo_of(list_videos(videos))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        [outcome] = worker(todo).to_pylist()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert outcome["status"] == FAULT
+    store = FeatureStore.open(tmp_path / "store")
+    assert (len(store.ledger()), verify(store).notes) == (0, [])
+    worker_for(tmp_path / "store", config)(todo)
+    assert (verify(store).num_inputs, verify(store).problems) == (6, [])
 
 
 def test_a_video_that_kills_its_worker_is_given_up_and_the_others_are_not(

@@ -32,7 +32,7 @@ def sparring(shared_data):
 
 
 def test_a_real_clip_of_two_people_gives_two_tracks_and_tokens(extractor, config, sparring):
-    features = extractor.extract(sparring)
+    [features] = extractor.extract(sparring)
     assert features.keypoints_PTKC1.shape == keypoints_shape(config) == (2, 8, 17, 3)
     assert features.scene_tokens_FSD.shape == clip_scene_shape(config) == (2, 4, 2048)
     assert (features.keypoints_PTKC1[..., 2].max(axis=-1) > 0.5).mean() > 0.8
@@ -45,14 +45,14 @@ def test_a_real_clip_of_two_people_gives_two_tracks_and_tokens(extractor, config
 
 def test_without_a_scene_branch_there_are_no_tokens(config, sparring):
     bare = with_overrides(config, {"scenes.weights": "none"})
-    features = ClipExtractor(bare).extract(sparring)
+    [features] = ClipExtractor(bare).extract(sparring)
     assert features.scene_tokens_FSD is None
     assert "scene_tokens" not in features.row("c")
     assert clip_scene_shape(bare) is None
 
 
 def test_a_clip_with_nobody_in_it_is_no_error(extractor, shared_data):
-    features = extractor.extract(shared_data / "videos/hard/tdd_test_titlecard_nobody.avi")
+    [features] = extractor.extract(shared_data / "videos/hard/tdd_test_titlecard_nobody.avi")
     assert not features.keypoints_PTKC1.any()
 
 
