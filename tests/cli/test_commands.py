@@ -1,6 +1,7 @@
 """The commands on a small rendered set, end to end: what they leave behind, and the keys that scripts rely on."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,40 @@ def test_store_info_counts_what_is_there(demo, harray):
     assert ending.code == 0
     assert "36 inputs = 36 extracted + 0 quarantined" in ending.out
     assert "splits: test 12, train 12, val 12" in ending.out
+
+
+def test_a_store_verifies_and_has_nothing_to_retry(demo, harray):
+    out, _ = demo
+    ending = harray("store", "verify", out / "store", "--json")
+    assert (ending.code, ending.json["problems"], ending.json["num_inputs"]) == (0, [], 36)
+    assert "clean" in ending.err
+    ending = harray("store", "retry", out / "store")
+    assert (ending.code, ending.out.strip()) == (0, "nothing is quarantined")
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(demo, harray, ray_cluster, tmp_path):
+    out, _ = demo
+    arguments = ["extract", out / "videos", "--recipe", "procedural", "--dry-run", "--out", tmp_path / "out"]
+    ending = harray(*arguments, "--store", tmp_path / "store", "--json", "scenes.weights=none")
+    assert (ending.code, ending.json["inputs"], ending.json["todo"]) == (0, 36, 36), ending.err
+    assert ending.json["expected_sec"] > 0
+    assert not (tmp_path / "store").exists()
+    ending = harray(*arguments, "--store", out / "store")
+    assert "36 extracted and 0 quarantined before, 0 to do" in ending.out
+
+
+def test_a_damaged_store_is_mended_by_verify_and_the_same_extraction(demo, harray, tmp_path):
+    out, _ = demo
+    shutil.copytree(out / "store", tmp_path / "store")
+    shard = next((tmp_path / "store/clips").glob("*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-100])
+    ending = harray("store", "verify", tmp_path / "store")
+    assert ending.code == 2
+    assert f"problem: clips/{shard.name}: cannot be read" in ending.out
+    assert "`harray store verify --repair`" in ending.err
+    ending = harray("store", "verify", tmp_path / "store", "--repair")
+    assert "moved 1 files to" in ending.out
+    assert "run the same `harray extract` again" in ending.err
 
 
 def test_training_gives_a_checkpoint_that_evaluates_and_the_second_version_challenges(demo, harray):

@@ -78,7 +78,7 @@ def kill_the_driver(videos: Path, store: Path, kills: int, dice: random.Random) 
     """Kill it at random moments, most of them while it extracts; then let it end while an actor is killed."""
     for number in range(kills):
         running = Extraction(videos, store)
-        delay_sec = dice.uniform(4, 50)
+        delay_sec = dice.uniform(15, 45)
         try:
             running.process.wait(timeout=delay_sec)
         except subprocess.TimeoutExpired:
