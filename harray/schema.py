@@ -17,7 +17,9 @@ EXTRACTED, QUARANTINED = "extracted", "quarantined"
 
 MANIFEST = pa.schema(
     [
-        pa.field("path", pa.string(), nullable=False),  # absolute
+        pa.field(
+            "path", pa.string(), nullable=False
+        ),  # absolute; of a clip in a skeleton pickle PICKLE#frame_dir
         pa.field("label", pa.string()),  # null where unknown
         pa.field("group", pa.string()),  # actor or source video; null where unknown
         pa.field("dataset", pa.string()),
@@ -53,7 +55,7 @@ def clips_schema(keypoints_shape: tuple[int, ...], scene_shape: tuple[int, ...] 
         pa.field("clip_id", pa.string(), nullable=False),
         pa.field("frame_index", pa.list_(pa.int32()), nullable=False),  # source frames, one per kept frame
         pa.field("frame_sec", pa.list_(pa.float64()), nullable=False),  # their presentation times
-        pa.field("height_px", pa.int32(), nullable=False),
+        pa.field("height_px", pa.int32(), nullable=False),  # as width 0 where not known, in 3D
         pa.field("width_px", pa.int32(), nullable=False),
         pa.field("keypoints", pa.fixed_shape_tensor(pa.float32(), keypoints_shape), nullable=False),
     ]

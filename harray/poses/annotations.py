@@ -135,7 +135,7 @@ def _whole(fields: Mapping[str, Any], name: str, where: str) -> int:
 
 def _text(fields: Mapping[str, Any], name: str, where: str) -> str:
     value = fields[name]
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or not value.isprintable():
         _refuse(where, name, f"{value!r:.40}", "a name")
     return value
 

@@ -166,6 +166,8 @@ def _splits(path: Path, split: Any, known: Collection[str]) -> dict[str, list[st
 def _names(path: Path, values: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = values[key]
     names = np.asarray(value).tolist() if isinstance(value, PickledArray) else value
-    if not isinstance(names, list | tuple | set) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list | tuple | set) or not all(
+        isinstance(name, str) and name.isprintable() for name in names
+    ):
         raise InputError(f"{path}: {key}: found {type(value).__name__}, expected a list of names")
     return tuple(names)

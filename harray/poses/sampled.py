@@ -58,15 +58,15 @@ def with_confidence(keypoints_MTVC: np.ndarray, scores_MTV: np.ndarray | None) -
     """
     with np.errstate(over="ignore"):
         coordinates = keypoints_MTVC.astype(np.float32)
-    is_known = np.isfinite(coordinates).all(-1)
-    coordinates = np.where(is_known[..., None], coordinates, 0)
+    is_known = np.isfinite(coordinates).all(-1, keepdims=True)
+    coordinates = np.where(is_known, coordinates, 0)
     if scores_MTV is None:
-        confidence = coordinates.any(-1).astype(np.float32)
+        confidence = coordinates.any(-1, keepdims=True)
     else:
-        confidence = np.where(np.isfinite(scores_MTV), scores_MTV, 0).clip(0, 1).astype(np.float32)
-    is_present = coordinates.any(axis=(2, 3))
-    confidence = np.where(is_known & is_present[..., None], confidence, np.float32(0))
-    return np.concatenate([coordinates, confidence[..., None]], axis=-1)
+        confidence = np.where(np.isfinite(scores_MTV), scores_MTV, 0).clip(0, 1)[..., None]
+    is_present = coordinates.any(axis=(2, 3), keepdims=True)
+    confidence = np.where(is_known & is_present, confidence, 0).astype(np.float32)
+    return np.concatenate([coordinates, confidence], axis=-1)
 
 
 def people_order(confidence_MTV: np.ndarray) -> np.ndarray:
