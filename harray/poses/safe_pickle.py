@@ -10,6 +10,7 @@ Readable are the forms in which numpy 1 and numpy 2 write arrays and scalars, at
 import math
 import pickle
 import re
+import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -94,9 +95,13 @@ class _PlainUnpickler(pickle.Unpickler):
 
 def _array(shape: Any, dtype: _PickledDtype, order: Any, data: Any) -> np.ndarray:
     plain = np.dtype(dtype.text)
-    if math.prod(shape) * plain.itemsize != len(data):
-        raise pickle.UnpicklingError(f"{len(data)} bytes for an array {shape} of {plain}")
-    return np.ndarray(shape, plain, buffer=data, order=order)
+    # A bytearray could still grow, and so move, while an array looks at it.
+    fixed = data if type(data) is bytes else bytes(memoryview(data))
+    if math.prod(shape) * plain.itemsize != len(fixed):
+        raise pickle.UnpicklingError(f"{len(fixed)} bytes for an array {shape} of {plain}")
+    if plain.kind == "U" and (np.frombuffer(fixed, plain.str[0] + "u4") > sys.maxunicode).any():
+        raise pickle.UnpicklingError("text of characters that there are not")
+    return np.ndarray(shape, plain, buffer=fixed, order=order)
 
 
 def _scalar(dtype: _PickledDtype, data: bytes) -> Any:

@@ -143,3 +143,18 @@ def test_numpy_scalars_and_containers_become_plain(protocol):
 def test_arrays_within_lists_are_read_as_one():
     found = load(pickle.dumps([np.zeros((2, 3)), np.ones((2, 3))]))
     assert np.asarray(found).shape == (2, 2, 3)
+
+
+def test_an_array_stays_as_it_was_when_the_pickle_goes_on_with_its_bytes():
+    data = np.arange(4.0).tobytes()
+    buffer = b"\x96" + len(data).to_bytes(8, "little") + data + b"\x94"  # a bytearray, remembered as 0
+    dtype = b"cnumpy\ndtype\nX\x02\0\0\0f8\x85R"
+    array = b"0cnumpy._core.numeric\n_frombuffer\n(h\x00" + dtype + b"K\x04\x85X\x01\0\0\0CtR"
+    grown = b"h\x00(" + b"K\x07" * 5000 + b"e0"  # 5000 more bytes move it elsewhere
+    assert np.asarray(load(b"\x80\x05" + buffer + array + grown + b".")).tolist() == [0, 1, 2, 3]
+
+
+def test_text_of_impossible_characters_is_damage():
+    data = pickle.dumps(np.array(["a"]), 2).replace(b"a\x00\x00\x00", b"a\x00\x00\x7f")
+    with pytest.raises(pickle.UnpicklingError, match="characters"):
+        load(data)
