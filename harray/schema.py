@@ -18,7 +18,7 @@ EXTRACTED, QUARANTINED = "extracted", "quarantined"
 
 MANIFEST = pa.schema(
     [
-        pa.field("path", pa.string(), nullable=False),  # absolute
+        pa.field("path", pa.string(), nullable=False),  # absolute or URI; of a pickle's clip PICKLE#frame_dir
         pa.field("label", pa.string()),  # null where unknown
         pa.field("group", pa.string()),  # actor or source video; null where unknown
         pa.field("dataset", pa.string()),
@@ -59,7 +59,7 @@ def clips_schema(keypoints_shape: tuple[int, ...], scene_shape: tuple[int, ...] 
         pa.field("num_people", pa.int32(), nullable=False),  # how many of the kept places hold somebody
         pa.field("frame_index", pa.list_(pa.int32()), nullable=False),  # source frames, one per kept frame
         pa.field("frame_sec", pa.list_(pa.float64()), nullable=False),  # their presentation times
-        pa.field("height_px", pa.int32(), nullable=False),
+        pa.field("height_px", pa.int32(), nullable=False),  # as width 0 where not known, in 3D
         pa.field("width_px", pa.int32(), nullable=False),
         pa.field("keypoints", pa.fixed_shape_tensor(pa.float32(), keypoints_shape), nullable=False),
     ]

@@ -4,9 +4,12 @@ Sources: coco17 is COCO keypoints and the order of YOLOv8-pose; kinect20 is the 
 NW-UCLA; ntu25 is the Kinect v2 of NTU RGB+D; penn13 is Penn Action; jhmdb15 is JHMDB's puppet.
 """
 
+import re
 from dataclasses import dataclass
 
 from harray.errors import InputError
+
+GENERIC = "generic"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +119,28 @@ NTU25 = _layout(
 LAYOUTS = {layout.name: layout for layout in (COCO17, PENN13, JHMDB15, KINECT20, NTU25)}
 
 
+def generic_layout(num_joints: int) -> SkeletonLayout:
+    """Joints of which nothing is known: no bones, no pairs, so that mirroring a clip leaves their order alone."""
+    joints = tuple(f"joint{i}" for i in range(num_joints))
+    return SkeletonLayout(name=f"{GENERIC}{num_joints}", joints=joints, bones=(), flip_pairs=())
+
+
+def layout_of_size(num_joints: int) -> SkeletonLayout:
+    """The layout that has so many joints; the generic one where none has."""
+    fitting = [layout for layout in LAYOUTS.values() if layout.num_joints == num_joints]
+    return fitting[0] if len(fitting) == 1 else generic_layout(num_joints)
+
+
 def layout_named(name: str) -> SkeletonLayout:
-    """The layout of that name.
+    """The layout of that name, such as coco17, or generic21 for any 21 joints.
 
     Raises:
         InputError: no such layout.
     """
+    if found := re.fullmatch(rf"{GENERIC}([1-9][0-9]{{0,2}})", name):
+        return generic_layout(int(found[1]))
     if name not in LAYOUTS:
-        raise InputError(f"skeleton layout {name!r}: expected one of {', '.join(LAYOUTS)}")
+        raise InputError(
+            f"skeleton layout {name!r}: expected one of {', '.join(LAYOUTS)}, or {GENERIC}N for any N joints"
+        )
     return LAYOUTS[name]

@@ -1,7 +1,7 @@
 import pytest
 
 from harray.errors import InputError
-from harray.skeleton import COCO17, LAYOUTS, PENN13, layout_named
+from harray.skeleton import COCO17, LAYOUTS, PENN13, layout_named, layout_of_size
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
@@ -28,3 +28,21 @@ def test_limbs_are_the_chains_that_vanish_together():
 def test_an_unknown_layout_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match="coco17, penn13"):
         layout_named("coco18")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_number_of_joints_tells_the_layout(layout):
+    assert layout_of_size(layout.num_joints) is layout
+
+
+def test_joints_of_which_nothing_is_known_have_a_layout_without_bones():
+    layout = layout_of_size(21)
+    assert layout == layout_named("generic21")
+    assert (layout.name, layout.num_joints, layout.bones, layout.limbs) == ("generic21", 21, (), ())
+    assert layout.flip_order == tuple(range(21))
+
+
+@pytest.mark.parametrize("name", ["generic", "generic0", "generic-3", "generic07", "generic٣", "generic2.0"])
+def test_a_generic_layout_needs_a_number_of_joints(name):
+    with pytest.raises(InputError, match="genericN"):
+        layout_named(name)

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import data, demo, models, system
+from harray.cli import data, demo, models, skeletons, system
 from harray.cli.terminal import Fault
 from harray.errors import InputError
 
@@ -38,8 +38,10 @@ SYNTH_HELP = """Render labelled videos with their truth.
 """
 synth_app = typer.Typer(cls=CommandOrOut, help=SYNTH_HELP, no_args_is_help=True)
 store_app = typer.Typer(help="Look into a feature store, verify it, retry what failed.", no_args_is_help=True)
+skeleton_app = typer.Typer(help="Exchange skeleton pickles with PYSKL and MMAction2.", no_args_is_help=True)
 app.add_typer(synth_app, name="synth")
 app.add_typer(store_app, name="store")
+app.add_typer(skeleton_app, name="skeleton")
 
 COMMANDS: tuple[Callable, ...] = (
     demo.demo,
@@ -58,6 +60,8 @@ synth_app.command("pose-weights")(data.pose_weights)
 store_app.command("info")(data.store_info)
 store_app.command("verify")(data.store_verify)
 store_app.command("retry")(data.store_retry)
+skeleton_app.command("import")(skeletons.import_)
+skeleton_app.command("export")(skeletons.export)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,80 @@
+"""Commands that exchange skeleton pickles with other programs: import, export."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harray.cli import options
+from harray.cli.terminal import Terminal
+
+
+def import_(
+    pickle: Annotated[Path, typer.Argument(metavar="PKL", help="Skeleton pickle of PYSKL or MMAction2.")],
+    store: Annotated[Path, typer.Option("--store", help="Feature store; made where there is none.")],
+    skeleton: Annotated[
+        str | None,
+        typer.Option(
+            "--skeleton", metavar="NAME", help="Layout, such as coco17, where the pickle names none."
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="Class names, one per line, where the pickle has no label_map."),
+    ] = None,
+    num_frames: Annotated[int, typer.Option("--frames", min=1, help="Kept per clip, evenly spaced.")] = 32,
+    max_people: Annotated[int, typer.Option("--people", min=1, help="Kept per clip, the surest.")] = 2,
+    fps: Annotated[
+        float, typer.Option("--fps", help="Of the source videos, for the times of frames.")
+    ] = 25.0,
+    as_json: options.Json = False,
+) -> None:
+    """Take a skeleton pickle into a store, ready to train on without videos.
+
+    Only arrays and plain containers are read; a pickle that asks for more is refused and runs nothing.
+    """
+    from harray.workflows.skeleton_import import ImportOptions, import_skeletons
+
+    terminal = Terminal(as_json=as_json)
+    how = ImportOptions(
+        skeleton=skeleton, labels=labels, num_frames=num_frames, max_people=max_people, fps=fps
+    )
+    with terminal.progress("importing", "clips") as update:
+        imported = import_skeletons(
+            pickle, store.absolute(), how, on_progress=lambda done, total: update(done, total, "")
+        )
+    for message in imported.messages:
+        terminal.say(message)
+    known = "nothing new, all was there before"
+    now = f"{imported.computed} computed now" if imported.computed else known
+    terminal.result(f"{imported.inputs} clips of {imported.skeleton} skeletons in {store}; {now}")
+    terminal.result(f"next: harray train --store {store} --recipe pose_only")
+    rate = imported.computed / imported.seconds if imported.seconds else 0.0
+    terminal.json({**dataclasses.asdict(imported), "clips_per_sec": rate, "store": str(store.absolute())})
+
+
+def export(
+    pickle: Annotated[Path, typer.Argument(metavar="PKL", help="New file.")],
+    store: options.Store,
+    overwrite: Annotated[bool, typer.Option("--force", help="Overwrite PKL where it exists.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Write a store's labelled clips as a skeleton pickle for PYSKL or MMAction2.
+
+    It holds the frames that the store holds, and its import has the same rows.
+    """
+    from harray.store import FeatureStore
+    from harray.workflows.skeleton_export import export_skeletons
+
+    exported = export_skeletons(FeatureStore.open(store), pickle, overwrite=overwrite)
+    terminal = Terminal(as_json=as_json)
+    left_out = f", {exported.unlabelled} without a label left out" if exported.unlabelled else ""
+    terminal.result(
+        f"{exported.exported} clips of {exported.skeleton} skeletons{left_out}: {exported.pickle}"
+    )
+    people, frames = exported.keypoints_shape[:2]
+    terminal.result(
+        f"back: harray skeleton import {pickle} --store STORE --frames {frames} --people {people}"
+    )
+    terminal.json(dataclasses.asdict(exported))

@@ -1,0 +1,249 @@
+"""A skeleton pickle into a feature store.
+
+pickle --read and checked whole--> annotations --sampled--> rows of clips --a few hundred at a time--> store
+"""
+
+import hashlib
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harray.errors import InputError
+from harray.poses.pickles import SkeletonFile, read_skeletons
+from harray.poses.sampled import SampledClip, sample_clip
+from harray.schema import EXTRACTED, MANIFEST
+from harray.skeleton import GENERIC, LAYOUTS, SkeletonLayout, layout_named, layout_of_size
+from harray.store import FeatureStore, StoreSettings
+from harray.store.lock import writing
+from harray.videos.files import stamp_of
+
+DATASET = "skeleton"  # of manifest rows that come from a pickle
+IMPORT_VERSION = 1  # raise it when the code gives other features for the same pickle
+CLIPS_PER_SHARD = 256
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """How annotations become clips."""
+
+    skeleton: str | None = None  # layout of a pickle that names none; None: the one with as many joints
+    labels: Path | None = None  # class names, one per line, of a pickle without a label_map
+    num_frames: int = 32  # per clip, evenly spaced; short clips repeat some
+    max_people: int = 2  # per clip, by mean confidence
+    fps: float = 25.0  # of the source videos, for the times of frames that the pickle does not give
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What became of a pickle. It is good or bad as a whole, so that no annotation is quarantined."""
+
+    inputs: int
+    extracted: int
+    quarantined: int
+    computed: int  # clips that the store did not have yet
+    seconds: float
+    skeleton: str
+    keypoints_shape: tuple[int, ...]
+    messages: list[str]  # what the user should know
+
+
+def import_skeletons(
+    pickle: Path, store_path: Path, options: ImportOptions, on_progress: Progress | None = None
+) -> Imported:
+    """Bring a store up to date with a skeleton pickle; clips that it has already are not written again.
+
+    Raises:
+        InputError: the pickle, its layout, its class names or an option cannot be used, and then nothing is written;
+            or the store was made with other settings, or cannot be written.
+    """
+    started = time.monotonic()
+    if not 0 < options.fps < math.inf:
+        raise InputError(f"--fps {options.fps}: expected the frame rate of the source videos, such as 25")
+    pickle = pickle.absolute()
+    file = read_skeletons(pickle)
+    layout = layout_of(pickle, file, options.skeleton)
+    rows = manifest_rows(pickle, file, class_names(pickle, file, options.labels))
+    shape = (options.max_people, options.num_frames, layout.num_joints, file.num_coordinates + 1)
+    try:
+        store = FeatureStore.open_or_create(
+            store_path, StoreSettings(skeleton=layout.name, keypoints_shape=shape)
+        )
+        clips = _clip_rows(file, layout.name, options)
+        with writing(store.path, "harray skeleton import"):
+            computed = _write(store, rows, clips, stamp_of(str(pickle)), on_progress)
+    except OSError as error:
+        raise InputError(
+            f"store {store_path}: cannot be written ({error.strerror}); name a folder that can be"
+        ) from error
+    return Imported(
+        inputs=len(rows),
+        extracted=len(rows),
+        quarantined=0,
+        computed=computed,
+        seconds=time.monotonic() - started,
+        skeleton=layout.name,
+        keypoints_shape=shape,
+        messages=_messages(file, layout, options),
+    )
+
+
+def layout_of(pickle: Path, file: SkeletonFile, wanted: str | None) -> SkeletonLayout:
+    """The layout that the pickle names, else the wanted one, else the one with as many joints.
+
+    A name that is not known here may be overruled, a known one may not.
+
+    Raises:
+        InputError: an unknown layout, one with another number of joints, or two that contradict each other.
+    """
+    named = file.skeleton
+    if named in LAYOUTS and wanted not in (None, named):
+        raise InputError(f"{pickle}: its skeleton is {named}, not {wanted}; leave --skeleton out")
+    try:
+        name = wanted or named
+        layout = layout_named(name) if name else layout_of_size(file.num_joints)
+    except InputError as error:
+        like = f"--skeleton {GENERIC}{file.num_joints}"
+        raise InputError(f"{pickle}: {error}; {like} takes its joints without bones") from error
+    if layout.num_joints != file.num_joints:
+        raise InputError(
+            f"{pickle}: its keypoints have {file.num_joints} joints, but skeleton {layout.name} has "
+            f"{layout.num_joints}; such a layout is --skeleton {layout_of_size(file.num_joints).name}"
+        )
+    return layout
+
+
+def class_names(pickle: Path, file: SkeletonFile, labels: Path | None) -> list[str]:
+    """The label of every annotation as text: from the pickle's own map, from the file, or the number itself.
+
+    Raises:
+        InputError: no such file, a map too many, or a label that the map does not reach.
+    """
+    names: Sequence[str] | None = file.label_map
+    if labels is not None:
+        if names is not None:
+            raise InputError(f"{pickle}: it has a label_map of its own; leave --labels out")
+        names = _lines(labels)
+    if names is None:
+        return [str(annotation.label) for annotation in file.annotations]
+    for number, annotation in enumerate(file.annotations):
+        if annotation.label >= len(names):
+            raise InputError(
+                f"{pickle}: annotation {number} ({annotation.frame_dir}): label: found {annotation.label}, expected "
+                f"less than {len(names)}, the number of class names in {labels or 'label_map'}"
+            )
+    return [names[annotation.label] for annotation in file.annotations]
+
+
+def manifest_rows(pickle: Path, file: SkeletonFile, labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Manifest rows of the annotations, in their order; the splits of each sorted."""
+    splits: dict[str, list[str]] = {annotation.frame_dir: [] for annotation in file.annotations}
+    for name in sorted(file.splits):
+        for frame_dir in set(file.splits[name]):
+            splits[frame_dir].append(name)
+    return [
+        {
+            "path": f"{pickle}#{annotation.frame_dir}",
+            "label": label,
+            "group": annotation.group,
+            "dataset": DATASET,
+            "splits": splits[annotation.frame_dir],
+        }
+        for annotation, label in zip(file.annotations, labels, strict=True)
+    ]
+
+
+def clip_row(clip: SampledClip, size_hw: tuple[int, int], skeleton: str) -> dict[str, Any]:
+    """A row of the clips table; its clip_id is a digest of all the rest of it and of the layout."""
+    about = (IMPORT_VERSION, skeleton, size_hw, clip.keypoints_PNVC1.shape)
+    identity = hashlib.blake2b(repr(about).encode(), digest_size=16)
+    for array in (clip.keypoints_PNVC1, clip.frame_index_N, clip.frame_sec_N):
+        identity.update(array.tobytes())
+    return {
+        "clip_id": identity.hexdigest(),
+        "frame_index": clip.frame_index_N,
+        "frame_sec": clip.frame_sec_N,
+        "height_px": size_hw[0],
+        "width_px": size_hw[1],
+        "keypoints": clip.keypoints_PNVC1,
+    }
+
+
+def _clip_rows(file: SkeletonFile, skeleton: str, options: ImportOptions) -> Iterator[dict[str, Any]]:
+    for annotation in file.annotations:
+        clip = sample_clip(
+            annotation,
+            num_frames=options.num_frames,
+            max_people=options.max_people,
+            fps=options.fps,
+            people_ranked=file.people_ranked,
+        )
+        yield clip_row(clip, annotation.size_hw, skeleton)
+
+
+def _write(
+    store: FeatureStore,
+    rows: list[dict[str, Any]],
+    clips: Iterator[dict[str, Any]],
+    stamp: tuple[int, int] | None,
+    on_progress: Progress | None,
+) -> int:
+    """Write what the store lacks, a shard and its part of the ledger at a time; how many clips that were."""
+    known, done = store.clip_ids(), 0
+    num_known = len(known)
+    before = {row["path"]: row for row in store.ledger().to_pylist()}
+    taken = {"num_bytes": stamp and stamp[0], "modified_ns": stamp and stamp[1]}
+    pairs = zip(rows, clips, strict=True)
+    while batch := list(itertools.islice(pairs, CLIPS_PER_SHARD)):
+        new = {clip["clip_id"]: clip for _, clip in batch if clip["clip_id"] not in known}
+        if new:
+            store.write_shard(list(new.values()))
+        outcomes = [{**row, "clip_id": clip["clip_id"], "status": EXTRACTED} for row, clip in batch]
+        store.append_ledger([{**row, **taken} for row in outcomes if not _is_recorded(row, before)])
+        known |= new.keys()
+        done += len(batch)
+        if on_progress:
+            on_progress(done, len(rows))
+    return len(known) - num_known
+
+
+def _is_recorded(row: dict[str, Any], before: dict[str, dict[str, Any]]) -> bool:
+    recorded = before.get(row["path"], {})
+    return all(recorded.get(name) == row[name] for name in (*MANIFEST.names, "clip_id", "status"))
+
+
+def _lines(labels: Path) -> list[str]:
+    try:
+        names = [line.strip() for line in labels.read_text(encoding="utf-8-sig").rstrip().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"labels {labels}: not a readable text file; expected one class name per line"
+        ) from error
+    if "" in names:
+        raise InputError(
+            f"labels {labels}: line {names.index('') + 1} is empty; expected one class name per line"
+        )
+    return names
+
+
+def _messages(file: SkeletonFile, layout: SkeletonLayout, options: ImportOptions) -> list[str]:
+    messages = []
+    if not (file.skeleton or options.skeleton):
+        messages.append(
+            f"skeleton {layout.name}, for its {layout.num_joints} joints; --skeleton says otherwise"
+        )
+    if not layout.bones:
+        messages.append(
+            f"skeleton {layout.name} knows no left and right: train with "
+            "features.augmentation.mirror_probability=0 where they matter"
+        )
+    if lost := sum(not np.isfinite(annotation.keypoints_MTVC).all() for annotation in file.annotations):
+        messages.append(f"{lost} clips have joints without finite coordinates; these count as missing")
+    return messages

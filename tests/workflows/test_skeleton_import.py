@@ -1,0 +1,220 @@
+import numpy as np
+import pytest
+
+from harray.config import with_overrides
+from harray.errors import InputError
+from harray.evaluation.evaluate import evaluate
+from harray.features.config import FeaturesConfig
+from harray.features.tensors import load_clips
+from harray.inference import Predictor
+from harray.model.config import ModelConfig
+from harray.store import FeatureStore
+from harray.training.config import TrainingConfig
+from harray.training.run import TrainingRequest, train_store
+from harray.workflows import skeleton_import
+from harray.workflows.skeleton_import import ImportOptions, import_skeletons
+
+FEW = ImportOptions(num_frames=4)
+
+
+def test_annotations_become_clips_of_an_ordinary_store(saved, clip_fields, tmp_path):
+    content = {
+        "split": {"test1": ["b"], "sub_train": ["a", "b"]},
+        "annotations": [clip_fields("b", 1, label=1), clip_fields("a", 2, people=3, frames=9)],
+        "skeleton": "coco17",
+        "label_map": ["run", "sit"],
+    }
+    path = saved(content)
+    imported = import_skeletons(path, tmp_path / "store", FEW)
+    assert (imported.inputs, imported.extracted, imported.quarantined, imported.computed) == (2, 2, 0, 2)
+    assert imported.messages == []
+    store = FeatureStore.open(tmp_path / "store")
+    assert (store.settings.skeleton, store.settings.keypoints_shape) == ("coco17", (2, 4, 17, 3))
+    a, b = store.read(columns=["frame_index", "frame_sec", "height_px", "width_px"]).to_pylist()
+    assert (a["path"], b["path"]) == (f"{path}#a", f"{path}#b")
+    assert (a["label"], b["label"]) == ("run", "sit")
+    assert (a["splits"], b["splits"]) == (["sub_train"], ["sub_train", "test1"])
+    assert (a["group"], a["dataset"]) == (None, "skeleton")
+    assert a["frame_index"] == [0, 3, 5, 8]
+    assert a["frame_sec"] == [0, 0.12, 0.2, 0.32]
+    assert (a["height_px"], a["width_px"]) == (240, 320)
+    clips = load_clips(store)
+    first = content["annotations"][0]
+    np.testing.assert_array_equal(clips.keypoints_NPTKC[1, 0].numpy(), first["keypoint"][0, [0, 1, 3, 4]])
+    np.testing.assert_array_equal(
+        clips.confidence_NPTK[1, 0].numpy(), first["keypoint_score"][0, [0, 1, 3, 4]]
+    )
+    assert not clips.confidence_NPTK[1, 1].any()
+
+
+def test_importing_twice_writes_nothing_and_the_same_clip_under_two_names_is_one(
+    saved, clip_fields, tmp_path
+):
+    path = saved([clip_fields("a"), clip_fields("copy"), clip_fields("other", 1)])
+    assert import_skeletons(path, tmp_path / "store", FEW).computed == 2
+    files = sorted((tmp_path / "store").rglob("*.parquet"))
+    again = import_skeletons(path, tmp_path / "store", FEW)
+    assert (again.inputs, again.extracted, again.computed) == (3, 3, 0)
+    assert sorted((tmp_path / "store").rglob("*.parquet")) == files
+    info = FeatureStore.open(tmp_path / "store").info()
+    assert (info.num_inputs, info.num_clips) == (3, 2)
+
+
+def test_a_corrected_label_needs_no_second_clip(saved, clip_fields, tmp_path):
+    import_skeletons(
+        saved({"annotations": [clip_fields("a")], "label_map": ["runn"]}), tmp_path / "store", FEW
+    )
+    path = saved({"annotations": [clip_fields("a")], "label_map": ["run"], "split": {"val": ["a"]}})
+    assert import_skeletons(path, tmp_path / "store", FEW).computed == 0
+    (row,) = FeatureStore.open(tmp_path / "store").ledger().to_pylist()
+    assert (row["label"], row["splits"]) == ("run", ["val"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"keypoint_score": None},
+        {"img_shape": (480, 640)},
+        {"frame_sec": np.arange(5) / 30},
+        {"keypoint": np.ones((1, 5, 17, 2))},
+    ],
+)
+def test_a_clip_that_differs_in_anything_is_another(saved, clip_fields, tmp_path, changes):
+    import_skeletons(saved([clip_fields("a")]), tmp_path / "store", FEW)
+    assert import_skeletons(saved([clip_fields("a", **changes)]), tmp_path / "store", FEW).computed == 1
+
+
+def test_a_store_grows_by_other_pickles_and_refuses_other_settings(saved, clip_fields, tmp_path):
+    import_skeletons(saved([clip_fields("a")]), tmp_path / "store", FEW)
+    import_skeletons(saved([clip_fields("b", 1)], "more.pkl"), tmp_path / "store", FEW)
+    with pytest.raises(InputError, match="keypoints_shape"):
+        import_skeletons(saved([clip_fields("a")]), tmp_path / "store", ImportOptions(num_frames=8))
+    with pytest.raises(InputError, match="skeleton coco17 in the store, penn13 now"):
+        import_skeletons(saved([clip_fields("c", joints=13)]), tmp_path / "store", FEW)
+    assert FeatureStore.open(tmp_path / "store").info().num_inputs == 2
+
+
+def test_a_large_pickle_is_written_in_several_shards_and_progress_is_told(
+    saved, clip_fields, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(skeleton_import, "CLIPS_PER_SHARD", 2)
+    told = []
+    path = saved([clip_fields(str(i), i) for i in range(5)])
+    import_skeletons(
+        path, tmp_path / "store", FEW, on_progress=lambda done, total: told.append((done, total))
+    )
+    assert told == [(2, 5), (4, 5), (5, 5)]
+    assert len(list((tmp_path / "store" / "clips").glob("*.parquet"))) == 3
+    assert len(FeatureStore.open(tmp_path / "store").read()) == 5
+
+
+@pytest.mark.parametrize(
+    ("joints", "named", "wanted", "layout"),
+    [
+        (13, None, None, "penn13"),
+        (15, None, None, "jhmdb15"),
+        (17, None, "generic17", "generic17"),
+        (21, None, None, "generic21"),
+        (17, "coco17", "coco17", "coco17"),
+        (17, "h36m", "generic17", "generic17"),
+        (18, "generic18", None, "generic18"),
+    ],
+)
+def test_the_layout_is_that_of_the_pickle_else_the_wanted_one_else_that_of_its_joints(
+    saved, clip_fields, tmp_path, joints, named, wanted, layout
+):
+    path = saved({"annotations": [clip_fields("a", joints=joints)], "skeleton": named})
+    imported = import_skeletons(path, tmp_path / "store", ImportOptions(num_frames=4, skeleton=wanted))
+    assert imported.skeleton == layout
+    assert bool(imported.messages) == (layout.startswith("generic") or not (named or wanted))
+
+
+@pytest.mark.parametrize(
+    ("options", "content", "words"),
+    [
+        ({"skeleton": "penn13"}, {}, "17 joints, but skeleton penn13 has 13; .* --skeleton coco17"),
+        ({"skeleton": "coco18"}, {}, "'coco18': expected one of coco17"),
+        ({"skeleton": "generic17"}, {"skeleton": "coco17"}, "its skeleton is coco17, not generic17"),
+        ({}, {"skeleton": "h36m"}, "'h36m': .* --skeleton generic17"),
+        ({}, {"label_map": ["run"]}, r"annotation 1 \(b\): label: found 1, expected less than 1"),
+        ({"labels": "one.txt"}, {}, "expected less than 1, the number of class names in .*one.txt"),
+        ({"labels": "one.txt"}, {"label_map": ["run", "sit"]}, "label_map of its own"),
+        ({"labels": "gone.txt"}, {}, "gone.txt"),
+        ({"labels": "gap.txt"}, {}, "line 2 is empty"),
+        ({"fps": 0}, {}, "--fps 0"),
+        ({"fps": float("nan")}, {}, "--fps nan"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_the_store_is_made(
+    saved, clip_fields, tmp_path, options, content, words
+):
+    (tmp_path / "one.txt").write_text("run\n")
+    (tmp_path / "gap.txt").write_text("run\n\nsit\n")
+    path = saved({"annotations": [clip_fields("a"), clip_fields("b", 1, label=1)], **content})
+    if "labels" in options:
+        options = {**options, "labels": tmp_path / options["labels"]}
+    with pytest.raises(InputError, match=words):
+        import_skeletons(path, tmp_path / "store", ImportOptions(num_frames=4, **options))
+    assert not (tmp_path / "store").exists()
+
+
+def test_class_names_come_from_a_file_of_lines_and_without_one_labels_are_numbers(
+    saved, clip_fields, tmp_path
+):
+    (tmp_path / "names.txt").write_text("run\nsit down\n\n")
+    path = saved([clip_fields("a"), clip_fields("b", 1, label=1)])
+    import_skeletons(path, tmp_path / "named", ImportOptions(labels=tmp_path / "names.txt"))
+    assert FeatureStore.open(tmp_path / "named").labels() == ["run", "sit down"]
+    import_skeletons(path, tmp_path / "numbered", FEW)
+    assert FeatureStore.open(tmp_path / "numbered").labels() == ["0", "1"]
+
+
+def test_joints_that_are_not_finite_are_told_of(saved, clip_fields, tmp_path):
+    keypoint = np.ones((1, 5, 17, 2))
+    keypoint[0, 2, 3] = np.nan
+    imported = import_skeletons(saved([clip_fields("a", keypoint=keypoint)]), tmp_path / "store", FEW)
+    assert any("1 clips have joints without finite coordinates" in message for message in imported.messages)
+
+
+def test_real_pickles_of_other_projects_are_imported(shared_data, tmp_path):
+    sample = shared_data / "skeleton" / "example_UCF101_skeleton.pkl"
+    names = shared_data / "annotations" / "label_map_ucf101.txt"
+    import_skeletons(sample, tmp_path / "ucf", ImportOptions(labels=names))
+    (row,) = FeatureStore.open(tmp_path / "ucf").read(columns=["frame_index", "height_px"]).to_pylist()
+    assert (row["label"], row["height_px"], row["frame_index"][-1]) == ("ApplyEyeMakeup", 256, 162)
+    jhmdb = import_skeletons(
+        shared_data / "skeleton" / "jhmdb14_split1_train.pkl", tmp_path / "jhmdb", ImportOptions()
+    )
+    assert (jhmdb.skeleton, jhmdb.computed) == ("jhmdb15", 433)
+
+
+@pytest.mark.parametrize(
+    ("joints", "coordinates", "skeleton"), [(25, 3, "ntu25"), (15, 2, "jhmdb15"), (21, 3, "generic21")]
+)
+def test_a_model_learns_from_a_pickle_without_videos_or_scenes(
+    saved, clip_fields, tmp_path, joints, coordinates, skeleton
+):
+    annotations = []
+    for number in range(24):
+        clip = clip_fields(f"c{number}", 7, joints=joints, coordinates=coordinates, label=number % 2)
+        clip["keypoint"] = clip["keypoint"].astype(np.float32) / 240
+        clip["keypoint"][0, :, 4, 1] += np.linspace(0, 3, 5) * (1 if number % 2 else -1) + number / 100
+        annotations.append(clip)
+    names = [each["frame_dir"] for each in annotations]
+    path = saved({"annotations": annotations, "split": {"train": names[:16], "val": names[16:]}})
+    import_skeletons(path, tmp_path / "store", ImportOptions(num_frames=8))
+    size = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1}
+    request = TrainingRequest(
+        store=tmp_path / "store",
+        out=tmp_path / "model",
+        model=with_overrides(ModelConfig(), {**size, "cfn.enabled": False}),
+        features=with_overrides(FeaturesConfig(), {"augmentation.enabled": False}),
+        training=TrainingConfig(num_epochs=30, device="cpu"),
+    )
+    train_store(request)
+    predictor = Predictor.load(tmp_path / "model")
+    assert predictor.checkpoint.skeleton.name == skeleton
+    report = evaluate(predictor, FeatureStore.open(tmp_path / "store"), "val", model="m", occlusion=False)
+    assert report.scores.top1 >= 0.875
+    with pytest.raises(InputError, match="learned from imported skeletons"):
+        predictor.extractor
