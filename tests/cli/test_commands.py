@@ -145,8 +145,8 @@ def test_predict_names_every_video_and_a_broken_one_takes_no_other_with_it(demo,
     assert "broken.mp4" in alone.err
 
 
-def test_a_folder_of_nothing_but_broken_videos_is_refused_and_their_reason_said(
-    ray_cluster, harray, tmp_path
+def test_a_folder_of_nothing_but_broken_videos_is_refused_and_once_mended_retried(
+    demo, ray_cluster, harray, tmp_path
 ):
     (tmp_path / "videos" / "wave").mkdir(parents=True)
     (tmp_path / "videos" / "wave" / "text.mp4").write_text("not a video")
@@ -155,9 +155,13 @@ def test_a_folder_of_nothing_but_broken_videos_is_refused_and_their_reason_said(
         *("poses.weights=embedded", "scenes.weights=none"),
     )
     assert ending.code == 2
-    assert "none of its 1 videos" in ending.err.splitlines()[-1]
+    assert "none of the 1 videos" in ending.err.splitlines()[-1]
     assert "Invalid data" in ending.err.splitlines()[-1]
     assert "1 inputs = 0 extracted + 1 quarantined; 0 computed now" in ending.out
+    good = next((demo[0] / "videos").rglob("*.mp4"))
+    shutil.copy(good, tmp_path / "videos" / "wave" / "text.mp4")
+    ending = harray("store", "retry", tmp_path / "store", "--out", tmp_path)
+    assert "1 inputs = 1 extracted + 0 quarantined; 1 computed now" in ending.out
 
 
 @pytest.mark.parametrize(
