@@ -87,8 +87,8 @@ class ClipExtractor:
         Raises:
             InputError: weights that are nowhere, or are not what they should be.
         """
-        assert self.poses.model is not None
-        assert self.scenes is None or self.scenes.trunk is not None
+        assert self.poses.network is not None
+        assert self.scenes is None or self.scenes.network is not None
         return self
 
     def extract(self, path: Path | str) -> ClipFeatures:
@@ -124,6 +124,26 @@ class ClipExtractor:
         assert self.scenes is not None
         chosen = scene_frame_indices(len(frames.rgb_THWC), self.config.scenes.num_frames)
         return self.scenes.encode(frames.rgb_THWC[chosen])
+
+
+def make_networks_ready(config: ExtractionConfig, device: str) -> list[str]:
+    """Export the networks for the runtimes that are to run them, where this machine has not done so before.
+
+    Returns:
+        what must be said aloud: which runtime could not take a network.
+
+    Raises:
+        InputError: a backend that is not to be had, or weights, as `ClipExtractor.load`.
+    """
+    from harray.networks.backends import make_ready
+    from harray.poses.network import PoseSource
+
+    messages = make_ready(PoseSource(config.poses), config.poses.backend, device)
+    if config.scenes.weights != NONE:
+        from harray.scenes.network import SceneSource
+
+        messages += make_ready(SceneSource(config.scenes), config.scenes.backend, device)
+    return messages
 
 
 def keypoints_shape(config: ExtractionConfig) -> tuple[int, int, int, int]:

@@ -6,19 +6,14 @@ Letters: F frames, H height, W width, C colour, S scene tokens of a frame (row b
 """
 
 import functools
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harray.errors import InputError
-from harray.scenes.config import NONE, RANDOM, ScenesConfig
-
-if TYPE_CHECKING:
-    import torch
+from harray.networks.backends import open_network
+from harray.networks.source import Network
+from harray.scenes.config import NONE, ScenesConfig
 
 CHANNELS = 2048
-IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]; IMAGENET1K_V1
-IMAGENET_STD = (0.229, 0.224, 0.225)
 FLOAT16_MAX = 65504.0
 
 
@@ -40,10 +35,10 @@ class SceneEncoder:
         self.device = device
 
     @functools.cached_property
-    def trunk(self) -> "torch.nn.Module":
-        import torch
+    def network(self) -> Network:
+        from harray.scenes.network import SceneSource
 
-        return load_trunk(self.config).to(self.device).to(memory_format=torch.channels_last)
+        return open_network(SceneSource(self.config), self.config.backend, self.device)
 
     def encode(self, frames_FHWC: np.ndarray) -> np.ndarray:
         """Tokens of every frame.
@@ -69,46 +64,13 @@ class SceneEncoder:
     def _encode_batch(self, frames_FHWC: np.ndarray) -> np.ndarray:
         import torch
 
-        images = torch.from_numpy(self._resized(frames_FHWC)).to(self.device).permute(0, 3, 1, 2).float()
-        mean, std = (images.new_tensor(v).view(1, 3, 1, 1) * 255.0 for v in (IMAGENET_MEAN, IMAGENET_STD))
-        features = self.trunk((images - mean) / std)
+        features = self.network(resized(frames_FHWC, self.config.image_size))
         pooled = torch.nn.functional.adaptive_avg_pool2d(features, self.config.grid)
         return pooled.flatten(2).mT.clamp(max=FLOAT16_MAX).half().cpu().numpy()
 
-    def _resized(self, frames_FHWC: np.ndarray) -> np.ndarray:
-        import cv2
 
-        side = self.config.image_size
-        return np.stack(
-            [cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in frames_FHWC]
-        )
+def resized(frames_FHWC: np.ndarray, side: int) -> np.ndarray:
+    """uint8 frames squeezed into squares [F, side, side, 3]."""
+    import cv2
 
-
-def load_trunk(config: ScenesConfig) -> "torch.nn.Module":
-    """ResNet-50 without its pooling and classifier, in eval mode.
-
-    Raises:
-        InputError: as `resolve_scene_weights`, or the file is no state dict of torchvision's ResNet-50.
-    """
-    import torch
-    from torchvision.models import resnet50
-
-    from harray.scenes.random_weights import randomise
-    from harray.scenes.weights import KEY, resolve_scene_weights
-
-    with torch.device("meta"):  # no time for values that are replaced at once
-        network = resnet50(weights=None)
-    trunk = torch.nn.Sequential(*list(network.children())[:-2])
-    if config.weights == RANDOM:
-        trunk = trunk.to_empty(device="cpu")
-        randomise(trunk, config.seed)
-        return trunk
-    path = resolve_scene_weights(config.weights)
-    try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
-    except Exception as error:  # whatever a file of unknown content makes the reader raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{KEY}={path}: not a state dict of torchvision's ResNet-50 ({reason[:200]})"
-        ) from error
-    return trunk.float().eval().requires_grad_(False)
+    return np.stack([cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in frames_FHWC])
