@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
+from harray.networks.backends import make_ready
 from harray.poses.detector import NUM_JOINTS, PoseDetector
+from harray.poses.source import PoseSource
 from harray.poses.tracks import link_people
 from harray.scenes.config import NONE
 from harray.scenes.encoder import SceneEncoder, scene_frame_indices, scene_shape
+from harray.scenes.source import SceneSource
 from harray.skeleton import COCO17
 from harray.videos.frames import Frames, VideoError, read_frames
 
@@ -76,10 +79,11 @@ class ClipFeatures:
 class ClipExtractor:
     """Extracts clips. Networks are loaded at the first use, or by `load`, and kept."""
 
-    def __init__(self, config: ExtractionConfig, device: str = "cpu"):
+    def __init__(self, config: ExtractionConfig, device: str = "cpu", num_threads: int | None = None):
         self.config = config
-        self.poses = PoseDetector(config.poses, device)
-        self.scenes = None if config.scenes.weights == NONE else SceneEncoder(config.scenes, device)
+        self.poses = PoseDetector(config.poses, device, num_threads)
+        has_scenes = config.scenes.weights != NONE
+        self.scenes = SceneEncoder(config.scenes, device, num_threads) if has_scenes else None
 
     def load(self) -> "ClipExtractor":
         """Load the networks now.
@@ -135,13 +139,8 @@ def make_networks_ready(config: ExtractionConfig, device: str) -> list[str]:
     Raises:
         InputError: a backend that is not to be had, or weights, as `ClipExtractor.load`.
     """
-    from harray.networks.backends import make_ready
-    from harray.poses.network import PoseSource
-
     messages = make_ready(PoseSource(config.poses), config.poses.backend, device)
     if config.scenes.weights != NONE:
-        from harray.scenes.network import SceneSource
-
         messages += make_ready(SceneSource(config.scenes), config.scenes.backend, device)
     return messages
 

@@ -51,11 +51,13 @@ def open_network(
     source: NetworkSource,
     requested: str,
     device: str,
+    num_threads: int | None = None,
     on_message: Callable[[str], None] = logging.getLogger(__name__).warning,
 ) -> Network:
-    """The network, ready to run on as many threads as torch has now.
+    """The network, ready to run.
 
     Args:
+        num_threads: on a CPU; None for as many as there are cores.
         on_message: called where `auto` has to fall back to torch, with the reason.
 
     Raises:
@@ -64,12 +66,12 @@ def open_network(
     backend = choose_backend(requested, device, source.room)
     if backend != TORCH:
         try:
-            return EXPORTED[backend](exported(source, backend))
+            return EXPORTED[backend](exported(source, backend), num_threads)
         except NotExportable as error:
             if requested != AUTO:
                 raise
             on_message(f"torch takes the place of {backend}, which would be faster: {error}")
-    return TorchNetwork(source.build(device), device)
+    return TorchNetwork(source.build(device), device, num_threads)
 
 
 def make_ready(source: NetworkSource, requested: str, device: str) -> list[str]:
@@ -81,7 +83,7 @@ def make_ready(source: NetworkSource, requested: str, device: str) -> list[str]:
     backend = choose_backend(requested, device, source.room)
     messages: list[str] = []
     if backend != TORCH and not export_file(source, backend).is_file():
-        open_network(source, requested, device, messages.append)
+        open_network(source, requested, device, on_message=messages.append)
     return messages
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from harray.downloads import cache_dir
 from harray.errors import InputError
 from harray.networks.runtimes import EXPORTED, ONNX, OPENVINO
-from harray.networks.source import NetworkSource
+from harray.networks.source import NetworkSource, on_host
 
 if TYPE_CHECKING:
     import torch
@@ -108,7 +108,7 @@ def _compare(source: NetworkSource, module: "torch.nn.Module", backend: str, mod
         for images in source.samples():
             with torch.inference_mode():
                 reference = module(torch.from_numpy(images)).float().numpy()
-            found = source.disagreement(reference, network(images).numpy())
+            found = source.disagreement(reference, on_host(network(images)))
             if not found.value <= found.limit:
                 raise NotExportable(
                     f"{source.room}.backend={backend}: its output is not torch's ({found}); "

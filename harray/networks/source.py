@@ -4,19 +4,24 @@ Letters: B frames of a batch, H height, W width, C colour.
 """
 
 import dataclasses
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
 
+Output: TypeAlias = "np.ndarray | torch.Tensor"
+
 
 class Network(Protocol):
     """A network that is ready to run."""
 
-    def __call__(self, images_BHWC: np.ndarray) -> "torch.Tensor":
-        """Output for uint8 RGB [B, H, W, 3], any B, H and W that the network takes: float32, on its device."""
+    def __call__(self, images_BHWC: np.ndarray) -> Output:
+        """float32 output for uint8 RGB [B, H, W, 3], any B, H and W that the network takes.
+
+        A tensor on its device, or an array where no torch took part: torch weighs half a gigabyte in a process.
+        """
         ...
 
 
@@ -56,3 +61,8 @@ class NetworkSource(Protocol):
     def disagreement(self, reference: np.ndarray, other: np.ndarray) -> Disagreement:
         """Compare what torch (`reference`) and another runtime give for the same sample."""
         ...
+
+
+def on_host(output: Output) -> np.ndarray:
+    """An output, or a part of one, as an array."""
+    return output if isinstance(output, np.ndarray) else output.cpu().numpy()

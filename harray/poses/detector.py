@@ -14,6 +14,8 @@ from harray.networks.backends import open_network
 from harray.networks.source import Network
 from harray.poses.config import EMBEDDED, PosesConfig
 from harray.poses.letterbox import Letterbox, fit, letterbox_for, to_source
+from harray.poses.source import PoseSource
+from harray.poses.suppression import suppressed
 
 OFFICIAL_IMAGE_SIZE = 640
 NUM_JOINTS = 17
@@ -37,15 +39,14 @@ class FrameDetections:
 class PoseDetector:
     """Finds people. The network is loaded at the first use and kept."""
 
-    def __init__(self, config: PosesConfig, device: str = "cpu"):
+    def __init__(self, config: PosesConfig, device: str = "cpu", num_threads: int | None = None):
         self.config = config
         self.device = device
+        self.num_threads = num_threads  # on a CPU; None: as many as there are cores
 
     @functools.cached_property
     def network(self) -> Network:
-        from harray.poses.network import PoseSource
-
-        return open_network(PoseSource(self.config), self.config.backend, self.device)
+        return open_network(PoseSource(self.config), self.config.backend, self.device, self.num_threads)
 
     @functools.cached_property
     def image_size(self) -> int:
@@ -64,8 +65,6 @@ class PoseDetector:
         return [found for batch in batches for found in self._detect_batch(fit(batch, box), box)]
 
     def _detect_batch(self, inputs_BHWC: np.ndarray, box: Letterbox) -> list[FrameDetections]:
-        from harray.poses.suppression import suppressed
-
         people = suppressed(self.network(inputs_BHWC), self.config.min_box_confidence)
         return [_frame_detections(found, box) for found in people]
 

@@ -3,21 +3,17 @@
 Letters: B frames of a batch, A anchors, N people of a frame.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from harray.networks.source import Output, on_host
 from harray.poses.boxes import overlap
-from harray.poses.network import ends_suppressed
-
-if TYPE_CHECKING:
-    import torch
+from harray.poses.source import ends_suppressed
 
 MAX_OVERLAP = 0.7  # IoU above which two boxes are one person (ultralytics' default)
 MAX_FOUND = 50  # people per frame
 
 
-def suppressed(output: "torch.Tensor", min_confidence: float) -> list[np.ndarray]:
+def suppressed(output: Output, min_confidence: float) -> list[np.ndarray]:
     """People of every frame, the most confident first.
 
     Only what is confident enough leaves the device, all frames of the batch at once.
@@ -31,9 +27,12 @@ def suppressed(output: "torch.Tensor", min_confidence: float) -> list[np.ndarray
     """
     is_final = ends_suppressed(output.shape)
     scores_BA = output[..., 4] if is_final else output[:, 4]
-    frame_M, anchor_M = (scores_BA > min_confidence).nonzero(as_tuple=True)
+    sure_BA = scores_BA > min_confidence
+    frame_M, anchor_M = (
+        sure_BA.nonzero() if isinstance(sure_BA, np.ndarray) else sure_BA.nonzero(as_tuple=True)
+    )
     rows_MD = output[frame_M, anchor_M] if is_final else output[frame_M, :, anchor_M]
-    rows, frames = rows_MD.cpu().numpy(), frame_M.cpu().numpy()
+    rows, frames = on_host(rows_MD), on_host(frame_M)
     pick = _without_class if is_final else _best_boxes
     return [pick(rows[frames == frame]) for frame in range(len(output))]
 

@@ -10,8 +10,9 @@ import functools
 import numpy as np
 
 from harray.networks.backends import open_network
-from harray.networks.source import Network
+from harray.networks.source import Network, on_host
 from harray.scenes.config import NONE, ScenesConfig
+from harray.scenes.source import SceneSource, resized
 
 CHANNELS = 2048
 FLOAT16_MAX = 65504.0
@@ -30,15 +31,14 @@ def scene_frame_indices(num_clip_frames: int, num_frames: int) -> np.ndarray:
 class SceneEncoder:
     """Encodes frames. The network is loaded at the first use and kept."""
 
-    def __init__(self, config: ScenesConfig, device: str = "cpu"):
+    def __init__(self, config: ScenesConfig, device: str = "cpu", num_threads: int | None = None):
         self.config = config
         self.device = device
+        self.num_threads = num_threads  # on a CPU; None: as many as there are cores
 
     @functools.cached_property
     def network(self) -> Network:
-        from harray.scenes.network import SceneSource
-
-        return open_network(SceneSource(self.config), self.config.backend, self.device)
+        return open_network(SceneSource(self.config), self.config.backend, self.device, self.num_threads)
 
     def encode(self, frames_FHWC: np.ndarray) -> np.ndarray:
         """Tokens of every frame.
@@ -52,25 +52,23 @@ class SceneEncoder:
         Returns:
             float16 [F, grid * grid, 2048], not negative.
         """
-        import torch
-
         starts = range(0, len(frames_FHWC), self.config.batch_size)
-        with torch.inference_mode():
-            tokens = [
-                self._encode_batch(frames_FHWC[start : start + self.config.batch_size]) for start in starts
-            ]
-        return np.concatenate(tokens)
+        return np.concatenate(
+            [self._encode_batch(frames_FHWC[start : start + self.config.batch_size]) for start in starts]
+        )
 
     def _encode_batch(self, frames_FHWC: np.ndarray) -> np.ndarray:
-        import torch
-
-        features = self.network(resized(frames_FHWC, self.config.image_size))
-        pooled = torch.nn.functional.adaptive_avg_pool2d(features, self.config.grid)
-        return pooled.flatten(2).mT.clamp(max=FLOAT16_MAX).half().cpu().numpy()
+        features_FDHW = on_host(self.network(resized(frames_FHWC, self.config.image_size)))
+        cells_FDS = pooled(features_FDHW, self.config.grid).reshape(*features_FDHW.shape[:2], -1)
+        return cells_FDS.transpose(0, 2, 1).clip(max=FLOAT16_MAX).astype(np.float16)
 
 
-def resized(frames_FHWC: np.ndarray, side: int) -> np.ndarray:
-    """uint8 frames squeezed into squares [F, side, side, 3]."""
-    import cv2
-
-    return np.stack([cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in frames_FHWC])
+def pooled(features_FDHW: np.ndarray, grid: int) -> np.ndarray:
+    """Means over a grid of cells, [F, D, grid, grid]; cells overlap where the grid does not divide the features,
+    as in torch's adaptive_avg_pool2d."""
+    for axis in (2, 3):
+        size = features_FDHW.shape[axis]
+        cells = [slice(i * size // grid, -(-(i + 1) * size // grid)) for i in range(grid)]
+        moved = np.moveaxis(features_FDHW, axis, 0)
+        features_FDHW = np.stack([moved[cell].mean(axis=0) for cell in cells], axis=axis)
+    return features_FDHW

@@ -1,26 +1,18 @@
-"""The scene network as other runtimes take it: torchvision's ResNet-50 up to layer4.
+"""The scene network as a module that takes frames as they are: torchvision's ResNet-50 up to layer4.
 
 Letters: F frames, H height, W width, C colour.
 """
 
-import hashlib
-from importlib.metadata import version
-
-import numpy as np
 import torch
 from torchvision.models import resnet50
 
 from harray.errors import InputError
-from harray.networks.source import Disagreement
 from harray.scenes.config import RANDOM, ScenesConfig
-from harray.scenes.encoder import resized
 from harray.scenes.random_weights import randomise
-from harray.scenes.weights import KEY, resolve_scene_weights, scene_weights_digest
-from harray.synth.samples import sample_frames
+from harray.scenes.weights import KEY, resolve_scene_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]; IMAGENET1K_V1
 IMAGENET_STD = (0.229, 0.224, 0.225)
-MAX_RELATIVE_DIFFERENCE = 0.001  # tokens are kept as float16, which rounds to half of that
 
 
 class SceneNetwork(torch.nn.Module):
@@ -37,33 +29,6 @@ class SceneNetwork(torch.nn.Module):
 
     def forward(self, images_FHWC: torch.Tensor) -> torch.Tensor:
         return self.trunk((images_FHWC.permute(0, 3, 1, 2).float() - self.mean) / self.std)
-
-
-class SceneSource:
-    """A scene network before it runs anywhere (`harray.networks.source.NetworkSource`)."""
-
-    room = "scenes"
-
-    def __init__(self, config: ScenesConfig):
-        self.config = config
-
-    def digest(self) -> str:
-        parts = scene_weights_digest(self.config), version("torchvision")
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-    def build(self, device: str) -> SceneNetwork:
-        return SceneNetwork(load_trunk(self.config)).eval().to(device)
-
-    def samples(self) -> list[np.ndarray]:
-        """Drawn scenes."""
-        return [resized(sample_frames(2), side) for side in (224, 160)]
-
-    def disagreement(self, reference: np.ndarray, other: np.ndarray) -> Disagreement:
-        """Mean difference of the features, as a share of their mean."""
-        value = float(np.abs(reference - other).mean() / np.abs(reference).mean())
-        return Disagreement(
-            value=value, limit=MAX_RELATIVE_DIFFERENCE, what="mean difference of features, relative"
-        )
 
 
 def load_trunk(config: ScenesConfig) -> torch.nn.Module:

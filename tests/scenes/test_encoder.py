@@ -4,7 +4,8 @@ import torch
 
 from harray.errors import InputError
 from harray.scenes.config import ScenesConfig
-from harray.scenes.encoder import SceneEncoder, load_trunk, scene_frame_indices, scene_shape
+from harray.scenes.encoder import SceneEncoder, scene_frame_indices, scene_shape
+from harray.scenes.network import load_trunk
 from harray.scenes.weights import locate_scene_weights, scene_weights_digest
 
 RANDOM = ScenesConfig(weights="random", image_size=64, grid=2)
