@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import data, demo, models, system
+from harray.cli import bench, data, demo, models, system
 from harray.cli.terminal import Fault
 from harray.errors import InputError
 
@@ -40,6 +40,8 @@ synth_app = typer.Typer(cls=CommandOrOut, help=SYNTH_HELP, no_args_is_help=True)
 store_app = typer.Typer(help="Look into a feature store.", no_args_is_help=True)
 app.add_typer(synth_app, name="synth")
 app.add_typer(store_app, name="store")
+bench_app = typer.Typer(help="Measure, and print rates and ratios.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
 
 COMMANDS: tuple[Callable, ...] = (
     demo.demo,
@@ -56,6 +58,7 @@ for command in COMMANDS:
 synth_app.command("render")(data.synth)
 synth_app.command("pose-weights")(data.pose_weights)
 store_app.command("info")(data.store_info)
+bench_app.command("extraction")(bench.extraction)
 
 
 @app.callback(invoke_without_command=True)
