@@ -75,7 +75,7 @@ def _passes(
         functools.partial(_on_host, poses.network, batch) for batch in frames
     ]
     if scenes is not None:
-        side = (config.scenes.image_size,) * 2
+        side = config.scenes.image_size, config.scenes.image_size
         frames = batches(config.scenes.num_frames, config.scenes.batch_size, side)
         passes += [functools.partial(_on_host, scenes.network, batch) for batch in frames]
     return passes
