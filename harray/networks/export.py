@@ -9,6 +9,7 @@ appears under its name in one step, so that several actors may make it at the sa
 import hashlib
 import os
 import tempfile
+import uuid
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -123,7 +124,7 @@ def _compare(source: NetworkSource, module: "torch.nn.Module", backend: str, mod
 
 def _keep(model: bytes, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    part = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
     try:
         part.write_bytes(hashlib.sha256(model).digest() + model)
         os.replace(part, file)
