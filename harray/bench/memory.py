@@ -3,7 +3,7 @@
 import threading
 from types import TracebackType
 
-PERIOD_SEC = 0.2
+PERIOD_SEC = 1.0  # a look at all processes costs tens of milliseconds, which the measurement would pay
 
 
 class PeakMemory:
