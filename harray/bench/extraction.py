@@ -5,8 +5,8 @@ falls on all of them; the next round takes the next part.
 
     notebook             one process: decode all, then `predict` frame by frame
     ultralytics_batched  one process: decode all, then one `predict` for the clip's frames
-    harray               extraction over Ray into a fresh store; the clock starts when the actors are warm
-    harray_whole         the same with the start of the actors
+    harray               extraction over Ray into a fresh store, while all its actors are at work
+    harray_whole         the same with the start of the actors and with the last of them alone
     harray_one_core      as harray, on one core
     forward_limit        the networks' passes alone, in as many processes and threads as harray has
 """
@@ -197,15 +197,16 @@ class _Rounds:
 
 
 def steady_rate(reports: list[Report], num_actors: int) -> list[float]:
-    """Clips/s once all actors are warm: from when as many batches are finished as there are actors to the last.
+    """Clips/s while all actors are at work.
 
-    What others have begun by then is given to harray, and what an actor waits at the end for the last batch is
-    taken from it: about the same. Empty where nothing is left to count.
+    From when as many batches are finished as there are actors, to when the first actor finds nothing more to
+    begin. What the others have half done at the first moment is counted, at the second it is not: about the same.
+    Empty where nothing is left to count.
 
     Args:
         reports: time and clips done; the first at the start, then one a batch.
     """
-    counted = reports[num_actors:]
+    counted = reports[num_actors : len(reports) - num_actors + 1]
     if len(counted) < 2 or counted[-1][0] <= counted[0][0]:
         return []
     (start_sec, before), (end_sec, done) = counted[0], counted[-1]

@@ -32,12 +32,12 @@ def manifest(tmp_path):
     ("reports", "num_actors", "expected"),
     [
         ([(0, 0), (10, 4), (12, 8), (14, 12)], 1, [2.0]),  # 8 clips in the 4 s after the first batch
-        ([(0, 0), (10, 4), (12, 8), (14, 12)], 2, [2.0]),  # 4 clips in the 2 s after the second
-        ([(0, 0), (10, 4), (12, 8)], 2, []),  # nothing is left to count
+        ([(0, 0), (10, 4), (12, 8), (14, 12), (18, 16)], 2, [2.0]),  # the last of two works alone for 4 s
+        ([(0, 0), (10, 4), (12, 8), (14, 12)], 2, []),  # nothing is left to count
         ([(0, 0)], 1, []),
     ],
 )
-def test_the_clock_starts_when_every_actor_has_had_a_batch(reports, num_actors, expected):
+def test_the_clock_runs_while_every_actor_is_at_work(reports, num_actors, expected):
     assert steady_rate(reports, num_actors) == expected
 
 
