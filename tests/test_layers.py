@@ -8,12 +8,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "harray"
 
-HEAVY = ("torch", "ray", "mlflow", "ultralytics", "optuna", "cv2", "av", "matplotlib", "sklearn", "scipy")
+HEAVY = (
+    "torch",
+    "onnxruntime",
+    "openvino",
+    "ray",
+    "mlflow",
+    "ultralytics",
+    "optuna",
+    "cv2",
+    "av",
+    "matplotlib",
+    "sklearn",
+    "scipy",
+)
 # From left to right; a room imports itself and rooms of earlier tiers, nothing beside it.
 TIERS = [
     {"errors"},
     {"config", "schema", "skeleton", "metrics", "downloads"},
-    {"synth", "videos"},
+    {"synth", "videos", "networks"},
     {"poses", "scenes"},
     {"extraction"},
     {"store"},
@@ -35,6 +48,9 @@ OWNERS = {  # library -> the rooms that may import it
     "optuna": {"distributed"},
     "mlflow": {"tracking"},
     "ultralytics": {"poses"},
+    "onnx": {"networks"},
+    "onnxruntime": {"networks"},
+    "openvino": {"networks"},
     "av": {"videos", "synth", "inference"},  # videos decodes; the others only write
     "typer": {"cli"},
     "rich": {"cli"},

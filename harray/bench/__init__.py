@@ -1,0 +1,1 @@
+"""Measurements that print rates and ratios."""

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import data, demo, models, skeletons, system
+from harray.cli import bench, data, demo, models, skeletons, system
 from harray.cli.terminal import Fault
 from harray.errors import InputError
 
@@ -42,6 +42,8 @@ skeleton_app = typer.Typer(help="Exchange skeleton pickles with PYSKL and MMActi
 app.add_typer(synth_app, name="synth")
 app.add_typer(store_app, name="store")
 app.add_typer(skeleton_app, name="skeleton")
+bench_app = typer.Typer(help="Measure, and print rates and ratios.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
 
 COMMANDS: tuple[Callable, ...] = (
     demo.demo,
@@ -62,6 +64,7 @@ store_app.command("verify")(data.store_verify)
 store_app.command("retry")(data.store_retry)
 skeleton_app.command("import")(skeletons.import_)
 skeleton_app.command("export")(skeletons.export)
+bench_app.command("extraction")(bench.extraction)
 
 
 @app.callback(invoke_without_command=True)

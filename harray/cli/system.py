@@ -35,6 +35,8 @@ def doctor(
             "Ray": _ray(),
             "pose weights": _weights("poses", experiment.poses.weights),
             "scene weights": _weights("scenes", experiment.scenes.weights),
+            "pose backend": _backend("poses", experiment.extraction.poses.backend),
+            "scene backend": _backend("scenes", experiment.extraction.scenes.backend),
             "tracking": _tracking(out, tracking_uri),
             "MLflow": importlib.metadata.version("mlflow"),
         }
@@ -109,6 +111,18 @@ def _weights(room: str, name: str) -> str:
         return locate(name)
     except InputError as error:
         return f"NOT FOUND: {error}"
+
+
+def _backend(room: str, requested: str) -> str:
+    """What would run the network on this machine."""
+    import torch
+
+    from harray.networks.backends import describe
+
+    try:
+        return describe(requested, "cuda" if torch.cuda.is_available() else "cpu", room)
+    except InputError as error:
+        return f"NOT USABLE: {error}"
 
 
 def _tracking(out: Path, explicit: str | None) -> str:

@@ -29,7 +29,7 @@ from harray.extraction.config import (
     weights_digests,
     weights_origin,
 )
-from harray.extraction.extractor import SKELETON, clip_scene_shape, keypoints_shape
+from harray.extraction.extractor import SKELETON, clip_scene_shape, keypoints_shape, make_networks_ready
 from harray.poses.config import EMBEDDED
 from harray.scenes.config import RANDOM
 from harray.schema import EXTRACTED, QUARANTINED
@@ -98,8 +98,9 @@ def extract(
     settings = store_settings(config)
     store = FeatureStore.open_or_create(store_path, settings)
     messages = weights_messages(config, source_table)
+    say = on_message or (lambda message: None)
     for message in messages:
-        (on_message or (lambda message: None))(message)
+        say(message)
     report = on_progress or (lambda done, total, counts: None)
     with writing(store.path, "harray extract"):
         Tries(store.path).clear()
@@ -110,6 +111,10 @@ def extract(
         report(tally.done, tally.total, tally.named())
         if len(plan.todo):
             with start_ray():
+                device = choose_pool(cluster_resources(), 1, config.poses.gpus_per_actor).device
+                for message in make_networks_ready(config, device):
+                    messages.append(message)
+                    say(message)
                 for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors):
                     _refuse_fault(outcomes, store)
                     tally.add(outcomes)

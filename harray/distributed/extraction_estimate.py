@@ -87,7 +87,7 @@ def probe(paths: list[str], config: ExtractionConfig, settings: str, pool: Pool)
     if pool.device == "cuda" and not torch.cuda.is_available():
         return None
     use_threads(pool.num_threads)
-    extractor = ClipExtractor(config, pool.device)
+    extractor = ClipExtractor(config, pool.device, pool.num_threads)
     seconds = []
     for path in paths[:: max(1, len(paths) // PROBED)][:PROBED]:
         started = time.monotonic()

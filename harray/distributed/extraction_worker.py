@@ -78,7 +78,7 @@ class ExtractionWorker:
         self.settings = settings
         self.clip_ids = set(clip_ids)
         self.store = FeatureStore.open(store)
-        self.extractor = ClipExtractor(config, device).load()
+        self.extractor = ClipExtractor(config, device, num_threads).load()
         self.tries = Tries(self.store.path)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -207,9 +207,7 @@ def _file_columns(stamp: Stamp | None) -> dict[str, Any]:
 
 
 def use_threads(num_threads: int) -> None:
-    """Let the networks and the resizing of this process use so many threads."""
+    """Let the resizing of this process use so many threads; the networks are told theirs."""
     import cv2
-    import torch
 
-    torch.set_num_threads(num_threads)
     cv2.setNumThreads(num_threads)

@@ -13,11 +13,12 @@ from harray.videos.config import VideosConfig
 
 FEATURES_VERSION = 1  # raise it when the code gives other features for the same settings
 
-# They stand for nothing in the features: how fast, on what, and where the weights lie (their digest stands for them).
+# They stand for nothing in the features: how fast, on what (backends give the same
+# or are refused), and where the weights lie (their digest stands for them).
 MACHINE_FIELDS = {
     "videos": ("limit_sec",),
-    "poses": ("batch_size", "gpus_per_actor", "weights"),
-    "scenes": ("batch_size", "weights", "seed"),
+    "poses": ("backend", "batch_size", "gpus_per_actor", "weights"),
+    "scenes": ("backend", "batch_size", "weights", "seed"),
 }
 
 

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 from harray.extraction.config import ExtractionConfig
 from harray.extraction.faults import staged
 from harray.extraction.reader import clip_frames
+from harray.networks.backends import make_ready
 from harray.poses.detector import NUM_JOINTS, PoseDetector
+from harray.poses.source import PoseSource
 from harray.poses.tracks import link_people
 from harray.scenes.config import NONE
 from harray.scenes.encoder import SceneEncoder, scene_frame_indices, scene_shape
+from harray.scenes.source import SceneSource
 from harray.skeleton import COCO17
 from harray.videos.files import local_copy
 from harray.videos.frames import Frames
@@ -62,10 +65,11 @@ class ClipFeatures:
 class ClipExtractor:
     """Extracts clips. Networks are loaded at the first use, or by `load`, and kept."""
 
-    def __init__(self, config: ExtractionConfig, device: str = "cpu"):
+    def __init__(self, config: ExtractionConfig, device: str = "cpu", num_threads: int | None = None):
         self.config = config
-        self.poses = PoseDetector(config.poses, device)
-        self.scenes = None if config.scenes.weights == NONE else SceneEncoder(config.scenes, device)
+        self.poses = PoseDetector(config.poses, device, num_threads)
+        has_scenes = config.scenes.weights != NONE
+        self.scenes = SceneEncoder(config.scenes, device, num_threads) if has_scenes else None
 
     def load(self) -> "ClipExtractor":
         """Load the networks now.
@@ -73,8 +77,8 @@ class ClipExtractor:
         Raises:
             InputError: weights that are nowhere, or are not what they should be.
         """
-        assert self.poses.model is not None
-        assert self.scenes is None or self.scenes.trunk is not None
+        assert self.poses.network is not None
+        assert self.scenes is None or self.scenes.network is not None
         return self
 
     def extract(self, path: Path | str) -> list[ClipFeatures]:
@@ -108,6 +112,21 @@ class ClipExtractor:
         assert self.scenes is not None
         chosen = scene_frame_indices(len(frames.rgb_THWC), self.config.scenes.num_frames)
         return self.scenes.encode(frames.rgb_THWC[chosen])
+
+
+def make_networks_ready(config: ExtractionConfig, device: str) -> list[str]:
+    """Export the networks for the runtimes that are to run them, where this machine has not done so before.
+
+    Returns:
+        what must be said aloud: which runtime could not take a network.
+
+    Raises:
+        InputError: a backend that is not to be had, or weights, as `ClipExtractor.load`.
+    """
+    messages = make_ready(PoseSource(config.poses), config.poses.backend, device)
+    if config.scenes.weights != NONE:
+        messages += make_ready(SceneSource(config.scenes), config.scenes.backend, device)
+    return messages
 
 
 def keypoints_shape(config: ExtractionConfig) -> tuple[int, int, int, int]:

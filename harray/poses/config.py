@@ -13,5 +13,6 @@ class PosesConfig:
     image_size: int | None = None  # px of the longer side; None: as in the weights' training (official: 640)
     min_box_confidence: float = 0.25  # in [0, 1]; people found with less are dropped
     max_people: int = 2  # tracks kept per clip, the best first
+    backend: str = "auto"  # what runs the network: auto (the fastest here), torch, onnx or openvino
     batch_size: int = 8  # frames per forward pass; changes speed and memory, not the result
     gpus_per_actor: float = 0.25  # share of a GPU that each extraction worker takes, where there are GPUs

@@ -1,26 +1,24 @@
 """People in frames: the YOLO pose network run on batches of frames, without ultralytics' predictor.
 
-    frames --letterbox--> RGB [B, 3, H', W'] --network--> boxes, scores, keypoints --NMS--> people per frame
+    frames --letterbox--> RGB [B, H', W', 3] --network--> boxes, scores, keypoints --suppression--> people per frame
 
 Letters: T frames, B frames of a batch, H height, W width, N people, K joints, C coordinates.
 """
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harray.networks.backends import open_network
+from harray.networks.source import Network
 from harray.poses.config import EMBEDDED, PosesConfig
 from harray.poses.letterbox import Letterbox, fit, letterbox_for, to_source
-
-if TYPE_CHECKING:
-    import torch
+from harray.poses.source import PoseSource
+from harray.poses.suppression import suppressed
 
 OFFICIAL_IMAGE_SIZE = 640
 NUM_JOINTS = 17
-MAX_OVERLAP = 0.7  # IoU above which two boxes are one person (ultralytics' default)
-MAX_FOUND = 50  # people per frame
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,17 +39,14 @@ class FrameDetections:
 class PoseDetector:
     """Finds people. The network is loaded at the first use and kept."""
 
-    def __init__(self, config: PosesConfig, device: str = "cpu"):
+    def __init__(self, config: PosesConfig, device: str = "cpu", num_threads: int | None = None):
         self.config = config
         self.device = device
+        self.num_threads = num_threads  # on a CPU; None: as many as there are cores
 
     @functools.cached_property
-    def model(self) -> "torch.nn.Module":
-        import torch
-
-        from harray.poses.weights import load_pose_model
-
-        return load_pose_model(self.config.weights).to(self.device).to(memory_format=torch.channels_last)
+    def network(self) -> Network:
+        return open_network(PoseSource(self.config), self.config.backend, self.device, self.num_threads)
 
     @functools.cached_property
     def image_size(self) -> int:
@@ -70,22 +65,8 @@ class PoseDetector:
         return [found for batch in batches for found in self._detect_batch(fit(batch, box), box)]
 
     def _detect_batch(self, inputs_BHWC: np.ndarray, box: Letterbox) -> list[FrameDetections]:
-        import torch
-        from ultralytics.utils.nms import non_max_suppression
-
-        with torch.inference_mode():
-            images = torch.from_numpy(inputs_BHWC).to(self.device).permute(0, 3, 1, 2)
-            output = self.model(images.float().div_(255.0))
-            people = non_max_suppression(
-                output,
-                conf_thres=self.config.min_box_confidence,
-                iou_thres=MAX_OVERLAP,
-                end2end=getattr(self.model, "end2end", False),  # YOLO26 needs no suppression
-                nc=1,
-                max_det=MAX_FOUND,
-                max_time_img=60.0,  # its default drops people where the machine is busy
-            )
-        return [_frame_detections(found.float().cpu().numpy(), box) for found in people]
+        people = suppressed(self.network(inputs_BHWC), self.config.min_box_confidence)
+        return [_frame_detections(found, box) for found in people]
 
 
 def pose_image_size(config: PosesConfig) -> int:
@@ -102,8 +83,8 @@ def pose_image_size(config: PosesConfig) -> int:
 
 
 def _frame_detections(found: np.ndarray, box: Letterbox) -> FrameDetections:
-    """Rows of NMS (x1 y1 x2 y2 confidence class, then x y confidence of each joint) in source px."""
-    keypoints = found[:, 6:].reshape(-1, NUM_JOINTS, 3)
+    """Rows of `suppressed` (x1 y1 x2 y2 confidence, then x y confidence of each joint) in source px."""
+    keypoints = found[:, 5:].reshape(-1, NUM_JOINTS, 3)
     return FrameDetections(
         boxes_N4=to_source(found[:, :4].reshape(-1, 2, 2), box).reshape(-1, 4).astype(np.float32),
         confidence_N=found[:, 4].astype(np.float32),

@@ -20,11 +20,13 @@ import numpy as np
 import torch
 
 from harray.errors import InputError
+from harray.networks.runtimes import TorchNetwork
 from harray.poses.accuracy import PoseAccuracy, frame_accuracy
 from harray.poses.config import EMBEDDED, PosesConfig
 from harray.poses.detector import PoseDetector
 from harray.poses.embedded import CARD_SUFFIX, EMBEDDED_WEIGHTS, build_pose_model
 from harray.poses.limb_losses import DistanceLoss, JointMaps
+from harray.poses.network import PoseNetwork
 from harray.poses.training_frames import PoseFrames, make_batch, render_part
 from harray.poses.weights import prepare_ultralytics
 from harray.synth.clips import ClipSpec, clip_specs, num_frames, render_clip
@@ -212,7 +214,7 @@ def evaluate_network(
 ) -> PoseAccuracy:
     """Score every second frame of complete clips of unseen actors, at the detector's settings."""
     detector = PoseDetector(PosesConfig(weights=EMBEDDED, image_size=config.image_size, batch_size=16))
-    detector.model = model
+    detector.network = TorchNetwork(PoseNetwork(model), "cpu")
     specs, total = evaluation_specs(config), PoseAccuracy()
     for done, spec in enumerate(specs, 1):
         frames, truth = render_clip(spec, range(0, num_frames(spec), 2))

@@ -14,6 +14,7 @@ import dataclasses
 
 import numpy as np
 
+from harray.poses.boxes import overlap
 from harray.poses.detector import FrameDetections
 
 REACH = 1.0  # farthest step between neighbouring frames, in box sizes
@@ -112,7 +113,7 @@ def _costs(track: Track, frame: int, found: FrameDetections) -> np.ndarray:
     distance_N = np.linalg.norm(_centre(boxes_N4) - _centre(last), axis=-1) / np.maximum(size, sizes_N)
     ratio_N = np.abs(np.log(sizes_N / size))
     reach = min(MAX_REACH, REACH + REACH_PER_GAP * gap)
-    cost_N = distance_N / reach + (1.0 - _overlap(last, boxes_N4)) + 0.5 * ratio_N + 0.05 * gap
+    cost_N = distance_N / reach + (1.0 - overlap(last, boxes_N4)) + 0.5 * ratio_N + 0.05 * gap
     cost_N += YOUTH / len(track.frames)
     return np.where((distance_N < reach) & (ratio_N < np.log(3.0)), cost_N, FORBIDDEN)
 
@@ -124,11 +125,3 @@ def _centre(boxes: np.ndarray) -> np.ndarray:
 def _size(boxes: np.ndarray) -> np.ndarray:
     """Mean of width and height, at least 1 px."""
     return np.maximum((boxes[..., 2:] - boxes[..., :2]).mean(axis=-1), 1.0)
-
-
-def _overlap(box_4: np.ndarray, boxes_N4: np.ndarray) -> np.ndarray:
-    """Intersection over union, float [N]."""
-    low, high = np.maximum(box_4[:2], boxes_N4[:, :2]), np.minimum(box_4[2:], boxes_N4[:, 2:])
-    shared_N = np.prod(np.clip(high - low, 0, None), axis=-1)
-    areas_N = np.prod(boxes_N4[:, 2:] - boxes_N4[:, :2], axis=-1)
-    return shared_N / np.maximum(areas_N + np.prod(box_4[2:] - box_4[:2]) - shared_N, 1e-6)

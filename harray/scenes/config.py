@@ -14,4 +14,5 @@ class ScenesConfig:
     image_size: int = 224  # px; the whole frame is squeezed into this square, so tokens lie over it evenly
     grid: int = 7  # tokens per side of a frame
     seed: int = 0  # of "random" weights
+    backend: str = "auto"  # what runs the network: auto (the fastest here), torch, onnx or openvino
     batch_size: int = 8  # frames per forward pass; changes speed and memory, not the result

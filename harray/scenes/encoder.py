@@ -6,19 +6,15 @@ Letters: F frames, H height, W width, C colour, S scene tokens of a frame (row b
 """
 
 import functools
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harray.errors import InputError
-from harray.scenes.config import NONE, RANDOM, ScenesConfig
-
-if TYPE_CHECKING:
-    import torch
+from harray.networks.backends import open_network
+from harray.networks.source import Network, on_host
+from harray.scenes.config import NONE, ScenesConfig
+from harray.scenes.source import SceneSource, resized
 
 CHANNELS = 2048
-IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]; IMAGENET1K_V1
-IMAGENET_STD = (0.229, 0.224, 0.225)
 FLOAT16_MAX = 65504.0
 
 
@@ -35,15 +31,14 @@ def scene_frame_indices(num_clip_frames: int, num_frames: int) -> np.ndarray:
 class SceneEncoder:
     """Encodes frames. The network is loaded at the first use and kept."""
 
-    def __init__(self, config: ScenesConfig, device: str = "cpu"):
+    def __init__(self, config: ScenesConfig, device: str = "cpu", num_threads: int | None = None):
         self.config = config
         self.device = device
+        self.num_threads = num_threads  # on a CPU; None: as many as there are cores
 
     @functools.cached_property
-    def trunk(self) -> "torch.nn.Module":
-        import torch
-
-        return load_trunk(self.config).to(self.device).to(memory_format=torch.channels_last)
+    def network(self) -> Network:
+        return open_network(SceneSource(self.config), self.config.backend, self.device, self.num_threads)
 
     def encode(self, frames_FHWC: np.ndarray) -> np.ndarray:
         """Tokens of every frame.
@@ -57,58 +52,23 @@ class SceneEncoder:
         Returns:
             float16 [F, grid * grid, 2048], not negative.
         """
-        import torch
-
         starts = range(0, len(frames_FHWC), self.config.batch_size)
-        with torch.inference_mode():
-            tokens = [
-                self._encode_batch(frames_FHWC[start : start + self.config.batch_size]) for start in starts
-            ]
-        return np.concatenate(tokens)
-
-    def _encode_batch(self, frames_FHWC: np.ndarray) -> np.ndarray:
-        import torch
-
-        images = torch.from_numpy(self._resized(frames_FHWC)).to(self.device).permute(0, 3, 1, 2).float()
-        mean, std = (images.new_tensor(v).view(1, 3, 1, 1) * 255.0 for v in (IMAGENET_MEAN, IMAGENET_STD))
-        features = self.trunk((images - mean) / std)
-        pooled = torch.nn.functional.adaptive_avg_pool2d(features, self.config.grid)
-        return pooled.flatten(2).mT.clamp(max=FLOAT16_MAX).half().cpu().numpy()
-
-    def _resized(self, frames_FHWC: np.ndarray) -> np.ndarray:
-        import cv2
-
-        side = self.config.image_size
-        return np.stack(
-            [cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in frames_FHWC]
+        return np.concatenate(
+            [self._encode_batch(frames_FHWC[start : start + self.config.batch_size]) for start in starts]
         )
 
+    def _encode_batch(self, frames_FHWC: np.ndarray) -> np.ndarray:
+        features_FDHW = on_host(self.network(resized(frames_FHWC, self.config.image_size)))
+        cells_FDS = pooled(features_FDHW, self.config.grid).reshape(*features_FDHW.shape[:2], -1)
+        return cells_FDS.transpose(0, 2, 1).clip(max=FLOAT16_MAX).astype(np.float16)
 
-def load_trunk(config: ScenesConfig) -> "torch.nn.Module":
-    """ResNet-50 without its pooling and classifier, in eval mode.
 
-    Raises:
-        InputError: as `resolve_scene_weights`, or the file is no state dict of torchvision's ResNet-50.
-    """
-    import torch
-    from torchvision.models import resnet50
-
-    from harray.scenes.random_weights import randomise
-    from harray.scenes.weights import KEY, resolve_scene_weights
-
-    with torch.device("meta"):  # no time for values that are replaced at once
-        network = resnet50(weights=None)
-    trunk = torch.nn.Sequential(*list(network.children())[:-2])
-    if config.weights == RANDOM:
-        trunk = trunk.to_empty(device="cpu")
-        randomise(trunk, config.seed)
-        return trunk
-    path = resolve_scene_weights(config.weights)
-    try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
-    except Exception as error:  # whatever a file of unknown content makes the reader raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{KEY}={path}: not a state dict of torchvision's ResNet-50 ({reason[:200]})"
-        ) from error
-    return trunk.float().eval().requires_grad_(False)
+def pooled(features_FDHW: np.ndarray, grid: int) -> np.ndarray:
+    """Means over a grid of cells, [F, D, grid, grid]; cells overlap where the grid does not divide the features,
+    as in torch's adaptive_avg_pool2d."""
+    for axis in (2, 3):
+        size = features_FDHW.shape[axis]
+        cells = [slice(i * size // grid, -(-(i + 1) * size // grid)) for i in range(grid)]
+        moved = np.moveaxis(features_FDHW, axis, 0)
+        features_FDHW = np.stack([moved[cell].mean(axis=0) for cell in cells], axis=axis)
+    return features_FDHW

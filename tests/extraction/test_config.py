@@ -26,6 +26,8 @@ def identity(overrides):
     [
         {"poses.batch_size": 64},
         {"poses.gpus_per_actor": 1.0},
+        {"poses.backend": "torch"},
+        {"scenes.backend": "openvino"},
         {"poses.weights": "/elsewhere/yolov8n-pose.pt"},  # their bytes' digest stands for them
         {"poses.image_size": 640},  # what it is without being named
         {"scenes.batch_size": 1},

@@ -65,7 +65,7 @@ def test_a_clip_that_cannot_be_read_names_the_stage(extractor, tmp_path):
 
 def test_a_network_that_fails_on_a_clip_names_its_stage(config, tmp_path):
     extractor = ClipExtractor(config)
-    extractor.poses.__dict__["model"] = lambda images: 1 / 0
+    extractor.poses.__dict__["network"] = lambda images: 1 / 0
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)
         stream.width = stream.height = 32

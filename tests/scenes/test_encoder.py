@@ -2,10 +2,14 @@ import numpy as np
 import pytest
 import torch
 
+from harray.config import with_overrides
 from harray.errors import InputError
+from harray.networks.backends import installed_backends
 from harray.scenes.config import ScenesConfig
-from harray.scenes.encoder import SceneEncoder, load_trunk, scene_frame_indices, scene_shape
+from harray.scenes.encoder import SceneEncoder, pooled, scene_frame_indices, scene_shape
+from harray.scenes.network import load_trunk
 from harray.scenes.weights import locate_scene_weights, scene_weights_digest
+from harray.synth.samples import sample_frames
 
 RANDOM = ScenesConfig(weights="random", image_size=64, grid=2)
 
@@ -103,3 +107,20 @@ def test_where_weights_would_come_from_is_said_without_fetching(tmp_path, monkey
         "https://download.pytorch.org/models/resnet50-0676ba61.pth"
     )
     assert "no scene branch" in locate_scene_weights("none")
+
+
+@pytest.mark.parametrize("backend", [name for name in installed_backends() if name != "torch"])
+def test_every_runtime_gives_the_tokens_of_torch(backend):
+    frames = sample_frames(2)
+    by_torch, other = (
+        SceneEncoder(with_overrides(RANDOM, {"backend": name})).encode(frames).astype(float)
+        for name in ("torch", backend)
+    )
+    assert np.abs(by_torch - other).mean() < 0.001 * by_torch.mean()
+
+
+@pytest.mark.parametrize(("size", "grid"), [((7, 7), 7), ((7, 7), 3), ((5, 8), 2), ((2, 2), 3)])
+def test_pooling_is_that_of_torch(size, grid):
+    features = np.random.default_rng(0).random((2, 3, *size), dtype=np.float32)
+    expected = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(features), grid)
+    np.testing.assert_allclose(pooled(features, grid), expected.numpy(), rtol=1e-5)

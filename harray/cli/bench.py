@@ -1,0 +1,47 @@
+"""Measurements that print rates and ratios."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from harray.cli import options
+from harray.cli.terminal import session
+
+
+def extraction(
+    videos: Annotated[
+        Path, typer.Option("--videos", help="Folder of class folders, or manifest.csv; 20 clips or more.")
+    ],
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Parts that the clips are dealt into.")] = 2,
+    out: options.Out = options.DEFAULT_OUT,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """How fast poses are extracted here, beside ultralytics' own ways and beside the hardware's limit.
+
+    Without a scene branch unless scenes.weights=... asks for one, which the two ways of ultralytics never have.
+    """
+    experiment = options.build_config("default", None, ["scenes.weights=none", *(overrides or [])])
+    from harray.videos.sources import list_videos
+
+    manifest = list_videos(videos)
+    with session(out, "bench-extraction", as_json) as terminal:
+        from harray.bench.extraction import bench_extraction
+
+        with terminal.progress("measuring", "steps") as update:
+            bench = bench_extraction(manifest, experiment.extraction, rounds, update)
+        table = Table("", "clips/s", "spread", "rounds", box=None)
+        for way, rate in bench.clips_per_sec.items():
+            rates = " ".join(f"{value:.2f}" for value in bench.measured[way])
+            table.add_row(way, f"{rate:.2f}", f"{bench.spread[way]:.0%}", rates)
+        terminal.result(table)
+        terminal.result(", ".join(f"{name} {ratio:.2f}" for name, ratio in bench.ratios.items()))
+        pool = bench.pool
+        terminal.result(
+            f"{bench.num_clips} clips of {bench.num_frames} frames, {bench.backend}, {pool.num_actors} actors of "
+            f"{pool.num_threads} threads on {pool.device}; peak memory: driver {bench.peak_mb['driver']:.0f} MB, "
+            f"actor {bench.peak_mb['actor']:.0f} MB"
+        )
+        terminal.json(bench.to_json())

@@ -1,0 +1,1 @@
+"""Pretrained networks on whichever runtime is fastest here: torch, ONNX Runtime, OpenVINO."""

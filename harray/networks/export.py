@@ -1,0 +1,136 @@
+"""A network's ONNX form: made once per machine, compared with torch, kept in the cache.
+
+    source --torch.onnx--> model --the runtime--> output for the samples ~ torch's? --> the cache
+
+The file is the SHA-256 of the model followed by the model, so that a damaged one is noticed and made again; it
+appears under its name in one step, so that several actors may make it at the same time.
+"""
+
+import hashlib
+import os
+import tempfile
+import uuid
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harray.downloads import cache_dir
+from harray.errors import InputError
+from harray.networks.runtimes import EXPORTED, ONNX, OPENVINO
+from harray.networks.source import NetworkSource, on_host
+
+if TYPE_CHECKING:
+    import torch
+
+EXPORT_VERSION = 1  # raise it when the same network is exported otherwise
+OPSET = 18
+RUNTIME_PACKAGE = {ONNX: "onnxruntime", OPENVINO: "openvino"}
+DIGEST_BYTES = 32
+
+
+class NotExportable(InputError):
+    """A network that another runtime cannot run, or runs with other results than torch."""
+
+
+def exported(source: NetworkSource, backend: str) -> bytes:
+    """The network for that runtime, from the cache or made now.
+
+    Raises:
+        NotExportable: it cannot be exported, or its output is not torch's; the figures are in the message.
+        InputError: the weights are missing or are not what they should be.
+    """
+    file = export_file(source, backend)
+    if (model := _intact(file)) is not None:
+        return model
+    module = source.build("cpu")
+    model = _to_onnx(source, module)
+    _compare(source, module, backend, model)
+    _keep(model, file)
+    return model
+
+
+def export_file(source: NetworkSource, backend: str) -> Path:
+    """Where the export is kept; another version of torch or of the runtime makes another file."""
+    package = RUNTIME_PACKAGE[backend]
+    parts = (source.digest(), EXPORT_VERSION, OPSET, version("torch"), package, version(package))
+    name = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    return cache_dir() / "networks" / f"{source.room}-{backend}-{name}"
+
+
+def _intact(file: Path) -> bytes | None:
+    """The model in a file; None where there is no file or its bytes are not those that were written."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    digest, model = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    return model if hashlib.sha256(model).digest() == digest else None
+
+
+def _to_onnx(source: NetworkSource, module: "torch.nn.Module") -> bytes:
+    """ONNX of any number and size of frames.
+
+    By tracing: torch.export, the other way, takes the frames' number in YOLO's head for a constant (torch 2.15).
+    """
+    import torch
+
+    images = torch.from_numpy(source.samples()[0])
+    try:
+        with tempfile.TemporaryDirectory() as folder, torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                module,
+                (images,),
+                file := Path(folder) / "network.onnx",
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["images"],
+                dynamic_axes={"images": {0: "frames", 1: "height", 2: "width"}},
+            )
+            return file.read_bytes()
+    except Exception as error:  # whatever a network of unknown architecture makes the tracer raise
+        raise NotExportable(
+            f"{source.room}: the network cannot be exported ({_first_line(error)}); "
+            f"use {source.room}.backend=torch"
+        ) from error
+
+
+def _compare(source: NetworkSource, module: "torch.nn.Module", backend: str, model: bytes) -> None:
+    """Run the samples on torch and on the runtime.
+
+    Raises:
+        NotExportable: they differ by more than the source allows, or the runtime refuses the model.
+    """
+    import torch
+
+    try:
+        network = EXPORTED[backend](model)
+        for images in source.samples():
+            with torch.inference_mode():
+                reference = module(torch.from_numpy(images)).float().numpy()
+            found = source.disagreement(reference, on_host(network(images)))
+            if not found.value <= found.limit:
+                raise NotExportable(
+                    f"{source.room}.backend={backend}: its output is not torch's ({found}); "
+                    f"use {source.room}.backend=torch"
+                )
+    except RuntimeError as error:  # of either runtime, for an operation that it does not know
+        raise NotExportable(
+            f"{source.room}.backend={backend}: the runtime refuses the network ({_first_line(error)}); "
+            f"use {source.room}.backend=torch"
+        ) from error
+
+
+def _keep(model: bytes, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
+    try:
+        part.write_bytes(hashlib.sha256(model).digest() + model)
+        os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,74 @@
+"""The runtimes: torch runs a module, the others run its ONNX form.
+
+All of them take as many threads as they are told, and wait without spinning: an actor that owns one core must not
+take another's. Only TorchNetwork imports torch.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+TORCH, ONNX, OPENVINO = "torch", "onnx", "openvino"
+
+
+class TorchNetwork:
+    """A module on a CPU or a GPU."""
+
+    def __init__(self, module: "torch.nn.Module", device: str, num_threads: int | None = None):
+        import torch
+
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
+        self.module = module.to(memory_format=torch.channels_last)
+        self.device = device
+
+    def __call__(self, images_BHWC: np.ndarray) -> "torch.Tensor":
+        import torch
+
+        with torch.inference_mode():
+            return self.module(torch.from_numpy(images_BHWC).to(self.device)).float()
+
+
+class OnnxNetwork:
+    """ONNX Runtime on the CPU."""
+
+    def __init__(self, model: bytes, num_threads: int | None = None):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads or 0  # 0: as many as there are cores
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3  # errors
+        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.input = self.session.get_inputs()[0].name
+
+    def __call__(self, images_BHWC: np.ndarray) -> np.ndarray:
+        [output] = self.session.run(None, {self.input: np.ascontiguousarray(images_BHWC)})
+        assert isinstance(output, np.ndarray)
+        return output
+
+
+class OpenVinoNetwork:
+    """OpenVINO on the CPU, in float32 even where the CPU knows bfloat16."""
+
+    def __init__(self, model: bytes, num_threads: int | None = None):
+        import openvino
+
+        core = openvino.Core()
+        settings = {
+            "INFERENCE_NUM_THREADS": num_threads or 0,  # 0: as many as there are cores
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        self.request = core.compile_model(core.read_model(model, b""), "CPU", settings).create_infer_request()
+
+    def __call__(self, images_BHWC: np.ndarray) -> np.ndarray:
+        output = self.request.infer({0: np.ascontiguousarray(images_BHWC)}, share_inputs=True)[0]
+        return output.copy()  # the runtime's own memory is filled again by the next batch
+
+
+EXPORTED = {ONNX: OnnxNetwork, OPENVINO: OpenVinoNetwork}

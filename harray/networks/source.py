@@ -1,0 +1,68 @@
+"""What a network is to its user, and what a room must say of its network for other runtimes to run it.
+
+Letters: B frames of a batch, H height, W width, C colour.
+"""
+
+import dataclasses
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Output: TypeAlias = "np.ndarray | torch.Tensor"
+
+
+class Network(Protocol):
+    """A network that is ready to run."""
+
+    def __call__(self, images_BHWC: np.ndarray) -> Output:
+        """float32 output for uint8 RGB [B, H, W, 3], any B, H and W that the network takes.
+
+        A tensor on its device, or an array where no torch took part: torch weighs half a gigabyte in a process.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """How far the outputs of two runtimes lie apart, and how far they may."""
+
+    value: float
+    limit: float
+    what: str  # of which the value is the amount, with its unit
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.value:.3g}, at most {self.limit:g}"
+
+
+class NetworkSource(Protocol):
+    """A network before it runs anywhere.
+
+    Attributes:
+        room: "poses" or "scenes"; `{room}.backend` is the config key.
+    """
+
+    room: str
+
+    def digest(self) -> str:
+        """Hexadecimal digits that stand for all that shapes the network: weights, code, libraries."""
+        ...
+
+    def build(self, device: str) -> "torch.nn.Module":
+        """The module in eval mode on that device: uint8 [B, H, W, 3] to one float tensor."""
+        ...
+
+    def samples(self) -> list[np.ndarray]:
+        """uint8 [B, H, W, 3] of different shapes, much like what the network will see."""
+        ...
+
+    def disagreement(self, reference: np.ndarray, other: np.ndarray) -> Disagreement:
+        """Compare what torch (`reference`) and another runtime give for the same sample."""
+        ...
+
+
+def on_host(output: Output) -> np.ndarray:
+    """An output, or a part of one, as an array."""
+    return output if isinstance(output, np.ndarray) else output.cpu().numpy()

@@ -1,0 +1,54 @@
+"""What other runtimes must know of the scene network: its identity, samples, and how far outputs may lie apart."""
+
+import hashlib
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harray.networks.source import Disagreement
+from harray.scenes.config import ScenesConfig
+from harray.scenes.weights import scene_weights_digest
+
+if TYPE_CHECKING:
+    import torch
+
+MAX_RELATIVE_DIFFERENCE = 0.001  # tokens are kept as float16, which rounds to half of that
+
+
+def resized(frames_FHWC: np.ndarray, side: int) -> np.ndarray:
+    """uint8 frames squeezed into squares [F, side, side, 3]."""
+    import cv2
+
+    return np.stack([cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in frames_FHWC])
+
+
+class SceneSource:
+    """A scene network before it runs anywhere (`harray.networks.source.NetworkSource`)."""
+
+    room = "scenes"
+
+    def __init__(self, config: ScenesConfig):
+        self.config = config
+
+    def digest(self) -> str:
+        parts = scene_weights_digest(self.config), version("torchvision")
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def build(self, device: str) -> "torch.nn.Module":
+        from harray.scenes.network import SceneNetwork, load_trunk
+
+        return SceneNetwork(load_trunk(self.config)).eval().to(device)
+
+    def samples(self) -> list[np.ndarray]:
+        """Drawn scenes."""
+        from harray.synth.samples import sample_frames
+
+        return [resized(sample_frames(2), side) for side in (224, 160)]
+
+    def disagreement(self, reference: np.ndarray, other: np.ndarray) -> Disagreement:
+        """Mean difference of the features, as a share of their mean."""
+        value = float(np.abs(reference - other).mean() / np.abs(reference).mean())
+        return Disagreement(
+            value=value, limit=MAX_RELATIVE_DIFFERENCE, what="mean difference of features, relative"
+        )
