@@ -84,18 +84,26 @@ def read_frames_at(path: Path | str, index_T: np.ndarray) -> Frames:
 
 def to_frames(kept: Mapping[int, Any], index_T: np.ndarray, fps: float, num_source_frames: int) -> Frames:
     """Decoded frames by index as `Frames`; each is converted once, to the size of the first and upright."""
+    from av.video.reformatter import VideoReformatter
+
     first = kept[int(index_T[0])]
-    size = {"width": first.width, "height": first.height}
-    images: dict[int, np.ndarray] = {}
-    for index in dict.fromkeys(index_T.tolist()):
+    convert = VideoReformatter().reformat  # of one: it keeps what it set up for the first frame
+    turns = round(first.rotation / 90)
+    height, width = (first.width, first.height) if turns % 2 else (first.height, first.width)
+    rgb_THWC = np.empty((len(index_T), height, width, 3), np.uint8)
+    seconds_T = np.empty(len(index_T), np.float64)
+    for place, index in enumerate(index_T.tolist()):
         frame = kept[index]
-        image = frame.to_ndarray(format="rgb24", **size)
-        images[index] = np.rot90(image, k=round(frame.rotation / 90))
-    times = [index / fps if (time := kept[index].time) is None else time for index in index_T.tolist()]
+        seconds_T[place] = index / fps if frame.time is None else frame.time
+        if place and index == index_T[place - 1]:
+            rgb_THWC[place] = rgb_THWC[place - 1]
+        else:
+            image = convert(frame, first.width, first.height, "rgb24").to_ndarray()
+            rgb_THWC[place] = np.rot90(image, k=turns)
     return Frames(
-        rgb_THWC=np.stack([images[index] for index in index_T.tolist()]),
+        rgb_THWC=rgb_THWC,
         index_T=index_T,
-        time_sec_T=np.asarray(times, np.float64),
+        time_sec_T=seconds_T,
         fps=fps,
         num_source_frames=num_source_frames,
     )
