@@ -13,13 +13,14 @@ falls on all of them; the next round takes the next part.
 
 import dataclasses
 import functools
+import os
 import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import get_context
 from typing import Any
 
@@ -37,6 +38,7 @@ from harray.videos.frames import VideoError, read_frames
 HARRAY, WHOLE, ONE_CORE, LIMIT = "harray", "harray_whole", "harray_one_core", "forward_limit"
 Report = tuple[float, int]  # seconds, clips done
 RATIOS = (NOTEBOOK, BATCHED, LIMIT, ONE_CORE)  # what harray's rate is divided by
+NICENESS = "RAY_worker_niceness"
 ACTOR = "ExtractionWorker"  # in the title of an actor's process
 
 
@@ -155,7 +157,7 @@ class _Rounds:
         self.measured[way].append(len(part) / seconds)
 
     def _harray(self, manifest: pa.Table, part: Sizes) -> None:
-        with PeakMemory(ACTOR) as memory, start_ray():
+        with PeakMemory(ACTOR) as memory, _equal_priority(), start_ray():
             reports, seconds = self._extract(manifest, part)
         self.measured[WHOLE].append(len(part) / seconds)
         self.measured[HARRAY] += steady_rate(reports, self.pool.num_actors)
@@ -163,7 +165,7 @@ class _Rounds:
         self.peak_mb["actor"] = max(self.peak_mb["actor"], memory.actor_mb)
 
     def _one_core(self, manifest: pa.Table, part: Sizes) -> None:
-        with start_ray(num_cpus=1) as ray:
+        with _equal_priority(), start_ray(num_cpus=1) as ray:
             if ray.is_local and self.pool.device == "cpu":  # a cluster that was there has the cores it has
                 self.measured[ONE_CORE] += steady_rate(self._extract(manifest, part)[0], 1)
 
@@ -211,6 +213,20 @@ def steady_rate(reports: list[Report], num_actors: int) -> list[float]:
         return []
     (start_sec, before), (end_sec, done) = counted[0], counted[-1]
     return [(done - before) / (end_sec - start_sec)]
+
+
+@contextmanager
+def _equal_priority() -> Generator[None]:
+    """Actors of a cluster that starts meanwhile run at this process's priority, as the other ways do; Ray would
+    start them so nice (15) that they yield to all else on the machine."""
+    before = os.environ.get(NICENESS)
+    os.environ[NICENESS] = "0"
+    try:
+        yield
+    finally:
+        os.environ.pop(NICENESS)
+        if before is not None:
+            os.environ[NICENESS] = before
 
 
 def _process() -> ProcessPoolExecutor:
