@@ -244,13 +244,14 @@ def _run(
 
 @contextmanager
 def _quiet_data() -> Generator[None]:
-    """Ray Data without its progress bars; harray shows its own."""
+    """Ray Data without its progress bars and without asking the workers' memory every second; harray shows its own
+    bar, and a worker tells its memory with each batch."""
     from ray.data import DataContext
 
     context = DataContext.get_current()
-    before = context.enable_progress_bars
-    context.enable_progress_bars = False
+    before = context.enable_progress_bars, context.memory_usage_poll_interval_s
+    context.enable_progress_bars, context.memory_usage_poll_interval_s = False, None
     try:
         yield
     finally:
-        context.enable_progress_bars = before
+        context.enable_progress_bars, context.memory_usage_poll_interval_s = before
