@@ -16,7 +16,11 @@ def default() -> ExperimentConfig:
 
 
 def laptop() -> ExperimentConfig:
-    """Videos of 320x240 or so on a machine without a GPU: YOLOv8n-pose at 320 px, about four times as fast."""
+    """Videos of 320x240 or so on a machine without a GPU: YOLOv8n-pose at 320 px, about three times as fast.
+
+    More pixels than the video has give nothing: on drawn figures at 320x240 people are found in 0.99 of the frames
+    at 320 px and in 0.97 at 640 px, with the same mean joint error, 0.028 of body height.
+    """
     return with_overrides(default(), {"poses.image_size": 320})
 
 

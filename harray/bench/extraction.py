@@ -14,6 +14,7 @@ falls on all of them; the next round takes the next part.
 import dataclasses
 import functools
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -26,9 +27,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from harray.bench.memory import PeakMemory
 from harray.bench.workers import BATCHED, NOTEBOOK, baseline_seconds, forward_seconds
-from harray.distributed.extraction import Pool, choose_pool, extract
+from harray.distributed.extraction import ExtractionSummary, Pool, choose_pool, extract
 from harray.distributed.resources import cluster_resources, start_ray
 from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
@@ -39,7 +39,6 @@ HARRAY, WHOLE, ONE_CORE, LIMIT = "harray", "harray_whole", "harray_one_core", "f
 Report = tuple[float, int]  # seconds, clips done
 RATIOS = (NOTEBOOK, BATCHED, LIMIT, ONE_CORE)  # what harray's rate is divided by
 NICENESS = "RAY_worker_niceness"
-ACTOR = "ExtractionWorker"  # in the title of an actor's process
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -157,19 +156,19 @@ class _Rounds:
         self.measured[way].append(len(part) / seconds)
 
     def _harray(self, manifest: pa.Table, part: Sizes) -> None:
-        with PeakMemory(ACTOR) as memory, _equal_priority(), start_ray():
-            reports, seconds = self._extract(manifest, part)
-        self.measured[WHOLE].append(len(part) / seconds)
+        with _equal_priority(), start_ray():
+            reports, summary = self._extract(manifest, part)
+        self.measured[WHOLE].append(len(part) / summary.seconds)
         self.measured[HARRAY] += steady_rate(reports, self.pool.num_actors)
-        self.peak_mb["driver"] = max(self.peak_mb["driver"], memory.driver_mb)
-        self.peak_mb["actor"] = max(self.peak_mb["actor"], memory.actor_mb)
+        self.peak_mb["driver"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        self.peak_mb["actor"] = max(self.peak_mb["actor"], summary.worker_peak_mb)
 
     def _one_core(self, manifest: pa.Table, part: Sizes) -> None:
         with _equal_priority(), start_ray(num_cpus=1) as ray:
             if ray.is_local and self.pool.device == "cpu":  # a cluster that was there has the cores it has
                 self.measured[ONE_CORE] += steady_rate(self._extract(manifest, part)[0], 1)
 
-    def _extract(self, manifest: pa.Table, part: Sizes) -> tuple[list[Report], float]:
+    def _extract(self, manifest: pa.Table, part: Sizes) -> tuple[list[Report], ExtractionSummary]:
         rows = manifest.filter(pa.array([path in part for path in manifest["path"].to_pylist()]))
         reports: list[Report] = []
         with tempfile.TemporaryDirectory() as folder:
@@ -184,7 +183,7 @@ class _Rounds:
                 f"{summary.quarantined} videos were quarantined and {summary.computed} of {len(rows)} computed; "
                 "measure with videos that can be read and are not copies of each other"
             )
-        return reports, summary.seconds
+        return reports, summary
 
     def _limit(self, manifest: pa.Table, part: Sizes) -> None:
         threads, device = self.pool.num_threads, self.pool.device

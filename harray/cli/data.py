@@ -273,7 +273,8 @@ def _show_estimate(
     share = f", {pool.gpus_per_actor:g} GPU each" if pool.gpus_per_actor else ""
     terminal.result(
         f"{plan.inputs} inputs: {plan.extracted} extracted and {plan.quarantined} quarantined before, "
-        f"{plan.todo} to do; {pool.num_actors} actors on {pool.device}, {pool.num_threads} threads each{share}"
+        f"{plan.todo} to do; {pool.num_actors} actors of {pool.num_threads} threads on {pool.device}{share}, "
+        f"network run by {plan.backend}"
     )
     if plan.expected_sec is not None:
         terminal.result(

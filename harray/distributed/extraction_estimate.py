@@ -15,6 +15,7 @@ from harray.extraction.config import ExtractionConfig, settings_digest
 from harray.extraction.extractor import ClipExtractor
 from harray.extraction.faults import ExtractionError
 from harray.extraction.reader import Reading
+from harray.networks.backends import choose_backend
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
 from harray.store.feature_store import FeatureStore
 from harray.store.settings import FILE_NAME
@@ -39,6 +40,7 @@ class Estimate:
     quarantined: int
     todo: int
     pool: Pool
+    backend: str  # of the pose network
     probe_sec: float | None
     expected_sec: float | None
 
@@ -75,6 +77,7 @@ def estimate(
         quarantined=plan.kept.get(QUARANTINED, 0),
         todo=len(plan.todo),
         pool=pool,
+        backend=choose_backend(config.poses.backend, pool.device, "poses"),
         probe_sec=probe_sec,
         expected_sec=None if probe_sec is None else probe_sec * len(plan.todo) / pool.num_actors,
     )

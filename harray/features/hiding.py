@@ -3,14 +3,11 @@
 Letters: B batch, P people, T frames, K joints.
 """
 
-import dataclasses
-
 import torch
 from torch import Tensor
 
 from harray.features.config import AugmentationConfig
 from harray.features.rowrandom import RowRandom
-from harray.features.tensors import ClipTensors
 from harray.skeleton import SkeletonLayout
 
 
@@ -35,7 +32,10 @@ def hide_for_training(
 
 
 def hide_joints(visible_BPTK: Tensor, share_B: Tensor | float, random: RowRandom) -> Tensor:
-    """Visible joints less a random share in [0, 1] of all joints of all frames, independent of one another."""
+    """Visible joints less a random share in [0, 1] of all joints of all frames, independent of one another.
+
+    Nested in the share: what is hidden at 0.2 is hidden at 0.4, by the same random numbers.
+    """
     if isinstance(share_B, Tensor):
         share_B = share_B[:, None, None, None]
     return visible_BPTK & (random.uniform("joints", *visible_BPTK.shape[1:]) >= share_B)
@@ -59,13 +59,3 @@ def _span(use: str, num_frames: int, greatest_share: float, random: RowRandom) -
     start_B1 = random.uniform(use + ".start", 1) * (1 - length_B1)
     time_T = (torch.arange(num_frames, device=random.device) + 0.5) / num_frames
     return (time_T >= start_B1) & (time_T < start_B1 + length_B1)
-
-
-def hide_share(clips: ClipTensors, share: float, seed: int) -> ClipTensors:
-    """Test clips with a random share in [0, 1] of all joints of all frames missing; the same seed hides the same.
-
-    Nested in the share: what is hidden at 0.2 is hidden at 0.4.
-    """
-    random = RowRandom(seed, 0, torch.arange(len(clips)))
-    kept = hide_joints(torch.ones_like(clips.confidence_NPTK, dtype=torch.bool), share, random)
-    return dataclasses.replace(clips, confidence_NPTK=clips.confidence_NPTK * kept)

@@ -19,6 +19,7 @@ from harray.store import FeatureStore
 from harray.store.verify import verify
 from harray.videos.sources import list_videos
 from tests.distributed.conftest import todo_of, worker_for, write_video
+from tests.videos.test_frames import audio_only
 
 
 def encode(path: Path, codec="mpeg4", size=(64, 48), pixels="yuv420p", frames=6, rate=25, times=None):
@@ -32,15 +33,6 @@ def encode(path: Path, codec="mpeg4", size=(64, 48), pixels="yuv420p", frames=6,
             frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixels)
             frame.pts = i if times is None else times[i]
             container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-
-
-def audio_only(path: Path):
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-        frame.sample_rate = 8000
-        container.mux(stream.encode(frame))
         container.mux(stream.encode())
 
 

@@ -42,6 +42,19 @@ def test_what_never_ends_or_is_no_file_is_not_opened(tmp_path, make, message):
         pass
 
 
+def test_a_file_that_may_not_be_read_says_so(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    (tmp_path / "a.mp4").chmod(0)
+    user = os.geteuid()
+    if user == 0:  # root may read everything; nobody may not
+        os.seteuid(65534)
+    try:
+        with pytest.raises(PermissionError), local_copy(tmp_path / "a.mp4") as file:
+            content_digest(file)
+    finally:
+        os.seteuid(user)
+
+
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory):
     """s3://videos on a server of our own, with two classes of one video each."""
