@@ -14,11 +14,7 @@ AUTO = "auto"
 BACKENDS = (AUTO, TORCH, ONNX, OPENVINO)
 MODULES = {TORCH: ("torch",), ONNX: ("onnxruntime", "onnx"), OPENVINO: ("openvino", "onnx")}
 INSTALL = {ONNX: "harray", OPENVINO: "harray[openvino]"}
-CPU_ORDER = (
-    ONNX,
-    OPENVINO,
-    TORCH,
-)  # 46, 47 and 38 frames/s a core (README, "How fast"); the first is always here
+CPU_ORDER = (ONNX, OPENVINO, TORCH)  # 46, 47 and 38 frames/s a core (README); the first is always here
 
 
 def installed_backends() -> list[str]:
