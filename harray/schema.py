@@ -15,6 +15,7 @@ import pyarrow as pa
 SCHEMA_VERSION = 1  # raise it when a column changes; a store of another version is refused
 
 EXTRACTED, QUARANTINED = "extracted", "quarantined"
+MOVED = "moved"  # of a path whose file is gone and whose clip came back under another path
 
 MANIFEST = pa.schema(
     [
@@ -30,7 +31,7 @@ LEDGER = pa.schema(
     [
         *MANIFEST,
         pa.field("clip_id", pa.string()),  # null where the bytes could not be read
-        pa.field("status", pa.string(), nullable=False),  # EXTRACTED or QUARANTINED
+        pa.field("status", pa.string(), nullable=False),  # EXTRACTED, QUARANTINED or MOVED
         pa.field("stage", pa.string()),  # open, decode, pose, scene or write; null when extracted
         pa.field("error", pa.string()),  # the exception's class
         pa.field("message", pa.string()),

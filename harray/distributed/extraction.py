@@ -8,6 +8,7 @@ free CPU and goes on when a node is lost.
 """
 
 import dataclasses
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -17,10 +18,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from harray.distributed.extraction_plan import plan_extraction
+from harray.distributed.extraction_plan import moved_rows, plan_extraction
 from harray.distributed.extraction_tally import QuarantineLimit, Tally
 from harray.distributed.extraction_worker import FAULT, ExtractionWorker
-from harray.distributed.resources import check_demand, cluster_resources, start_ray
+from harray.distributed.resources import check_demand, cluster_resources, cpus_of_one_task, start_ray
 from harray.errors import InputError
 from harray.extraction.config import (
     ExtractionConfig,
@@ -119,6 +120,7 @@ def extract(
                     _refuse_fault(outcomes, store)
                     tally.add(outcomes)
                     report(tally.done, tally.total, tally.named())
+        store.append_ledger(moved_rows(store.ledger(), source_table, stamp_of))
         final = recorded_outcomes(store, source_table)
     if final[EXTRACTED] + final[QUARANTINED] != len(source_table):
         raise RuntimeError(f"{len(source_table)} inputs, but the ledger accounts for {dict(final)}")
@@ -165,18 +167,29 @@ def weights_messages(config: ExtractionConfig, manifest: pa.Table) -> list[str]:
     return messages
 
 
-def choose_pool(resources: dict[str, float], num_actors: int, gpus_per_actor: float) -> Pool:
+def choose_pool(
+    resources: dict[str, float], num_actors: int, gpus_per_actor: float, max_threads: int = sys.maxsize
+) -> Pool:
     """How many actors, `num_actors` at most, and what each takes of a cluster with these resources.
 
     On GPUs as many as their shares allow, a CPU each; on CPUs one per core, or fewer with more threads each.
+
+    Args:
+        max_threads: CPUs that one task may ask for (`cpus_of_one_task`).
     """
     cpus = max(1, int(resources.get("CPU", 1)))
     if resources.get("GPU", 0) >= gpus_per_actor > 0:
-        fitting = max(1, min(cpus, int(resources["GPU"] / gpus_per_actor + 1e-6)))
-        actors = min(num_actors, fitting)
+        gpus = resources["GPU"]
+        fitting = (
+            int(gpus) * int(1 / gpus_per_actor + 1e-6)
+            if gpus_per_actor < 1 <= gpus
+            else gpus / gpus_per_actor
+        )
+        actors = min(num_actors, max(1, min(cpus, int(fitting + 1e-6))))
         return Pool(num_actors=actors, num_threads=1, device="cuda", gpus_per_actor=gpus_per_actor)
     actors = min(num_actors, cpus)
-    return Pool(num_actors=actors, num_threads=cpus // actors, device="cpu", gpus_per_actor=0.0)
+    threads = min(max_threads, cpus // actors)
+    return Pool(num_actors=actors, num_threads=threads, device="cpu", gpus_per_actor=0.0)
 
 
 def batch_size_for(num_videos: int, num_actors: int) -> int:
@@ -211,7 +224,7 @@ def _run(
     import ray.data
 
     most = min(num_actors or len(todo), len(todo))
-    pool = choose_pool(cluster_resources(), most, config.poses.gpus_per_actor)
+    pool = choose_pool(cluster_resources(), most, config.poses.gpus_per_actor, cpus_of_one_task())
     check_demand({"CPU": pool.num_threads, "GPU": pool.gpus_per_actor}, "extraction")
     rows = batch_size_for(len(todo), pool.num_actors)
     batches = [todo.slice(start, rows) for start in range(0, len(todo), rows)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from harray.schema import EXTRACTED, LEDGER, MANIFEST, QUARANTINED
+from harray.schema import EXTRACTED, LEDGER, MANIFEST, MOVED, QUARANTINED
 from harray.videos.files import Stamp
 
 
@@ -71,6 +71,24 @@ def plan_extraction(
             relabelled.append({**outcome, **row})
     schema = MANIFEST.append(pa.field("attempts", LEDGER.field("attempts").type))
     return Plan(todo=pa.Table.from_pylist(todo, schema=schema), relabelled=relabelled, kept=dict(kept))
+
+
+def moved_rows(
+    ledger: pa.Table, manifest: pa.Table, stamp_of: Callable[[str], Stamp | None]
+) -> list[dict[str, Any]]:
+    """Ledger rows that retire paths whose file is gone and whose clip the manifest names under another path: a moved
+    folder must not count twice, nor a file moved from train to test stand in both."""
+    named = set(manifest["path"].to_pylist())
+    rows = [row for row in ledger.to_pylist() if row["status"] == EXTRACTED]
+    here = {row["clip_id"] for row in rows if row["path"] in named}
+    gone = [
+        row
+        for row in rows
+        if row["path"] not in named and row["clip_id"] in here and stamp_of(row["path"]) is None
+    ]
+    return [
+        {name: value for name, value in row.items() if name != "time"} | {"status": MOVED} for row in gone
+    ]
 
 
 def next_step(

@@ -6,8 +6,11 @@ the ledger's rows: should the actor die in between, the next run finds the clips
 
 import contextlib
 import dataclasses
+import errno
 import itertools
+import os
 import resource
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +19,7 @@ import pyarrow as pa
 from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig, weights_digests
 from harray.extraction.extractor import ClipExtractor
-from harray.extraction.faults import ExtractionError
+from harray.extraction.faults import ExtractionError, is_disk_full
 from harray.extraction.reader import Reading
 from harray.schema import EXTRACTED, MANIFEST, QUARANTINED
 from harray.store.feature_store import FeatureStore
@@ -96,17 +99,24 @@ class ExtractionWorker:
         batch = _Batch(self.store)
         is_suspicious = any(self.tries.count(row["path"]) for row in rows)
         started: dict[str, _Started] = {}
-        for row, following in itertools.zip_longest(rows, rows[1:]):
-            path = row["path"]
-            reading = started.pop(path, None) or self._start(path)
+        try:
+            for row, following in itertools.zip_longest(rows, rows[1:]):
+                path = row["path"]
+                reading = started.pop(path, None) or self._start(path)
 
-            def start_next(following: dict[str, Any] | None = following) -> None:
-                if following is not None and not is_suspicious:
-                    started[following["path"]] = self._start(following["path"])
+                def start_next(following: dict[str, Any] | None = following) -> None:
+                    if following is not None and not is_suspicious:
+                        started[following["path"]] = self._start(following["path"])
 
-            batch.add_outcome(row, self._outcome(row, reading, batch, start_next))
-            self.tries.end(path)
-        return batch.finish()
+                batch.add_outcome(row, self._outcome(row, reading, batch, start_next))
+                self.tries.end(path)
+            return batch.finish()
+        except OSError:  # nothing of this batch is recorded
+            self.clip_ids -= batch.clip_ids
+            for begun in started.values():
+                if begun.reading is not None:
+                    begun.reading.close()
+            raise
 
     def _start(self, path: str) -> "_Started":
         deaths = self.tries.begin(path)
@@ -134,9 +144,11 @@ class ExtractionWorker:
             try:
                 self._add_clips(reading, str(identity.clip_id), batch, start_next)
             except ExtractionError as error:
+                _refuse_fault_of_machine(error)
                 batch.drop_clips(identity.clip_id)
                 return columns | quarantine_columns(error.stage, error.cause)
         self.clip_ids.add(str(identity.clip_id))
+        batch.clip_ids.add(str(identity.clip_id))
         return columns
 
     def _add_clips(
@@ -163,6 +175,7 @@ class _Batch:
     def __init__(self, store: FeatureStore):
         self.store = store
         self.clips: list[dict[str, Any]] = []
+        self.clip_ids: set[str] = set()  # of videos that are done
         self.num_computed = 0  # since the last outcome
         self.ledger: list[dict[str, Any]] = []
         self.outcomes: list[dict[str, Any]] = []
@@ -190,6 +203,20 @@ class _Batch:
             self.store.write_shard(self.clips)
         self.store.append_ledger(self.ledger)
         return self.outcomes
+
+
+def _refuse_fault_of_machine(error: ExtractionError) -> None:
+    """A full disk ends the run. A worker whose memory or accelerator failed ends itself: Ray starts another one in
+    its place, and `Tries` counts, so that a video which does it every time is set aside.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if is_disk_full(error.cause):
+        raise OSError(errno.ENOSPC, str(error.cause)) from error
+    if error.stage in ("pose", "scene") and error.is_transient:
+        print(f"this worker ends itself: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
 
 
 def quarantine_columns(stage: str, cause: Exception) -> dict[str, Any]:

@@ -123,6 +123,16 @@ def cluster_resources() -> dict[str, float]:
     return {name: max(present.get(name, 0), limit.get(name, 0)) for name in present | limit}
 
 
+def cpus_of_one_task() -> int:
+    """How many CPUs one task may ask for wherever it runs: those of the smallest node that has any."""
+    import ray
+
+    if autoscaler_limit():
+        return 1  # nodes that are yet to come may be of any size
+    sizes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    return max(1, int(min((size for size in sizes if size), default=1)))
+
+
 def autoscaler_limit() -> dict[str, float]:
     """CPUs and GPUs that the autoscaler may let the cluster grow to; empty where there is none."""
     from ray._private.state import state  # Ray Train's own check reads it here; there is no public way

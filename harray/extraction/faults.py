@@ -16,6 +16,10 @@ TRANSIENT_ERRNOS = {
 }
 
 
+ACCELERATOR_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # torch's, which need not be imported here
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 class ExtractionError(Exception):
     """A clip that cannot be extracted.
 
@@ -35,11 +39,17 @@ class ExtractionError(Exception):
         return is_transient(self.cause)
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the machine's disk is full: then the run must end, not the video be blamed."""
+    return getattr(error, "errno", None) in DISK_FULL
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether an error, or one that led to it, is the machine's and may pass."""
     chain: BaseException | None = error
     while chain is not None:
-        if isinstance(chain, MemoryError) or getattr(chain, "errno", None) in TRANSIENT_ERRNOS:
+        is_memory = isinstance(chain, MemoryError) or type(chain).__name__ in ACCELERATOR_ERRORS
+        if is_memory or getattr(chain, "errno", None) in TRANSIENT_ERRNOS:
             return True
         chain = chain.__cause__
     return False

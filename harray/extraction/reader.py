@@ -9,7 +9,6 @@ not the run; and while the networks work on one clip the next is decoded.
 
 import contextlib
 import dataclasses
-import functools
 import queue
 import threading
 import time
@@ -65,6 +64,8 @@ class Reading:
         self._settings = settings
         self._is_known = is_known
         self._items: queue.Queue[Identity | ClipFrames | ExtractionError | None] = queue.Queue(maxsize=2)
+        self._failure: ExtractionError | None = None
+        self._num_told = 0
         self._is_closed = threading.Event()
         threading.Thread(target=self._read, name="read", daemon=True).start()
 
@@ -73,7 +74,7 @@ class Reading:
         try:
             item = self._next()
         except ExtractionError as error:
-            self._items.put(error)
+            self._failure = error
             return Identity(stamp=None, clip_id=None, attempts=1)
         assert isinstance(item, Identity)
         return item
@@ -84,6 +85,8 @@ class Reading:
         Raises:
             ExtractionError: the file cannot be read, or does not answer within `videos.limit_sec`.
         """
+        if self._failure is not None:
+            raise self._failure
         while isinstance(item := self._next(), ClipFrames):
             yield item
             if item.is_last:
@@ -98,6 +101,7 @@ class Reading:
         try:
             item = self._items.get(timeout=limit_sec)
         except queue.Empty:
+            self.close()
             cause = TimeoutError(f"reading did not answer for {limit_sec:g} s; it was given up")
             raise ExtractionError("decode", cause) from None
         if isinstance(item, ExtractionError):
@@ -105,50 +109,50 @@ class Reading:
         return item
 
     def _read(self) -> None:
-        """What the thread does."""
-        try:
-            with contextlib.ExitStack() as held:
-                self._read_file(held)
-        except ExtractionError as error:
-            self._put(error)
-        except Exception as error:  # must reach the caller, whatever it is
-            self._put(ExtractionError("decode", error))
-
-    def _read_file(self, held: contextlib.ExitStack) -> None:
-        identity, file, error = self._identified(held)
-        self._put(identity)
-        if error is not None:
-            raise error
-        assert identity.clip_id is not None
-        assert file is not None
-        if self._is_known(identity.clip_id):
-            self._put(None)
-            return
-        ahead: Frames | None = None
-        for frames in clip_frames(file, self._config):
-            if ahead is not None:
-                self._put(ClipFrames(frames=ahead, is_last=False))
-            ahead = frames
-        assert ahead is not None
-        self._put(ClipFrames(frames=ahead, is_last=True))
-
-    def _identified(self, held: contextlib.ExitStack) -> tuple[Identity, Path | None, ExtractionError | None]:
-        """Fetch and digest the file; what may pass is tried again."""
+        """What the thread does; what may pass is tried again, as long as no clip was handed out."""
         stamp, attempts = stamp_of(self._path), 0
         while True:
             attempts += 1
             try:
-                file = staged("open", lambda: held.enter_context(local_copy(self._path)))
-                content = staged("open", functools.partial(content_digest, file))
-                identity = clip_id(content, self._settings)
-                return Identity(stamp=stamp, clip_id=identity, attempts=attempts), file, None
+                self._read_file(stamp, attempts)
+                return
             except ExtractionError as error:
-                if not error.is_transient or attempts == MAX_ATTEMPTS:
-                    return Identity(stamp=stamp, clip_id=None, attempts=attempts), None, error
+                failure = error
+            except Exception as error:  # must reach the caller, whatever it is
+                failure = ExtractionError("decode", error)
+            if not failure.is_transient or attempts == MAX_ATTEMPTS or self._num_told > 1:
+                self._tell_identity(Identity(stamp=stamp, clip_id=None, attempts=attempts))
+                self._put(failure)
+                return
             time.sleep(PAUSE_SEC * 2 ** (attempts - 1))
+
+    def _read_file(self, stamp: Stamp | None, attempts: int) -> None:
+        with contextlib.ExitStack() as held:
+            file = staged("open", lambda: held.enter_context(local_copy(self._path)))
+            content = staged("open", lambda: content_digest(file))
+            identity = clip_id(content, self._settings)
+            self._tell_identity(Identity(stamp=stamp, clip_id=identity, attempts=attempts))
+            if self._is_known(identity):
+                self._put(None)
+                return
+            ahead: Frames | None = None
+            for frames in clip_frames(file, self._config):
+                if self._is_closed.is_set():
+                    return
+                if ahead is not None:
+                    self._put(ClipFrames(frames=ahead, is_last=False))
+                ahead = frames
+            assert ahead is not None
+            self._put(ClipFrames(frames=ahead, is_last=True))
+
+    def _tell_identity(self, identity: Identity) -> None:
+        """Once; a later attempt has the same."""
+        if not self._num_told:
+            self._put(identity)
 
     def _put(self, item: Identity | ClipFrames | ExtractionError | None) -> None:
         """Wait for room, but not for a caller who has gone."""
+        self._num_told += 1
         while not self._is_closed.is_set():
             try:
                 self._items.put(item, timeout=1.0)

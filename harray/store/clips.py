@@ -54,13 +54,17 @@ def clip_keys(table: pa.Table) -> list[tuple[str, int]]:
 
 
 def places_of(features: pa.Table) -> dict[str, list[int]]:
-    """clip_id -> where its clips stand, in order of time; videos whose last clip is missing are left out."""
-    places: dict[str, list[int]] = {}
+    """clip_id -> where its clips stand, in order of time, each once; videos of which a clip is missing are left out."""
     spans, last = features["span"].to_pylist(), features["is_last"].to_pylist()
-    for i, clip_id in enumerate(features["clip_id"].to_pylist()):
-        places.setdefault(clip_id, []).append(i)
-    ordered = {clip_id: sorted(of_video, key=spans.__getitem__) for clip_id, of_video in places.items()}
-    return {clip_id: of_video for clip_id, of_video in ordered.items() if last[of_video[-1]]}
+    found: dict[str, dict[int, int]] = {}
+    for place, clip_id in enumerate(features["clip_id"].to_pylist()):
+        found.setdefault(clip_id, {}).setdefault(spans[place], place)
+    ordered = {clip_id: [of_video[span] for span in sorted(of_video)] for clip_id, of_video in found.items()}
+    return {
+        clip_id: places
+        for clip_id, places in ordered.items()
+        if last[places[-1]] and spans[places[-1]] == len(places) - 1
+    }
 
 
 def join_clips(rows: pa.Table, features: pa.Table, places: dict[str, list[int]]) -> pa.Table:

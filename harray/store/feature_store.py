@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harray.errors import InputError
-from harray.schema import LEDGER, MANIFEST, clips_schema
+from harray.schema import LEDGER, MANIFEST, MOVED, clips_schema
 from harray.skeleton import SkeletonLayout, layout_named
 from harray.store.clips import KEY, clip_keys, clips_table, join_clips, places_of, shard_name
 from harray.store.files import parquet_files, write_atomically
@@ -142,7 +142,7 @@ class FeatureStore:
         write_atomically(file, lambda part: _write_parquet(table, part))
 
     def ledger(self, without: Collection[str] = ()) -> pa.Table:
-        """The latest row of every path, sorted by path.
+        """The latest row of every path, sorted by path; files that have moved stand under their new path only.
 
         Args:
             without: files to leave out, such as "ledger/x.parquet".
@@ -151,15 +151,16 @@ class FeatureStore:
         tables = [
             pq.read_table(file, schema=LEDGER) for file in files if f"ledger/{file.name}" not in without
         ]
-        return latest_rows(pa.concat_tables(tables) if tables else LEDGER.empty_table())
+        rows = latest_rows(pa.concat_tables(tables) if tables else LEDGER.empty_table())
+        return rows.filter(pc.field("status") != MOVED)
 
     def clip_ids(self) -> set[str]:
         """Every clip_id whose features are here to the last, whether the ledger knows of it or not."""
-        found: set[str] = set()
+        keys = [self.schema.field(name) for name in (*KEY, "is_last")]
+        tables = [pa.schema(keys).empty_table()]
         for file in parquet_files(self.path / "clips"):
-            table = pq.read_table(file, columns=["clip_id", "is_last"])
-            found.update(table.filter(table["is_last"])["clip_id"].to_pylist())
-        return found
+            tables.append(self._table(file, columns=[field.name for field in keys]).cast(pa.schema(keys)))
+        return set(places_of(pa.concat_tables(tables)))
 
     def read(self, splits: list[str] | None = None, columns: list[str] | None = None) -> pa.Table:
         """Extracted clips: ledger columns joined with features, sorted by path and time.
@@ -232,6 +233,16 @@ class FeatureStore:
             settings=self.settings,
         )
 
+    def _table(self, file: Path, **options: Any) -> pa.Table:
+        """Raises InputError: the file is damaged."""
+        try:
+            return pq.read_table(file, **options)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(
+                f"store {self.path}: {file.parent.name}/{file.name} cannot be read; run `harray store verify "
+                f"{self.path} --repair`, then the same `harray extract` again"
+            ) from error
+
     def _features(self, clip_ids: set[str], columns: list[str] | None) -> pa.Table:
         """Features of the wanted videos' clips, each once, whatever shards they stand in."""
         names = self.schema.names if columns is None else [*KEY, "is_last", *columns]
@@ -239,10 +250,10 @@ class FeatureStore:
         tables: list[pa.Table] = []
         seen: set[tuple[str, int]] = set()
         for file in parquet_files(self.path / "clips"):
-            keys = clip_keys(pq.read_table(file, columns=KEY))
+            keys = clip_keys(self._table(file, columns=KEY))
             new = {key: i for i, key in enumerate(keys) if key[0] in clip_ids and key not in seen}
             if new:
-                table = pq.read_table(file, columns=schema.names).take(pa.array(new.values(), pa.int64()))
+                table = self._table(file, columns=schema.names).take(pa.array(new.values(), pa.int64()))
                 tables.append(table.select(schema.names).cast(schema))
                 seen |= new.keys()
         return pa.concat_tables(tables) if tables else schema.empty_table()

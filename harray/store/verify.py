@@ -45,8 +45,8 @@ def verify(store: FeatureStore) -> Verification:
     """
     problems: list[str] = []
     damaged: list[str] = []
+    ledger = _ledger(store, problems, damaged)  # first: a writer writes the clips before their ledger rows
     features = _clips(store, problems, damaged)
-    ledger = _ledger(store, problems, damaged)
     problems += _ledger_problems(ledger)
     extracted = extracted_rows(ledger)
     there, used = set(places_of(features)), set(extracted["clip_id"].to_pylist())
@@ -58,7 +58,7 @@ def verify(store: FeatureStore) -> Verification:
         num_quarantined=len(quarantined_rows(ledger)),
         num_clips=len(set(clip_keys(features))),
         problems=problems,
-        notes=_notes(store, features, used),
+        notes=[*_notes(store, features, used), *_contradictions(extracted)],
         damaged=damaged,
     )
 
@@ -133,10 +133,21 @@ def _notes(store: FeatureStore, features: pa.Table, used: set[str]) -> list[str]
     orphans = sorted({clip_id for clip_id, _ in keys} - used)
     parts = [str(file.relative_to(store.path)) for file in unfinished_files(store.path)]
     return [
-        *_listed("unfinished files of a command that was killed", parts),
+        *_listed("unfinished files", parts),
         *_listed("clips that no input refers to", orphans),
         *_listed("clips stored twice", doubles),
     ]
+
+
+def _contradictions(extracted: pa.Table) -> list[str]:
+    """Clips under several paths that these label or split differently: one may be trained on and tested."""
+    said: dict[str, set[str]] = {}
+    for row in extracted.select(["clip_id", "label", "splits"]).to_pylist():
+        said.setdefault(row["clip_id"], set()).add(repr((row["label"], row["splits"])))
+    return _listed(
+        "clips under several paths with different labels or splits",
+        [str(clip_id) for clip_id, ways in said.items() if len(ways) > 1],
+    )
 
 
 def _listed(what: str, names: Iterable[str]) -> list[str]:

@@ -1,10 +1,13 @@
 """A video file as packets and frames, with patience for damage and none for what does not end. The only decoder."""
 
+import errno
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from harray.videos.files import content_digest
 
 FALLBACK_FPS = 25.0  # for containers that state no rate
 
@@ -52,7 +55,8 @@ class Video:
             for packet in self._packets(container, stream):
                 try:
                     yield from packet.decode()
-                except av.FFmpegError:
+                except av.FFmpegError as error:
+                    self._refuse_fault_of_machine(error)
                     continue  # what a damaged packet lacks shows in the number of frames
 
     @contextmanager
@@ -84,8 +88,22 @@ class Video:
                 raise VideoError("decode", f"reading takes longer than {self.limit_sec:g} s; it was given up")
             try:
                 yield next(packets)
-            except (StopIteration, av.FFmpegError):
+            except StopIteration:
                 return
+            except av.FFmpegError as error:
+                self._refuse_fault_of_machine(error)
+                return
+
+    def _refuse_fault_of_machine(self, error: Exception) -> None:
+        """Damage is passed over, but not a disk or a memory that failed; FFmpeg says EIO for either, so the file's
+        bytes are asked."""
+        if isinstance(error, MemoryError):
+            raise VideoError("decode", "no memory was left") from error
+        if getattr(error, "errno", None) == errno.EIO:
+            try:
+                content_digest(self.path)
+            except OSError as fault:
+                raise VideoError("decode", f"reading broke off ({_reason(fault)})") from fault
 
 
 def _reason(error: Exception) -> str:

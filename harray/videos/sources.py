@@ -80,7 +80,7 @@ def find_videos(folder: str) -> Iterator[str]:
 
 def _local_files(folder: str) -> Iterator[str]:
     entered: set[str] = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
+    for parent, folders, files in os.walk(folder, onerror=_refuse_unlisted, followlinks=True):
         real = os.path.realpath(parent)
         if real in entered:
             folders.clear()
@@ -89,6 +89,13 @@ def _local_files(folder: str) -> Iterator[str]:
         folders.sort()
         for name in sorted(files):
             yield os.fsencode(os.path.join(parent, name)).decode("utf-8", "backslashreplace")
+
+
+def _refuse_unlisted(error: OSError) -> None:
+    raise InputError(
+        f"source: folder {error.filename} cannot be listed ({error.strerror}), and its videos would be missing without "
+        "a word; make it readable or take it away"
+    ) from error
 
 
 def _remote_files(folder: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ Letters: T frames.
 
 import dataclasses
 import functools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,19 +49,27 @@ def read_spans(
     """
     video = Video(path, limit_sec)
     cuts = [_Cut(span, num_frames) for span in cut_spans(video.extent_sec(), clip_sec, stride_sec)]
-    count = 0
+    for clip in _clips(video, cuts):
+        handed_out = time.monotonic()
+        yield clip
+        video.deadline += time.monotonic() - handed_out  # what others do with a clip is not reading
+
+
+def _clips(video: Video, cuts: "list[_Cut]") -> Iterator[Frames]:
+    count, num_cuts, half_frame_sec = 0, len(cuts), 0.5 / video.fps
     for frame in video.frames():
         time_sec = count / video.fps if frame.time is None else frame.time
         for cut in cuts:
-            if cut.wanted_T[0] > time_sec + 0.5 / video.fps:
+            if cut.wanted_T[0] > time_sec + half_frame_sec:
                 break  # neither this one nor later ones have begun
-            cut.take(count, time_sec + 0.5 / video.fps, frame)
+            cut.take(count, time_sec + half_frame_sec, frame)
         count += 1
         while cuts and cuts[0].is_full:
             yield cuts.pop(0).frames(video.fps)
-    if count == 0:
-        raise VideoError("decode", "no frame can be decoded")
-    yield from (cut.frames(video.fps) for cut in cuts if cut.kept)
+    begun = [cut for cut in cuts if cut.kept]
+    if len(cuts) == num_cuts and not begun:
+        raise VideoError("decode", f"{count} frames can be decoded, which reach no clip")
+    yield from (cut.frames(video.fps) for cut in begun)
 
 
 @dataclasses.dataclass

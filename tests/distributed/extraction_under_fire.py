@@ -89,9 +89,9 @@ def kill_the_driver(videos: Path, store: Path, kills: int, dice: random.Random) 
     last = Extraction(videos, store)
     last.wait_for(before + 5)
     victims = last.actors()
-    if victims:
-        victims[-1].send_signal(signal.SIGKILL)
-        print(f"  killed actor {victims[-1].pid} at {last.num_done()} inputs", flush=True)
+    assert victims, "no actor was there to be killed"
+    victims[-1].send_signal(signal.SIGKILL)
+    print(f"  killed actor {victims[-1].pid} at {last.num_done()} inputs", flush=True)
     print("  ", last.end(), flush=True)
 
 

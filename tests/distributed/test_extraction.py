@@ -17,6 +17,7 @@ from harray.distributed.extraction import (
 from harray.distributed.extraction_worker import FAULT, ExtractionWorker
 from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
+from harray.extraction.faults import ExtractionError
 from harray.store import FeatureStore
 from harray.store.verify import verify
 from harray.videos.sources import list_videos, manifest_table
@@ -90,7 +91,7 @@ def test_a_disk_that_is_full_leaves_no_half_file_and_a_later_run_finishes(videos
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert outcome["status"] == FAULT
     store = FeatureStore.open(tmp_path / "store")
-    assert (len(store.ledger()), verify(store).notes) == (0, [])
+    assert (len(store.ledger()), verify(store).notes, worker.clip_ids) == (0, [], set())
     worker_for(tmp_path / "store", config)(todo)
     assert (verify(store).num_inputs, verify(store).problems) == (6, [])
 
@@ -119,6 +120,30 @@ def test_a_video_that_kills_its_worker_is_given_up_and_the_others_are_not(
     assert {row["error"] for name, row in rows.items() if row["status"] == "extracted"} == {None}
     assert len(FeatureStore.open(tmp_path / "store").read()) == 2
     assert list((tmp_path / "store" / "tries").iterdir()) == []
+
+
+def test_a_moved_folder_does_not_count_twice(ray_cluster, videos, config, tmp_path):
+    worker_for(tmp_path / "store", config)(todo_of(list_videos(videos)))
+    videos.rename(tmp_path / "moved")
+    summary = extract(list_videos(tmp_path / "moved"), config, tmp_path / "store", num_actors=1)
+    assert (summary.inputs, summary.extracted, summary.computed) == (6, 3, 0)
+    assert len(FeatureStore.open(tmp_path / "store").read()) == 3
+
+
+def test_a_worker_without_memory_ends_itself_and_blames_no_video(videos, config, tmp_path, monkeypatch):
+    """The end of a process is played by an exception."""
+    worker = worker_for(tmp_path / "store", config)
+    monkeypatch.setattr(
+        worker.extractor, "extract_frames", lambda frames: raise_(ExtractionError("pose", MemoryError()))
+    )
+    monkeypatch.setattr("os._exit", lambda code: raise_(SystemExit(code)))
+    with pytest.raises(SystemExit):
+        worker(todo_of(list_videos(videos)))
+    assert outcomes_of(tmp_path / "store") == {}
+
+
+def raise_(error):
+    raise error
 
 
 def test_a_worker_whose_weights_are_others_refuses(config, tmp_path):
@@ -180,6 +205,11 @@ def test_actors_fit_the_machine(resources, num_actors, pool):
     assert choose_pool(resources, num_actors, gpus_per_actor=0.25) == pool
 
 
+def test_no_actor_asks_for_more_than_a_node_or_a_gpu_has():
+    assert choose_pool({"CPU": 12}, 2, 0.25, max_threads=4).num_threads == 4  # three nodes of four CPUs
+    assert choose_pool({"CPU": 16, "GPU": 2}, 99, 0.4).num_actors == 4  # two to a GPU
+
+
 @pytest.mark.parametrize(
     ("num_videos", "num_actors", "size"), [(3, 2, 1), (60, 2, 7), (10_000, 2, 16), (1, 1, 1), (128, 8, 4)]
 )
@@ -208,17 +238,3 @@ def test_weights_that_are_not_for_these_videos_are_spoken_of(overrides, datasets
     manifest = manifest_table([{"path": str(i), "dataset": dataset} for i, dataset in enumerate(datasets)])
     messages = weights_messages(with_overrides(ExtractionConfig(), overrides), manifest)
     assert [message[: len(start)] for message, start in zip(messages, expected, strict=True)] == expected
-
-
-def test_real_clips_of_two_people_are_extracted(ray_cluster, shared_data, tmp_path):
-    manifest = list_videos(shared_data / "videos/ut_interaction/set1.csv").slice(0, 2)
-    values = {
-        "poses.weights": str(shared_data / "weights/yolov8n-pose.pt"),
-        "poses.image_size": 320,
-        "scenes.weights": "none",
-    }
-    summary = extract(manifest, with_overrides(ExtractionConfig(), values), tmp_path / "store", num_actors=1)
-    assert (summary.inputs, summary.extracted, summary.computed) == (2, 2, 2)
-    keypoints = FeatureStore.open(tmp_path / "store").read()["keypoints"].combine_chunks().to_numpy_ndarray()
-    assert keypoints.shape == (2, 2, 32, 17, 3)
-    assert (keypoints[..., 2].max(axis=-1) > 0.5).mean() > 0.8

@@ -1,7 +1,7 @@
 import pytest
 
-from harray.distributed.extraction_plan import Step, next_step, plan_extraction
-from harray.schema import EXTRACTED, QUARANTINED
+from harray.distributed.extraction_plan import Step, moved_rows, next_step, plan_extraction
+from harray.schema import EXTRACTED, MOVED, QUARANTINED
 from harray.store.ledger import latest_rows, ledger_table
 from harray.videos.sources import manifest_table
 
@@ -56,3 +56,16 @@ def test_what_was_quarantined_is_taken_again_only_when_it_is_asked_for(retry, to
     plan = plan_extraction(manifest, ledger, {"c"}, lambda path: (5, 7), retry)
     assert plan.todo["path"].to_pylist() == todo
     assert plan.num_kept + len(plan.todo) == 2
+
+
+def test_a_path_whose_file_came_back_under_another_one_is_retired():
+    paths = ["/old/a", "/new/a", "/copy/a", "/old/b"]
+    clip_ids = ["a", "a", "a", "b"]
+    rows = [{**GOOD, "path": path, "clip_id": clip} for path, clip in zip(paths, clip_ids, strict=True)]
+    manifest = manifest_table([{**ROW, "path": "/new/a"}])
+    stamps = {"/new/a": (5, 7), "/copy/a": (5, 7)}
+    [retired] = moved_rows(ledger_table(rows), manifest, stamps.get)
+    assert (retired["path"], retired["status"]) == (
+        "/old/a",
+        MOVED,
+    )  # /copy/a is still there, /old/b came nowhere back

@@ -69,7 +69,7 @@ def test_a_reading_that_does_not_answer_is_left_behind(tmp_path, monkeypatch):
 
 
 def test_a_caller_who_leaves_early_leaves_no_thread_behind(tmp_path):
-    path = write_video(tmp_path / "a.mp4", 60)
+    path = write_video(tmp_path / "a.mp4", 900, bright=lambda i: i % 200)
     before = threading.active_count()
     with contextlib.closing(
         Reading(str(path), VideosConfig(num_frames=2, clip_sec=0.2), "s", lambda clip_id: False)

@@ -4,8 +4,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from harray.errors import InputError
 from harray.schema import EXTRACTED, QUARANTINED
 from harray.store import FeatureStore, StoreSettings
+from harray.store.clips import clip_keys, shard_name
 from harray.store.verify import move_damaged, verify
 
 
@@ -116,7 +118,7 @@ def test_what_is_harmless_is_a_note(store):
     found = verify(store)
     assert found.problems == []
     assert [note.split(":")[0] for note in found.notes] == [
-        "1 unfinished files of a command that was killed",
+        "1 unfinished files",
         "1 clips that no input refers to",
         "1 clips stored twice",
     ]
@@ -132,3 +134,31 @@ def test_a_video_of_several_clips_is_there_only_with_its_last_one(store):
     assert [(row["path"], row["group"], row["span"]) for row in rows][2:] == [
         ("/long", "/long", span) for span in range(3)
     ]
+
+
+def test_a_long_video_is_there_only_with_all_its_clips(store):
+    store.write_shard([clip("long", span=0, is_last=False), clip("long", span=1, is_last=False)])
+    store.write_shard([clip("long", span=2, is_last=True)])
+    store.append_ledger([extracted("/long", "long")])
+    assert verify(store).problems == []
+    (store.path / "clips" / shard_name(shard_with(store, "long", 0))).unlink()
+    assert "1 extracted inputs without features: /long" in verify(store).problems
+    assert "long" not in store.clip_ids()
+
+
+def shard_with(store, clip_id, span):
+    tables = map(pq.read_table, (store.path / "clips").iterdir())
+    return next(table for table in tables if (clip_id, span) in clip_keys(table))
+
+
+def test_a_clip_that_is_in_train_under_one_name_and_in_test_under_another_is_noted(store):
+    store.append_ledger([extracted("/copy", "c1") | {"splits": ["test"]}])
+    assert verify(store).notes == ["1 clips under several paths with different labels or splits: c1"]
+
+
+def test_a_damaged_store_is_refused_with_the_way_to_mend_it(store):
+    truncate(store)
+    with pytest.raises(
+        InputError, match=r"cannot be read; run `harray store verify .* --repair`, then the same"
+    ):
+        store.clip_ids()

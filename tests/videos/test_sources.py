@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from harray.errors import InputError
@@ -128,3 +130,20 @@ def test_ucf101_takes_splits_from_the_lists_and_groups_from_the_names(folder, tm
         ("Run/v_Run_g02_c01.avi", "Run", "g02", "ucf101", ["test2", "train1"]),
         ("Run/v_Run_x.avi", "Run", None, "ucf101", []),
     ]
+
+
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path, monkeypatch):
+    """As root may list everything, the refusal of a disk is played."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "jump").mkdir()
+    (tmp_path / "run" / "a.mp4").touch()
+    original = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("jump"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputError, match="jump cannot be listed"):
+        list_videos(tmp_path)

@@ -1,6 +1,7 @@
 """Clips cut from untrimmed videos."""
 
 import itertools
+import time
 import tracemalloc
 
 import numpy as np
@@ -74,3 +75,17 @@ def test_a_long_video_needs_no_more_memory_than_a_short_one(tmp_path):
 
     peak(50)  # what is imported at the first use
     assert peak(1000) < 1.5 * peak(100)
+
+
+def test_what_others_do_with_a_clip_is_not_reading_time(tmp_path):
+    path = write_video(tmp_path / "a.mp4", 60)
+    clips = read_spans(path, 2, clip_sec=0.4, stride_sec=0.4, limit_sec=0.5)
+    for _ in clips:
+        time.sleep(0.2)  # six times, more than the limit in all
+
+
+def test_a_video_whose_frames_reach_no_clip_is_refused(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", 1)
+    monkeypatch.setattr("harray.videos.decoding.Video.extent_sec", lambda video: (0.0, 40.0))
+    with pytest.raises(VideoError, match="1 frames can be decoded, which reach no clip"):
+        list(read_spans(path, 2, clip_sec=20.0, stride_sec=20.0))
