@@ -19,6 +19,27 @@ from rich.table import Table
 from harray.errors import InputError
 
 
+class Pace:
+    """How fast something goes once it goes: from the first thing done, so that a slow start is not held against the
+    rest, and without what was done before."""
+
+    def __init__(self) -> None:
+        self.first: tuple[float, int] | None = None
+        self.before: int | None = None
+
+    def per_sec(self, done: int) -> float | None:
+        """Things per second; None until two moments are known."""
+        now = time.monotonic()
+        if self.before is None:
+            self.before = done
+        if self.first is None:
+            if done > self.before:
+                self.first = now, done
+            return None
+        started, first = self.first
+        return (done - first) / (now - started) if done > first else None
+
+
 @dataclass
 class Terminal:
     """Where the commands print: `say` for people, `result` for the answer, `json` for scripts.
@@ -65,11 +86,12 @@ class Terminal:
         )
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(title, total=None, rate="", note="")
-            started = time.monotonic()
+            pace = Pace()
 
             def update(done: int, total: int, note: str = "") -> None:
-                rate = f"{done / max(time.monotonic() - started, 1e-3):.1f} {unit}/s" if done else ""
-                bar.update(task, completed=done, total=total, rate=rate, note=note)
+                rate = pace.per_sec(done)
+                said = f"{rate:.1f} {unit}/s" if rate else ""
+                bar.update(task, completed=done, total=total, rate=said, note=note)
 
             yield update
 
@@ -94,18 +116,15 @@ class Terminal:
             end()
 
     def _plain_progress(self, title: str, unit: str) -> Callable[[int, int, str], None]:
-        started = last = time.monotonic()
+        last, pace = time.monotonic(), Pace()
 
         def update(done: int, total: int, note: str = "") -> None:
             nonlocal last
-            now = time.monotonic()
+            now, rate = time.monotonic(), pace.per_sec(done)
             if now - last >= 15:
                 last = now
-                left_sec = (now - started) / max(done, 1) * (total - done)
-                rate = done / (now - started)
-                self.say(
-                    f"{title}: {done}/{total}, {rate:.1f} {unit}/s, {left_sec:.0f} s left  {note}".rstrip()
-                )
+                speed = f", {rate:.1f} {unit}/s, {(total - done) / rate:.0f} s left" if rate else ""
+                self.say(f"{title}: {done}/{total}{speed}  {note}".rstrip())
 
         return update
 
