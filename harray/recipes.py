@@ -34,8 +34,8 @@ def procedural() -> ExperimentConfig:
 
     Data: 360 clips of 12 actions, every actor in one split only. Cost: about three minutes on 2 CPU cores.
     Score on the 72 clips of unseen actors: top-1 0.97 to 0.99 by pose and scene together, 0.63 to 0.70 by pose
-    alone, 0.50 to 0.53 by scene alone; `harray demo` measures it. The small movements that tell actions apart here are near the
-    detector's error, so joints are hidden and shaken less than by default.
+    alone, 0.50 to 0.53 by scene alone; `harray demo` measures it. The small movements that tell actions apart
+    here are near the detector's error, so joints are hidden and shaken less than by default.
     """
     augmentation = {
         "noise": 0.0,

@@ -88,7 +88,9 @@ def kill_the_driver(videos: Path, store: Path, kills: int, dice: random.Random) 
     before = running.num_done()
     last = Extraction(videos, store)
     last.wait_for(before + 5)
-    while not (victims := last.actors()):  # what was done may be of the killed driver's actors, on their way out
+    while not (
+        victims := last.actors()
+    ):  # what was done may be of the killed driver's actors, on their way out
         assert last.process.poll() is None, "the run ended before an actor could be killed"
         time.sleep(0.5)
     victims[-1].send_signal(signal.SIGKILL)
