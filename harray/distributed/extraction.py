@@ -73,14 +73,12 @@ def extract(
     config: ExtractionConfig,
     store_path: Path | str,
     num_actors: int | None = None,
-    on_progress: Progress | None = None,
-    on_message: Callable[[str], None] | None = None,
+    on_progress: Progress = lambda done, total, counts: None,
+    on_message: Callable[[str], None] = lambda message: None,
     limit: QuarantineLimit = QuarantineLimit(),
     retry: bool = False,
 ) -> ExtractionSummary:
-    """Bring a store up to date with a manifest; what it has already is not computed again.
-
-    Every actor keeps what it finished, so an interrupted run goes on where it was.
+    """Bring a store up to date with a manifest; what it has, an interrupted run's part too, is not computed again.
 
     Args:
         source_table: of `schema.MANIFEST`.
@@ -98,32 +96,28 @@ def extract(
     started = time.monotonic()
     settings = store_settings(config)
     store = FeatureStore.open_or_create(store_path, settings)
-    messages = weights_messages(config, source_table)
-    say = on_message or (lambda message: None)
-    for message in messages:
+    messages: list[str] = []
+
+    def say(message: str) -> None:
+        messages.append(message)
+        on_message(message)
+
+    for message in weights_messages(config, source_table):
         say(message)
-    report = on_progress or (lambda done, total, counts: None)
     with writing(store.path, "harray extract"):
         Tries(store.path).clear()
         clip_ids = store.clip_ids()
         plan = plan_extraction(source_table, store.ledger(), clip_ids, stamp_of, retry)
         store.append_ledger(plan.relabelled)
         tally = Tally(len(source_table), plan.kept, limit)
-        report(tally.done, tally.total, tally.named())
+        on_progress(tally.done, tally.total, tally.named())
         if len(plan.todo):
             with start_ray():
-                device = choose_pool(cluster_resources(), 1, config.poses.gpus_per_actor).device
-                for message in make_networks_ready(config, device):
-                    messages.append(message)
-                    say(message)
-                for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors):
-                    _refuse_fault(outcomes, store)
+                for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors, say):
                     tally.add(outcomes)
-                    report(tally.done, tally.total, tally.named())
+                    on_progress(tally.done, tally.total, tally.named())
         store.append_ledger(moved_rows(store.ledger(), source_table, stamp_of))
         final = recorded_outcomes(store, source_table)
-    if final[EXTRACTED] + final[QUARANTINED] != len(source_table):
-        raise RuntimeError(f"{len(source_table)} inputs, but the ledger accounts for {dict(final)}")
     return ExtractionSummary(
         inputs=len(source_table),
         extracted=final[EXTRACTED],
@@ -197,11 +191,18 @@ def batch_size_for(num_videos: int, num_actors: int) -> int:
     return max(1, min(MAX_BATCH, num_videos // (4 * num_actors)))
 
 
-def recorded_outcomes(store: FeatureStore, manifest: pa.Table) -> Counter[str | None]:
-    """How many of the manifest's inputs the ledger has with each status; None counts those it lacks."""
+def recorded_outcomes(store: FeatureStore, manifest: pa.Table) -> Counter[str]:
+    """How many of the manifest's inputs the ledger has with each status.
+
+    Raises:
+        RuntimeError: it lacks some; inputs = extracted + quarantined must hold.
+    """
     ledger = store.ledger()
     status = dict(zip(ledger["path"].to_pylist(), ledger["status"].to_pylist(), strict=True))
-    return Counter(status.get(path) for path in manifest["path"].to_pylist())
+    counts = Counter(status.get(path, "missing") for path in manifest["path"].to_pylist())
+    if counts[EXTRACTED] + counts[QUARANTINED] != len(manifest):
+        raise RuntimeError(f"{len(manifest)} inputs, but the ledger accounts for {dict(counts)}")
+    return counts
 
 
 def _refuse_fault(outcomes: pa.Table, store: FeatureStore) -> None:
@@ -219,13 +220,20 @@ def _run(
     settings: StoreSettings,
     clip_ids: set[str],
     num_actors: int | None,
+    say: Callable[[str], None],
 ) -> Iterator[pa.Table]:
-    """Outcome rows of each batch as it is finished."""
+    """Outcome rows of each batch as it is finished.
+
+    Raises:
+        InputError: the cluster is too small, or the store cannot be written.
+    """
     import ray.data
 
     most = min(num_actors or len(todo), len(todo))
     pool = choose_pool(cluster_resources(), most, config.poses.gpus_per_actor, cpus_of_one_task())
     check_demand({"CPU": pool.num_threads, "GPU": pool.gpus_per_actor}, "extraction")
+    for message in make_networks_ready(config, pool.device):
+        say(message)
     rows = batch_size_for(len(todo), pool.num_actors)
     batches = [todo.slice(start, rows) for start in range(0, len(todo), rows)]
     arguments: dict[str, Any] = {
@@ -252,7 +260,9 @@ def _run(
             num_cpus=pool.num_threads,
             num_gpus=pool.gpus_per_actor or None,
         )
-        yield from outcomes.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+        for batch in outcomes.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            _refuse_fault(batch, store)
+            yield batch
 
 
 @contextmanager

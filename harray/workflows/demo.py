@@ -3,6 +3,7 @@
 actions -> videos -> store -> model -> registry -> champion -> report, overlays of unseen actors
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,20 +77,8 @@ def run_demo(
     Raises:
         InputError: `out` holds a demo of another seed or size.
     """
-    videos, store = out / "videos", out / "store"
-    update = on_stage("rendering videos", "clips")
-    config = SynthConfig(
-        clips_per_action=clips_per_action, num_actors=clips_per_action, seed=experiment.training.seed
-    )
-    render_dataset(videos, config, on_progress=lambda done, total: update(done, total, ""))
-    update = on_stage("extracting poses and scenes", "clips")
-    extract(
-        list_videos(videos / "manifest.csv"),
-        experiment.extraction,
-        store,
-        on_progress=lambda done, total, counts: update(done, total, ""),
-        on_message=on_message,
-    )
+    store = out / "store"
+    _render_and_extract(out / "videos", store, experiment, clips_per_action, on_stage, on_message)
     update = on_stage("training", "epochs")
     trained = train_recorded(
         store,
@@ -105,18 +94,13 @@ def run_demo(
     report, files = evaluate_recorded(trained.model, store, "test", out, uri)
     update = on_stage("explaining clips of unseen actors", "clips")
     predictor = Predictor.load(resolve_model(trained.model, uri))
-    entries: list[dict[str, Any]] = []
-
-    def count(entry: dict[str, Any]) -> None:
-        entries.append(entry)
-        update(len(entries), NUM_EXPLAINED, "")
-
-    predict_videos(
+    done = itertools.count(1)
+    entries = predict_videos(
         predictor,
         unseen_videos(FeatureStore.open(store)),
         top=3,
         explain_to=out / "explained",
-        on_video=count,
+        on_video=lambda entry: update(next(done), NUM_EXPLAINED, ""),
     )
     return DemoOutcome(
         report=report,
@@ -128,6 +112,29 @@ def run_demo(
         store=store,
         predictions=entries,
         train_sec=trained.result.train_sec,
+    )
+
+
+def _render_and_extract(
+    videos: Path,
+    store: Path,
+    experiment: ExperimentConfig,
+    clips_per_action: int,
+    on_stage: Callable[[str, str], Update],
+    on_message: Callable[[str], None],
+) -> None:
+    update = on_stage("rendering videos", "clips")
+    config = SynthConfig(
+        clips_per_action=clips_per_action, num_actors=clips_per_action, seed=experiment.training.seed
+    )
+    render_dataset(videos, config, on_progress=lambda done, total: update(done, total, ""))
+    update = on_stage("extracting poses and scenes", "clips")
+    extract(
+        list_videos(videos / "manifest.csv"),
+        experiment.extraction,
+        store,
+        on_progress=lambda done, total, counts: update(done, total, ""),
+        on_message=on_message,
     )
 
 

@@ -80,8 +80,11 @@ def test_a_long_video_needs_no_more_memory_than_a_short_one(tmp_path):
 def test_what_others_do_with_a_clip_is_not_reading_time(tmp_path):
     path = write_video(tmp_path / "a.mp4", 60)
     clips = read_spans(path, 2, clip_sec=0.4, stride_sec=0.4, limit_sec=0.5)
-    for _ in clips:
+    starts = []
+    for clip in clips:
+        starts.append(clip.index_T[0])
         time.sleep(0.2)  # six times, more than the limit in all
+    assert len(starts) == 6
 
 
 def test_a_video_whose_frames_reach_no_clip_is_refused(tmp_path, monkeypatch):
