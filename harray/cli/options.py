@@ -23,6 +23,15 @@ TrackingUri = Annotated[
     str | None,
     typer.Option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else sqlite under --out."),
 ]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar="HARRAY_STORAGE",
+        metavar="URI",
+        help="Where workers keep their state, reached by every node, such as s3://BUCKET/ray; else --out.",
+    ),
+]
 Recipe = Annotated[str, typer.Option("--recipe", help="Named config of recipes.py to start from.")]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="YAML of an earlier run to start from, instead of a recipe.")

@@ -2,7 +2,8 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,24 +59,43 @@ def train_recorded(
     out: Path,
     *,
     num_workers: int = 0,
+    storage: str | None = None,
     name: str | None = None,
     tracking: str | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
+    on_message: Callable[[str], None] = lambda message: None,
 ) -> Trained:
     """Train and record parameters, metrics per epoch, the resolved config, curves and the packaged model.
 
     Args:
         out: its `runs/` gets a folder with checkpoint, config and curves.
         num_workers: DDP workers of Ray Train; 0 trains in this process.
+        storage: where the workers keep their state, a folder or URI that every node reaches; None for `out`.
         name: register the model under it.
         tracking: tracking URI, where it is not to be the environment's or the default under `out`.
+        on_message: called with what the user should know, such as what is being waited for.
 
     Raises:
-        InputError: a store that cannot be trained on, a bad name, or more workers than the cluster holds.
+        InputError: a store that cannot be trained on, a bad name, or more workers than the cluster holds; nothing
+            is recorded then.
     """
     check_trainable(store, experiment)
     if name:
         check_model_name(name)
+    with _cluster_for(num_workers, experiment.training.device, on_message):
+        return _train_recorded(store, experiment, out, num_workers, storage, name, tracking, on_epoch)
+
+
+def _train_recorded(
+    store: Path,
+    experiment: ExperimentConfig,
+    out: Path,
+    num_workers: int,
+    storage: str | None,
+    name: str | None,
+    tracking: str | None,
+    on_epoch: Callable[[EpochReport], None] | None,
+) -> Trained:
     uri = tracking_uri(out, tracking)
     seed = experiment.training.seed
     folder = _new_folder(out.absolute() / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}")
@@ -96,7 +116,7 @@ def train_recorded(
             if on_epoch:
                 on_epoch(report)
 
-        result = _train(request, num_workers, record)
+        result = _train(request, num_workers, storage, record)
         training_figure(result.history).savefig(folder / FIGURE_FILE, dpi=110)
         for file in (CONFIG_FILE, FIGURE_FILE):
             run.log_artifact(folder / file)
@@ -116,17 +136,34 @@ def epoch_metrics(report: EpochReport) -> dict[str, float]:
     return metrics
 
 
+@contextmanager
+def _cluster_for(num_workers: int, device: str, on_message: Callable[[str], None]) -> Generator[None]:
+    """The cluster that holds so many workers, where there are to be any.
+
+    Raises:
+        InputError: it does not hold them.
+    """
+    if not num_workers:
+        yield
+        return
+    from harray.distributed.resources import start_ray
+    from harray.distributed.training_demand import check_training, gpus_for, refuse_workers_beyond_machine
+
+    refuse_workers_beyond_machine(num_workers)
+    with start_ray():
+        check_training(num_workers, gpus_for(device, num_workers), on_message)
+        yield
+
+
 def _train(
-    request: TrainingRequest, num_workers: int, on_epoch: Callable[[EpochReport], None]
+    request: TrainingRequest, num_workers: int, storage: str | None, on_epoch: Callable[[EpochReport], None]
 ) -> TrainingResult:
     if not num_workers:
         return train_store(request, on_epoch)
-    from harray.distributed.resources import start_ray
+    from harray.distributed.training import train_on_ray
 
-    with start_ray():
-        from harray.distributed.training import train_on_ray
-
-        return train_on_ray(request, num_workers=num_workers, on_epoch=on_epoch)
+    own = None if storage is None else f"{storage.rstrip('/')}/{request.out.parent.name}"
+    return train_on_ray(request, num_workers=num_workers, storage=own, on_epoch=on_epoch)
 
 
 def _new_folder(parent: Path, name: str) -> Path:

@@ -1,0 +1,41 @@
+"""What training over a cluster needs, compared with what there is; asked before Ray Train is even imported."""
+
+from collections.abc import Callable
+
+from harray.distributed.resources import check_demand, check_machine, cluster_resources
+
+ADVICE = "use fewer --workers"
+
+
+def refuse_workers_beyond_machine(num_workers: int) -> None:
+    """Refuse at once more workers than cores, where a cluster would be started on this machine.
+
+    Raises:
+        InputError: too many.
+    """
+    check_machine({"CPU": num_workers}, _purpose(num_workers), ADVICE)
+
+
+def check_training(
+    num_workers: int, gpus_per_worker: float, on_message: Callable[[str], None] = lambda message: None
+) -> None:
+    """Compare so many workers of one CPU each with the running cluster.
+
+    Args:
+        on_message: called with what is being waited for, where nodes are to be added.
+
+    Raises:
+        InputError: the cluster does not hold them.
+    """
+    demand = {"CPU": num_workers, "GPU": num_workers * gpus_per_worker}
+    advice = f"{ADVICE} or training.device=cpu" if gpus_per_worker else ADVICE
+    check_demand(demand, _purpose(num_workers), advice, on_message)
+
+
+def gpus_for(device: str, num_workers: int) -> float:
+    """GPUs per worker: one each if `device` is "cuda", or if it is "auto" and the cluster has enough; else none."""
+    return float(device == "cuda" or (device == "auto" and cluster_resources().get("GPU", 0) >= num_workers))
+
+
+def _purpose(num_workers: int) -> str:
+    return f"training with {num_workers} workers"

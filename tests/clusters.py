@@ -1,0 +1,210 @@
+"""Ray clusters as `ray start` makes them: nodes with processes of their own, own ports, own folder and a token,
+beside any other cluster of this machine. Stopped by their own processes, since `ray stop` would stop every cluster.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+START_SEC, STOP_SEC = 120, 20
+OBJECT_STORE_BYTES = 200 << 20
+
+
+@dataclass
+class Node:
+    """One node of a cluster: `ray start --block` and all that it started."""
+
+    process: subprocess.Popen
+
+    def processes(self) -> list[psutil.Process]:
+        """The node's processes that live, its Ray workers among them."""
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def is_working(self) -> bool:
+        """Whether one of its Ray workers has something to do."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                title = " ".join(process.cmdline())
+                if title.startswith("ray::") and not title.startswith("ray::IDLE"):
+                    return True
+        return False
+
+    def kill(self) -> None:
+        """End the whole node at once, as when its machine is taken away."""
+        doomed = [*self.processes(), psutil.Process(self.process.pid)]
+        for process in doomed:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self.process.wait(STOP_SEC)
+
+    def stop(self) -> None:
+        """End the node and what it started (`--block` ends its children with itself)."""
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SEC)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@dataclass(kw_only=True)
+class JobCluster:
+    """`environment` is what a person at this cluster's keyboard has: address, token mode and home."""
+
+    environment: dict[str, str]
+    address: str
+    folder: Path
+    workers: list[Node] = field(default_factory=list)
+
+    def ray(
+        self, *arguments: str, timeout_sec: float = 120, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the `ray` command line to its end."""
+        return subprocess.run(
+            [command_path("ray"), *arguments],
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_sec,
+        )
+
+    def submit(self, job: str, *arguments: object) -> "Job":
+        """`ray job submit` of jobs/NAME.py, from the repository's root."""
+        return Job(self, job, [str(argument) for argument in arguments])
+
+    def add_worker(self, num_cpus: int = 1) -> Node:
+        """Start one more node; it is part of the cluster a few seconds later."""
+        flags = [f"--address={self.address}", f"--num-cpus={num_cpus}"]
+        worker = start_node(flags, self.environment, self.folder / f"worker-{len(self.workers)}.log")
+        self.workers.append(worker)
+        return worker
+
+    def wait_for_nodes(self, count: int) -> None:
+        """Until so many nodes live, as the cluster itself counts them."""
+        deadline = time.monotonic() + START_SEC
+        while (found := self._num_alive()) != count:
+            assert time.monotonic() < deadline, f"{found} nodes after {START_SEC} s, expected {count}"
+            time.sleep(0.5)
+
+    def _num_alive(self) -> int:
+        token = Path(self.environment["HOME"], ".ray", "auth_token").read_text().strip()
+        url = f"{self.environment['RAY_API_SERVER_ADDRESS']}/nodes?view=summary"
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            nodes = json.load(answer)["data"]["summary"]
+        return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
+
+
+class Job:
+    """A submitted job that may still run; its log goes to a file."""
+
+    def __init__(self, cluster: JobCluster, name: str, arguments: list[str]):
+        self.log = cluster.folder / f"{name}-{time.time():.0f}.log"
+        self.started = time.monotonic()
+        command = [command_path("ray"), "job", "submit", "--working-dir", str(ROOT)]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*command, "--", "python", f"jobs/{name}.py", *arguments],
+                env=cluster.environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def text(self) -> str:
+        """What it has said so far."""
+        return self.log.read_text()
+
+    def end(self, timeout_sec: float = 600) -> dict[str, Any]:
+        """Wait for its success; what it printed as JSON."""
+        code = self.process.wait(timeout_sec)
+        text = self.text()
+        assert code == 0 and "succeeded" in text, text[-4000:]
+        return next(json.loads(line) for line in reversed(text.splitlines()) if line.startswith("{"))
+
+
+def command_path(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+@contextlib.contextmanager
+def job_cluster(head_flags: list[str], **head_environment: str) -> Generator[JobCluster]:
+    """A head with these flags of `ray start`, such as --num-cpus=2; workers are added to it."""
+    folder = Path(tempfile.mkdtemp(prefix="hr-"))  # short: Ray puts Unix sockets below it
+    (folder / "home").mkdir()
+    gcs, dashboard, client = free_ports(3)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {
+        "HOME": str(folder / "home"),  # where the token goes
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "RAY_AUTH_MODE": "token",
+        "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    cluster = JobCluster(environment=environment, address=f"127.0.0.1:{gcs}", folder=folder)
+    cluster.ray("get-auth-token", "--generate").check_returncode()
+    flags = ["--head", f"--port={gcs}", f"--dashboard-port={dashboard}", f"--temp-dir={folder / 'ray'}"]
+    flags += [f"--ray-client-server-port={client}", *head_flags]
+    head = start_node(flags, environment | head_environment, folder / "head.log")
+    try:
+        _wait_until_ready(environment["RAY_API_SERVER_ADDRESS"], head.process, folder / "head.log")
+        yield cluster
+    finally:
+        for node in (*cluster.workers, head):
+            if node.process.poll() is None:
+                node.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def start_node(flags: list[str], environment: dict[str, str], log: Path) -> Node:
+    """`ray start --block`, on ports that are free."""
+    (agent,) = free_ports(1)
+    command = [command_path("ray"), "start", "--block", "--node-ip-address=127.0.0.1", "--num-gpus=0"]
+    command += [f"--dashboard-agent-listen-port={agent}", "--min-worker-port=0", "--max-worker-port=0"]
+    command += [f"--object-store-memory={OBJECT_STORE_BYTES}", *flags]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    return Node(process)
+
+
+def free_ports(count: int) -> list[int]:
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+def _wait_until_ready(address: str, head: subprocess.Popen, log: Path) -> None:
+    """Wait for the dashboard's answer, be it a refusal for want of a token; `ray` itself takes 4 s to ask."""
+    deadline = time.monotonic() + START_SEC
+    while head.poll() is None and time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{address}/api/version", timeout=1)
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"no cluster after {START_SEC} s: {log.read_text()[-2000:]}")
