@@ -26,6 +26,7 @@ def train(
         int, typer.Option("--workers", min=0, help="DDP workers of Ray Train; 0 trains in this process.")
     ] = 0,
     storage: options.Storage = None,
+    max_failures: options.MaxFailures = 3,
     register: Annotated[
         str | None, typer.Option("--register", metavar="NAME", help="Register the model under this name.")
     ] = None,
@@ -41,15 +42,14 @@ def train(
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     with session(out, "train", as_json) as terminal:
-        from harray.workflows.training import train_recorded
+        from harray.workflows.training import Workers, train_recorded
 
         with terminal.progress("training", "epochs") as update:
             trained = train_recorded(
                 store,
                 experiment,
                 out,
-                num_workers=workers,
-                storage=storage,
+                workers=Workers(count=workers, storage=storage, max_failures=max_failures),
                 name=register,
                 tracking=tracking_uri,
                 on_epoch=lambda report: update(report.epoch, report.num_epochs, epoch_note(report)),

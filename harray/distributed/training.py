@@ -49,7 +49,7 @@ def train_on_ray(
     *,
     storage: Path | str | None = None,
     gpus_per_worker: float | None = None,
-    max_failures: int = 2,
+    max_failures: int = 3,
 ) -> TrainingResult:
     """Train on `num_workers` workers of the running cluster; the result is that of `train_store` with this seed.
 

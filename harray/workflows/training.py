@@ -24,6 +24,17 @@ CONFIG_FILE, FIGURE_FILE = "config.yaml", "training.png"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Over what a training is spread."""
+
+    count: int = 0  # DDP workers of Ray Train; 0 trains in this process
+    storage: str | None = (
+        None  # where they keep their state: reached by every node; None for beside the checkpoint
+    )
+    max_failures: int = 3  # how often lost workers are replaced
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """What a recorded training leaves behind."""
 
@@ -58,8 +69,7 @@ def train_recorded(
     experiment: ExperimentConfig,
     out: Path,
     *,
-    num_workers: int = 0,
-    storage: str | None = None,
+    workers: Workers = Workers(),
     name: str | None = None,
     tracking: str | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
@@ -69,8 +79,6 @@ def train_recorded(
 
     Args:
         out: its `runs/` gets a folder with checkpoint, config and curves.
-        num_workers: DDP workers of Ray Train; 0 trains in this process.
-        storage: where the workers keep their state, a folder or URI that every node reaches; None for `out`.
         name: register the model under it.
         tracking: tracking URI, where it is not to be the environment's or the default under `out`.
         on_message: called with what the user should know, such as what is being waited for.
@@ -82,16 +90,15 @@ def train_recorded(
     check_trainable(store, experiment)
     if name:
         check_model_name(name)
-    with _cluster_for(num_workers, experiment.training.device, on_message):
-        return _train_recorded(store, experiment, out, num_workers, storage, name, tracking, on_epoch)
+    with _cluster_for(workers.count, experiment.training.device, on_message):
+        return _train_recorded(store, experiment, out, workers, name, tracking, on_epoch)
 
 
 def _train_recorded(
     store: Path,
     experiment: ExperimentConfig,
     out: Path,
-    num_workers: int,
-    storage: str | None,
+    workers: Workers,
     name: str | None,
     tracking: str | None,
     on_epoch: Callable[[EpochReport], None] | None,
@@ -116,7 +123,7 @@ def _train_recorded(
             if on_epoch:
                 on_epoch(report)
 
-        result = _train(request, num_workers, storage, record)
+        result = _train(request, workers, record)
         training_figure(result.history).savefig(folder / FIGURE_FILE, dpi=110)
         for file in (CONFIG_FILE, FIGURE_FILE):
             run.log_artifact(folder / file)
@@ -156,14 +163,15 @@ def _cluster_for(num_workers: int, device: str, on_message: Callable[[str], None
 
 
 def _train(
-    request: TrainingRequest, num_workers: int, storage: str | None, on_epoch: Callable[[EpochReport], None]
+    request: TrainingRequest, workers: Workers, on_epoch: Callable[[EpochReport], None]
 ) -> TrainingResult:
-    if not num_workers:
+    if not workers.count:
         return train_store(request, on_epoch)
     from harray.distributed.training import train_on_ray
 
-    own = None if storage is None else f"{storage.rstrip('/')}/{request.out.parent.name}"
-    return train_on_ray(request, num_workers=num_workers, storage=own, on_epoch=on_epoch)
+    run = request.out.parent.name  # a folder of its own: Ray Train goes on with what it finds
+    storage = None if workers.storage is None else f"{workers.storage.rstrip('/')}/{run}"
+    return train_on_ray(request, workers.count, on_epoch, storage=storage, max_failures=workers.max_failures)
 
 
 def _new_folder(parent: Path, name: str) -> Path:
