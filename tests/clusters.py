@@ -56,11 +56,15 @@ class Node:
         self.process.wait(STOP_SEC)
 
     def stop(self) -> None:
-        """End the node and what it started (`--block` ends its children with itself)."""
+        """End the node and what it started (`--block` ends its children with itself, but not theirs)."""
+        started = self.processes()
         self.process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_SEC)
-        except subprocess.TimeoutExpired:
+        for process in started:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        if self.process.poll() is None:
             self.kill()
 
 
@@ -143,13 +147,48 @@ class Job:
         return next(json.loads(line) for line in reversed(text.splitlines()) if line.startswith("{"))
 
 
+@contextlib.contextmanager
+def bucket(name: str) -> Generator[dict[str, str]]:
+    """An empty S3 bucket on a server of our own; the environment variables by which it is reached."""
+    from moto.server import ThreadedMotoServer
+    from pyarrow.fs import S3FileSystem
+
+    (port,) = free_ports(1)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    variables = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    S3FileSystem(
+        endpoint_override=variables["AWS_ENDPOINT_URL"],
+        access_key=variables["AWS_ACCESS_KEY_ID"],
+        secret_key=variables["AWS_SECRET_ACCESS_KEY"],
+        region=variables["AWS_DEFAULT_REGION"],
+        allow_bucket_creation=True,
+    ).create_dir(name)
+    try:
+        yield variables
+    finally:
+        server.stop()
+
+
 def command_path(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
 @contextlib.contextmanager
-def job_cluster(head_flags: list[str], **head_environment: str) -> Generator[JobCluster]:
-    """A head with these flags of `ray start`, such as --num-cpus=2; workers are added to it."""
+def job_cluster(
+    num_cpus: int, autoscaler: dict[str, Any] | None = None, **variables: str
+) -> Generator[JobCluster]:
+    """A head with so many CPUs; workers are added to it, or come by an autoscaler (see `autoscaling`).
+
+    Args:
+        variables: environment variables of every node, job and command.
+    """
     folder = Path(tempfile.mkdtemp(prefix="hr-"))  # short: Ray puts Unix sockets below it
     (folder / "home").mkdir()
     gcs, dashboard, client = free_ports(3)
@@ -159,12 +198,18 @@ def job_cluster(head_flags: list[str], **head_environment: str) -> Generator[Job
         "RAY_AUTH_MODE": "token",
         "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
         "RAY_USAGE_STATS_ENABLED": "0",
+        **variables,
     }
     cluster = JobCluster(environment=environment, address=f"127.0.0.1:{gcs}", folder=folder)
     cluster.ray("get-auth-token", "--generate").check_returncode()
     flags = ["--head", f"--port={gcs}", f"--dashboard-port={dashboard}", f"--temp-dir={folder / 'ray'}"]
-    flags += [f"--ray-client-server-port={client}", *head_flags]
-    head = start_node(flags, environment | head_environment, folder / "head.log")
+    flags += [f"--ray-client-server-port={client}", f"--num-cpus={num_cpus}"]
+    if autoscaler:
+        autoscaler["provider"]["gcs_address"] = cluster.address
+        (folder / "autoscaler.json").write_text(json.dumps(autoscaler))
+        flags += [f"--autoscaling-config={folder / 'autoscaler.json'}"]
+        environment |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+    head = start_node(flags, environment, folder / "head.log")
     try:
         _wait_until_ready(environment["RAY_API_SERVER_ADDRESS"], head.process, folder / "head.log")
         yield cluster
@@ -173,6 +218,41 @@ def job_cluster(head_flags: list[str], **head_environment: str) -> Generator[Job
             if node.process.poll() is None:
                 node.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def autoscaling(max_workers: int, resources: dict[str, int]) -> dict[str, Any]:
+    """A config of `ray start --autoscaling-config`, whose workers are raylets on this machine."""
+    head, worker = "ray.head.default", "worker"
+    nodes = {
+        head: {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        worker: {"resources": resources, "node_config": {}, "min_workers": 0, "max_workers": max_workers},
+    }
+    empty_lists = (
+        "initialization",
+        "setup",
+        "head_setup",
+        "worker_setup",
+        "head_start_ray",
+        "worker_start_ray",
+    )
+    return {
+        "cluster_name": "fake",
+        "max_workers": max_workers,
+        "upscaling_speed": 1.0,
+        "idle_timeout_minutes": 1,
+        "provider": {"type": "fake_multinode"},
+        "available_node_types": nodes,
+        "head_node_type": head,
+        "auth": {},
+        "docker": {},
+        "file_mounts": {},
+        "cluster_synced_files": [],
+        "file_mounts_sync_continuously": False,
+        "rsync_exclude": [],
+        "rsync_filter": [],
+        "no_restart": False,
+        **{f"{name}_commands": [] for name in empty_lists},
+    }
 
 
 def start_node(flags: list[str], environment: dict[str, str], log: Path) -> Node:

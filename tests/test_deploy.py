@@ -18,6 +18,7 @@ import yaml
 from typer.testing import CliRunner
 
 from harray import __version__
+from harray.distributed.autoscaler import parse_limit
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -178,6 +179,18 @@ def test_jobs_are_told_where_the_tracking_server_and_the_shared_places_are(docum
         assert told["MLFLOW_TRACKING_URI"] == f"http://{host}:{port['port']}"
         assert told["HARRAY_OUT"].startswith("/shared/")
         assert told["HARRAY_STORAGE"].startswith("s3://")
+
+
+def test_jobs_are_told_how_far_the_cluster_may_grow(cluster):
+    [head] = cluster["headGroupSpec"]["template"]["spec"]["containers"]
+    told = {variable["name"]: variable["value"] for variable in head["env"]}
+    most = {"CPU": 0, "GPU": 0}
+    for group in cluster["workerGroupSpecs"]:
+        [worker] = group["template"]["spec"]["containers"]
+        limits = worker["resources"]["limits"]
+        most["CPU"] += group["maxReplicas"] * int(limits["cpu"])
+        most["GPU"] += group["maxReplicas"] * int(limits["nvidia.com/gpu"])
+    assert parse_limit(told["HARRAY_CLUSTER_LIMIT"]) == most
 
 
 def test_hadolint_finds_nothing_in_the_dockerfile():

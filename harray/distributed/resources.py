@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
+from harray.distributed.autoscaler import cluster_limit
 from harray.errors import InputError
 
 OBJECT_STORE_BYTES = 512 << 20  # of a local cluster; features go to the store's files, not through Ray
@@ -139,10 +140,10 @@ def cpus_of_one_task() -> int:
 
 
 def autoscaler_limit() -> dict[str, float]:
-    """CPUs and GPUs that the autoscaler may let the cluster grow to; empty where there is none."""
-    from ray._private.state import state  # Ray Train's own check reads it here; there is no public way
+    """CPUs and GPUs that an autoscaler may let the cluster grow to; empty where there is none."""
+    import ray
 
-    return _devices(state.get_max_resources_from_cluster_config() or {})
+    return cluster_limit(ray.get_runtime_context().gcs_address)
 
 
 def free_resources() -> dict[str, float]:

@@ -8,7 +8,7 @@ A head and two workers of one CPU each, as `ray start` makes them, with token au
 before the next job a new one takes its place, as an autoscaler would have it:
 
     extract   rendered videos, one of them broken: every input accounted for, the store verifies
-    train     two workers on two nodes: every epoch once in MLflow, the model loads
+    train     two workers on two nodes, their state in a bucket: every epoch once in MLflow, the model loads
     tune      a sweep of eight trials: eight trials in MLflow, each once and ended
     predict   every video in order, the broken one with its reason
 
@@ -29,9 +29,10 @@ from harray.store.verify import verify
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
 from harray.training.checkpoint import load_checkpoint
-from tests.clusters import ROOT, JobCluster, job_cluster
+from tests.clusters import ROOT, JobCluster, bucket, job_cluster
 
 NUM_NODES, NUM_TRIALS = 3, 8
+BUCKET = "harray"
 RECIPE = ["--recipe", "procedural"]
 
 
@@ -80,14 +81,9 @@ def extract(cluster: JobCluster, root: Path, num_videos: int) -> None:
 
 def train(cluster: JobCluster, root: Path, num_epochs: int) -> Path:
     out = root / "out"
-    arguments = ["--store", root / "store", *RECIPE, "--workers", 2, "--json", "--out", out]
-
-    def num_done(said: str) -> int:
-        return len(list(out.glob("runs/*/checkpoint.ray/*/checkpoint_*"))) and epochs_recorded(out)
-
-    answer = run(
-        cluster, "train", [*arguments, f"training.num_epochs={num_epochs}"], num_done, num_epochs // 3
-    )
+    arguments = ["--store", root / "store", *RECIPE, "--workers", 2, "--storage", f"s3://{BUCKET}/ray"]
+    arguments += ["--json", "--out", out, f"training.num_epochs={num_epochs}"]
+    answer = run(cluster, "train", arguments, lambda said: epochs_recorded(out), num_epochs // 3)
     assert answer["num_epochs"] == num_epochs
     query = "SELECT step FROM metrics WHERE run_uuid = ? AND key = 'val.top1' AND step > 0 ORDER BY step"
     steps = [step for (step,) in rows(out, query, answer["run_id"])]
@@ -145,7 +141,11 @@ def main() -> None:
     parser.add_argument("--clips-per-action", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=24)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="fire-") as folder, job_cluster(["--num-cpus=1"]) as cluster:
+    with (
+        tempfile.TemporaryDirectory(prefix="fire-") as folder,
+        bucket(BUCKET) as variables,
+        job_cluster(num_cpus=1, **variables) as cluster,
+    ):
         root = Path(folder)
         for _ in range(NUM_NODES - 1):
             cluster.add_worker()

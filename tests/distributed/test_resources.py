@@ -61,10 +61,6 @@ def test_nodes_that_the_autoscaler_may_add_count_and_are_not_waited_for_here(ray
         check_demand({"GPU": 9}, "extraction")
 
 
-def test_a_cluster_without_autoscaler_has_no_limit_to_grow_to(ray_cluster):
-    assert resources.autoscaler_limit() == {}
-
-
 def test_what_is_freed_in_time_is_waited_for(monkeypatch):
     free = iter([{}, {"CPU": 1.0}, {"CPU": 2.0}])
     monkeypatch.setattr(resources, "cluster_resources", lambda: {"CPU": 2.0})

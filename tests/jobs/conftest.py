@@ -12,7 +12,7 @@ from tests import clusters
 @pytest.fixture(scope="session")
 def job_cluster():
     """One head with two CPUs."""
-    with clusters.job_cluster(["--num-cpus=2"]) as cluster:
+    with clusters.job_cluster(num_cpus=2) as cluster:
         yield cluster
 
 
