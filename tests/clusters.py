@@ -111,8 +111,11 @@ class JobCluster:
         token = Path(self.environment["HOME"], ".ray", "auth_token").read_text().strip()
         url = f"{self.environment['RAY_API_SERVER_ADDRESS']}/nodes?view=summary"
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            nodes = json.load(answer)["data"]["summary"]
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                nodes = json.load(answer)["data"]["summary"]
+        except OSError:  # a dashboard that has just started, on a machine that is busy
+            return 0
         return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
 
 
