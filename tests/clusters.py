@@ -22,6 +22,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SEC, STOP_SEC = 120, 20
+START_ATTEMPTS = 3
 OBJECT_STORE_BYTES = 200 << 20
 
 
@@ -49,10 +50,10 @@ class Node:
 
     def kill(self) -> None:
         """End the whole node at once, as when its machine is taken away."""
-        doomed = [*self.processes(), psutil.Process(self.process.pid)]
-        for process in doomed:
+        for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 process.kill()
+        self.process.kill()
         self.process.wait(STOP_SEC)
 
     def stop(self) -> None:
@@ -96,15 +97,18 @@ class JobCluster:
     def add_worker(self, num_cpus: int = 1) -> Node:
         """Start one more node; it is part of the cluster a few seconds later."""
         flags = [f"--address={self.address}", f"--num-cpus={num_cpus}"]
-        worker = start_node(flags, self.environment, self.folder / f"worker-{len(self.workers)}.log")
+        worker = start_node(flags, self.environment, self.folder / f"worker-{time.time():.3f}.log")
         self.workers.append(worker)
         return worker
 
     def wait_for_nodes(self, count: int) -> None:
-        """Until so many nodes live, as the cluster itself counts them."""
-        deadline = time.monotonic() + START_SEC
+        """Until so many nodes live, as the cluster itself counts them; a worker that did not start is replaced."""
+        deadline = time.monotonic() + START_SEC * START_ATTEMPTS
         while (found := self._num_alive()) != count:
-            assert time.monotonic() < deadline, f"{found} nodes after {START_SEC} s, expected {count}"
+            assert time.monotonic() < deadline, f"{found} nodes, expected {count}"
+            for worker in [worker for worker in self.workers if worker.process.poll() is not None]:
+                self.workers.remove(worker)
+                self.add_worker()
             time.sleep(0.5)
 
     def _num_alive(self) -> int:
@@ -142,12 +146,19 @@ class Job:
         """What it has said so far."""
         return self.log.read_text()
 
+    def story(self) -> str:
+        """The end of what it has said, and of the log that it names."""
+        told = [self.text()[-3000:]]
+        for line in self.text().splitlines():
+            if line.startswith("log: ") and (log := Path(line.removeprefix("log: "))).is_file():
+                told.append(log.read_text()[-3000:])
+        return "\n".join(told)
+
     def end(self, timeout_sec: float = 600) -> dict[str, Any]:
         """Wait for its success; what it printed as JSON."""
         code = self.process.wait(timeout_sec)
-        text = self.text()
-        assert code == 0 and "succeeded" in text, text[-4000:]
-        return next(json.loads(line) for line in reversed(text.splitlines()) if line.startswith("{"))
+        assert code == 0 and "succeeded" in self.text(), self.story()
+        return next(json.loads(line) for line in reversed(self.text().splitlines()) if line.startswith("{"))
 
 
 @contextlib.contextmanager
@@ -212,9 +223,8 @@ def job_cluster(
         (folder / "autoscaler.json").write_text(json.dumps(autoscaler))
         flags += [f"--autoscaling-config={folder / 'autoscaler.json'}"]
         environment |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
-    head = start_node(flags, environment, folder / "head.log")
+    head = start_head(flags, environment, folder / "head.log")
     try:
-        _wait_until_ready(environment["RAY_API_SERVER_ADDRESS"], head.process, folder / "head.log")
         yield cluster
     finally:
         for node in (*cluster.workers, head):
@@ -258,6 +268,19 @@ def autoscaling(max_workers: int, resources: dict[str, int]) -> dict[str, Any]:
     }
 
 
+def start_head(flags: list[str], environment: dict[str, str], log: Path) -> Node:
+    """A head that answers; tried again where the machine is too busy for the 30 seconds that Ray gives itself."""
+    for _ in range(START_ATTEMPTS):
+        head = start_node(flags, environment, log)
+        deadline = time.monotonic() + START_SEC
+        while head.process.poll() is None and time.monotonic() < deadline:
+            if _answers(environment["RAY_API_SERVER_ADDRESS"]):
+                return head
+            time.sleep(0.2)
+        head.stop()
+    raise RuntimeError(f"no cluster after {START_ATTEMPTS} attempts: {log.read_text()[-2000:]}")
+
+
 def start_node(flags: list[str], environment: dict[str, str], log: Path) -> Node:
     """`ray start --block`, on ports that are free."""
     (agent,) = free_ports(1)
@@ -279,15 +302,12 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def _wait_until_ready(address: str, head: subprocess.Popen, log: Path) -> None:
-    """Wait for the dashboard's answer, be it a refusal for want of a token; `ray` itself takes 4 s to ask."""
-    deadline = time.monotonic() + START_SEC
-    while head.poll() is None and time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"{address}/api/version", timeout=1)
-            return
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise RuntimeError(f"no cluster after {START_SEC} s: {log.read_text()[-2000:]}")
+def _answers(address: str) -> bool:
+    """Whether a dashboard is there, be its answer a refusal for want of a token; `ray` itself takes 4 s to ask."""
+    try:
+        urllib.request.urlopen(f"{address}/api/version", timeout=5)
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -10,6 +10,7 @@ wait for each other for ever. So what a command needs is compared with what ther
 
 import dataclasses
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -20,6 +21,7 @@ from harray.errors import InputError
 
 OBJECT_STORE_BYTES = 512 << 20  # of a local cluster; features go to the store's files, not through Ray
 START_ATTEMPTS = 3
+ANSWER_SEC = 3.0  # for a cluster's head to accept a connection
 GRACE_SEC = 3.0  # freed resources take a moment to be reported
 MEMORY = "object_store_memory"  # bytes, by Ray's name
 
@@ -93,12 +95,24 @@ def _join(address: str) -> None:
     import ray
 
     try:
+        _check_answers(address)
         ray.init(address=address, **_QUIET)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"RAY_ADDRESS={address}: no cluster answers there ({str(error).splitlines()[0]}); "
             "start one with `ray start --head`, or unset RAY_ADDRESS to work on this machine"
         ) from error
+
+
+def _check_answers(address: str) -> None:
+    """Ask whether anything listens there: Ray itself would try for minutes.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():  # "auto" names none
+        socket.create_connection((host, int(port)), timeout=ANSWER_SEC).close()
 
 
 def _start_local(num_cpus: int | None) -> None:

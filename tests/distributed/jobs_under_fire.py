@@ -50,7 +50,7 @@ def run(
         time.sleep(0.2)
     while job.is_running and not (busy := [node for node in cluster.workers if node.is_working()]):
         time.sleep(0.1)
-    assert job.is_running, f"{name} ended before a node could be killed: {job.text()[-2000:]}"
+    assert job.is_running, f"{name} ended before a node could be killed: {job.story()}"
     at_sec, done = time.monotonic() - job.started, num_done(job.text())
     busy[-1].kill()
     cluster.workers.remove(busy[-1])

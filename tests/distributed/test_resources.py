@@ -51,7 +51,9 @@ def test_a_demand_that_waits_for_other_work_is_refused_within_seconds(monkeypatc
 def test_nodes_that_the_autoscaler_may_add_count_and_are_not_waited_for_here(ray_cluster, monkeypatch):
     monkeypatch.setattr(resources, "autoscaler_limit", lambda: {"CPU": 66.0, "GPU": 8.0})
     monkeypatch.setattr(resources, "free_resources", dict)
-    assert resources.cluster_resources() == {"CPU": 66.0, "GPU": 8.0}
+    there = resources.cluster_resources()
+    assert (there["CPU"], there["GPU"]) == (66.0, 8.0)
+    assert there["object_store_memory"] > 0
     said = []
     check_demand({"CPU": 8, "GPU": 8}, "extraction", on_message=said.append)
     assert said == [
@@ -59,6 +61,12 @@ def test_nodes_that_the_autoscaler_may_add_count_and_are_not_waited_for_here(ray
     ]
     with pytest.raises(InputError, match=r"9 GPU \(there are 8\)"):
         check_demand({"GPU": 9}, "extraction")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9"])
+def test_a_cluster_that_is_not_there_is_not_waited_for(monkeypatch, address):
+    with pytest.raises(InputError, match=f"RAY_ADDRESS={address}: no cluster answers there"):
+        resources._join(address)
 
 
 def test_what_is_freed_in_time_is_waited_for(monkeypatch):
