@@ -71,8 +71,8 @@ def train_store(
     """Train in this process and write the checkpoint folder.
 
     Args:
-        state_file: keeps the training's state after each epoch; when it is there already, training goes on
-            from it and ends as if it had never stopped. It is removed at the end.
+        state_file: keeps the training's state every `training.state_sec` and at the end; when it is there
+            already, training goes on from it and ends as if it had never stopped.
 
     Raises:
         InputError: a store that cannot be trained on, or a state file of another training.
@@ -81,16 +81,19 @@ def train_store(
     mark = request.digest if state_file else ""
     state = load_state(state_file, mark) if state_file and state_file.exists() else None
 
+    saved = time.monotonic()
+
     def keep(state: dict[str, Any], report: EpochReport) -> None:
-        if state_file:
+        nonlocal saved
+        due = time.monotonic() - saved >= request.training.state_sec
+        if state_file and (due or report.epoch == report.num_epochs):
             save_state(state, state_file, mark)
+            saved = time.monotonic()
 
     fitted = fit(
         request, device_named(request.training.device), on_epoch, keep if state_file else None, state
     )
     save_checkpoint(fitted.checkpoint, request.out, request.experiment_yaml)
-    if state_file:
-        state_file.unlink(missing_ok=True)
     return result_of(fitted.trainer, request.out, time.perf_counter() - started)
 
 
