@@ -1,9 +1,11 @@
 """Score a checkpoint on one split of a store, with each branch shut in turn and under occlusion."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from harray.errors import InputError
-from harray.evaluation.occlusion import HIDDEN_SHARES, occlusion_curve
+from harray.evaluation.occlusion import HIDDEN_SHARES, joints_hidden_at_random, occlusion_curve
 from harray.evaluation.report import ClassScores, EvaluationReport, Mistake
 from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import Predictor
@@ -27,17 +29,10 @@ def evaluate(
     classes = predictor.classes
     clips = clips_for(predictor, store, split)
     labels_N = clips.labels_N.numpy()
-    fusion = predictor.predict_clips(clips)
-    predicted_N = fusion.probabilities_NA.argmax(axis=1)
-    ablation = {"fusion": classification_scores(fusion.probabilities_NA, labels_N)}
-    if fusion.gate_N is not None:
-        alone = {
-            "pose_only": predictor.predict_clips(clips, use_scene=False),
-            "scene_only": predictor.predict_clips(clips, use_pose=False),
-        }
-        ablation |= {
-            name: classification_scores(said.probabilities_NA, labels_N) for name, said in alone.items()
-        }
+    by_part = probabilities_by_part(predictor, clips)
+    fusion_NA = by_part["fusion"]
+    predicted_N = fusion_NA.argmax(axis=1)
+    ablation = {name: classification_scores(said_NA, labels_N) for name, said_NA in by_part.items()}
     curve = None
     if occlusion:
         predictors = {"with_pcm": predictor, "without_pcm": predictor.without_pcm()}
@@ -55,8 +50,29 @@ def evaluate(
         occlusion=curve,
         confusion_AA=confusion_matrix(labels_N, predicted_N, len(classes)),
         per_class=_class_rows(labels_N, predicted_N, classes),
-        mistakes=_mistakes(clips, fusion.probabilities_NA, classes),
+        mistakes=_mistakes(clips, fusion_NA, classes),
     )
+
+
+def probabilities_by_part(
+    predictor: Predictor, clips: ClipTensors, hidden_shares: Sequence[float] = ()
+) -> dict[str, np.ndarray]:
+    """Class probabilities `[N, A]` of one network by pose and scene together, and by each alone.
+
+    `fusion` is always there; `pose_only` and `scene_only` where a scene branch decides too; and `hidden 50%` and
+    the like, fusion with that share of the joints hidden at random, the same ones from every network.
+    """
+    fusion = predictor.predict_clips(clips)
+    parts = {"fusion": fusion.probabilities_NA}
+    if fusion.gate_N is not None:
+        parts["pose_only"] = predictor.predict_clips(clips, use_scene=False).probabilities_NA
+        parts["scene_only"] = predictor.predict_clips(clips, use_pose=False).probabilities_NA
+    for share in hidden_shares:
+        hidden_NPTK = joints_hidden_at_random(clips, share)
+        parts[f"hidden {share:.0%}"] = predictor.predict_clips(
+            clips, hidden_NPTK=hidden_NPTK
+        ).probabilities_NA
+    return parts
 
 
 def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTensors:

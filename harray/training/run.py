@@ -104,6 +104,20 @@ def fit(
     """Train on this worker's share of the store (all of it where there is one process)."""
     store = FeatureStore.open(request.store)
     train, val = training_clips(request, store)
+    return fit_clips(request, store, train, val, device, on_epoch, on_state, state)
+
+
+def fit_clips(
+    request: TrainingRequest,
+    store: FeatureStore,
+    train: ClipTensors,
+    val: ClipTensors | None,
+    device: torch.device,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    on_state: Callable[[dict[str, Any], EpochReport], None] | None = None,
+    state: dict[str, Any] | None = None,
+) -> Fitted:
+    """Train on these clips of the store, whatever its splits say; without val all epochs run and the last counts."""
     network = new_network(request, train)
     trainer = Trainer(
         network,
