@@ -16,7 +16,9 @@ def import_(
     skeleton: Annotated[
         str | None,
         typer.Option(
-            "--skeleton", metavar="NAME", help="Layout, such as coco17, where the pickle names none."
+            "--skeleton",
+            metavar="NAME",
+            help="Layout where the pickle names none: coco17, ntu25 ..., or generic.",
         ),
     ] = None,
     labels: Annotated[

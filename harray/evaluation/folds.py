@@ -30,9 +30,12 @@ def plan_folds(
     _check_class_sizes(labels, num_folds)
     if len(set(ties)) < num_folds:
         raise InputError(f"found {len(set(ties))} groups, expected at least {num_folds}; use fewer --folds")
-    kind = StratifiedKFold if len(set(ties)) == len(ties) else StratifiedGroupKFold
-    splitter = kind(num_folds, shuffle=True, random_state=FOLDS_SEED)
-    folds = [held_out.tolist() for _, held_out in splitter.split(np.zeros(len(ties)), labels, ties)]
+    how, clips = {"n_splits": num_folds, "shuffle": True, "random_state": FOLDS_SEED}, np.zeros(len(ties))
+    if len(set(ties)) == len(ties):
+        parts = StratifiedKFold(**how).split(clips, labels)
+    else:
+        parts = StratifiedGroupKFold(**how).split(clips, labels, ties)
+    folds = [held_out.tolist() for _, held_out in parts]
     _check_classes_stay(labels, folds)
     return folds
 

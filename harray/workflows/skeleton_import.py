@@ -98,12 +98,15 @@ def import_skeletons(
 def layout_of(pickle: Path, file: SkeletonFile, wanted: str | None) -> SkeletonLayout:
     """The layout that the pickle names, else the wanted one, else the one with as many joints.
 
-    A name that is not known here may be overruled, a known one may not.
+    A name that is not known here may be overruled, a known one may not. `generic` is the generic layout of as many
+    joints as there are.
 
     Raises:
         InputError: an unknown layout, one with another number of joints, or two that contradict each other.
     """
-    named = file.skeleton
+    named, wanted = (
+        f"{GENERIC}{file.num_joints}" if name == GENERIC else name for name in (file.skeleton, wanted)
+    )
     if named in LAYOUTS and wanted not in (None, named):
         raise InputError(f"{pickle}: its skeleton is {named}, not {wanted}; leave --skeleton out")
     try:
