@@ -6,7 +6,7 @@
 The held-out fold chooses nothing: a trial trains for all its epochs, without val clips, and keeps the averaged
 weights of the last.
 
-Letters: M held-out clips, A action classes.
+Letters: N clips, M held-out clips, P people, T frames, K joints, A action classes.
 """
 
 import dataclasses
@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from harray.config import digest
 from harray.errors import InputError
 from harray.evaluation.evaluate import probabilities_by_part
+from harray.features.hiding import hide_joints
+from harray.features.rowrandom import RowRandom
 from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import Predictor
 from harray.metrics import classification_scores
@@ -88,9 +91,21 @@ def run_trial(trial: Trial) -> Outcome:
     train_sec = time.perf_counter() - started
     predictor = Predictor(fitted.checkpoint, device=str(device))
     held_out = clips.select(trial.held_out)
-    return Outcome(
-        train_sec=train_sec,
-        probabilities=probabilities_by_part(predictor, held_out, hidden_shares=trial.hidden_shares),
+    probabilities = probabilities_by_part(predictor, held_out)
+    for share in trial.hidden_shares:
+        said = predictor.predict_clips(with_joints_hidden(held_out, share))
+        probabilities[f"hidden {share:.0%}"] = said.probabilities_NA
+    return Outcome(train_sec=train_sec, probabilities=probabilities)
+
+
+def with_joints_hidden(clips: ClipTensors, share: float) -> ClipTensors:
+    """The clips less a random share in [0, 1] of their joints; the same ones whatever network looks at them."""
+    everything = torch.ones(clips.confidence_NPTK.shape, dtype=torch.bool)
+    left_NPTK = hide_joints(everything, share, RowRandom(0, 0, torch.arange(len(clips))))
+    return dataclasses.replace(
+        clips,
+        confidence_NPTK=clips.confidence_NPTK * left_NPTK,
+        second=None if clips.second is None else with_joints_hidden(clips.second, share),
     )
 
 

@@ -1,11 +1,9 @@
 """Score a checkpoint on one split of a store, with each branch shut in turn and under occlusion."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from harray.errors import InputError
-from harray.evaluation.occlusion import HIDDEN_SHARES, joints_hidden_at_random, occlusion_curve
+from harray.evaluation.occlusion import HIDDEN_SHARES, occlusion_curve
 from harray.evaluation.report import ClassScores, EvaluationReport, Mistake
 from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import Predictor
@@ -54,24 +52,13 @@ def evaluate(
     )
 
 
-def probabilities_by_part(
-    predictor: Predictor, clips: ClipTensors, hidden_shares: Sequence[float] = ()
-) -> dict[str, np.ndarray]:
-    """Class probabilities `[N, A]` of one network by pose and scene together, and by each alone.
-
-    `fusion` is always there; `pose_only` and `scene_only` where a scene branch decides too; and `hidden 50%` and
-    the like, fusion with that share of the joints hidden at random, the same ones from every network.
-    """
+def probabilities_by_part(predictor: Predictor, clips: ClipTensors) -> dict[str, np.ndarray]:
+    """Class probabilities `[N, A]` of `fusion`, and where a scene decides too of `pose_only` and `scene_only`."""
     fusion = predictor.predict_clips(clips)
     parts = {"fusion": fusion.probabilities_NA}
     if fusion.gate_N is not None:
         parts["pose_only"] = predictor.predict_clips(clips, use_scene=False).probabilities_NA
         parts["scene_only"] = predictor.predict_clips(clips, use_pose=False).probabilities_NA
-    for share in hidden_shares:
-        hidden_NPTK = joints_hidden_at_random(clips, share)
-        parts[f"hidden {share:.0%}"] = predictor.predict_clips(
-            clips, hidden_NPTK=hidden_NPTK
-        ).probabilities_NA
     return parts
 
 
@@ -82,8 +69,8 @@ def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTens
         InputError: the store's layout is not the model's, there is no such split, no clip in it has a label, or
             a label is unknown to the model.
     """
-    layout = predictor.checkpoint.skeleton
-    if store.skeleton.name != layout.name:
+    layout, which = predictor.checkpoint.skeleton, predictor.checkpoint.features.keypoints
+    if which == "all" and store.skeleton.name != layout.name:
         raise InputError(
             f"store {store.path} holds {store.skeleton.name} skeletons, the model was trained on {layout.name}; "
             "evaluate on a store of the model's layout"
@@ -96,7 +83,7 @@ def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTens
         )
     if not labels:
         raise InputError(f"store {store.path}: no clip of split {split!r} has a label to compare with")
-    clips = load_clips(store, [split], predictor.classes)
+    clips = load_clips(store, [split], predictor.classes).looked_at(which)
     return clips.select((clips.labels_N >= 0).nonzero().squeeze(1))
 
 

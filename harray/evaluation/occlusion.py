@@ -1,7 +1,6 @@
 """Accuracy when joints are hidden on purpose, with PCM and with linear interpolation in its place."""
 
 import torch
-from torch import Tensor
 
 from harray.evaluation.report import OcclusionCurve
 from harray.features.hiding import hide_joints
@@ -26,8 +25,10 @@ def occlusion_curve(
     the share and the clip's row alone, so all predictors see the same joints.
     """
     top1: dict[str, list[float]] = {name: [] for name in predictors}
+    random = RowRandom(seed, 0, torch.arange(len(clips.labels_N)))
+    everything = torch.ones(clips.confidence_NPTK.shape, dtype=torch.bool)
     for share in hidden_shares:
-        hidden = joints_hidden_at_random(clips, share, seed)
+        hidden = ~hide_joints(everything, share, random)
         for name, predictor in predictors.items():
             said = predictor.predict_clips(clips, use_scene=use_scene, hidden_NPTK=hidden)
             right_N = said.probabilities_NA.argmax(axis=1) == clips.labels_N.numpy()
@@ -35,10 +36,3 @@ def occlusion_curve(
     return OcclusionCurve(
         hidden_shares=hidden_shares, top1={name: tuple(values) for name, values in top1.items()}
     )
-
-
-def joints_hidden_at_random(clips: ClipTensors, share: float, seed: int = 0) -> Tensor:
-    """Bool `[N, P, T, K]`, True = hidden; what is hidden at a smaller share is hidden at a greater one."""
-    random = RowRandom(seed, 0, torch.arange(len(clips)))
-    everything = torch.ones(clips.confidence_NPTK.shape, dtype=torch.bool)
-    return ~hide_joints(everything, share, random)

@@ -26,6 +26,12 @@ class Augmented(NamedTuple):
     target_BPTKC: Tensor  # without noise
     observed_BPTK: Tensor  # True where the target is known
     tokens_BSD: Tensor | None
+    second: "Augmented | None" = None  # the same clips by other keypoints
+
+    @property
+    def streams(self) -> "list[Augmented]":
+        """One per stream of keypoints."""
+        return [self] if self.second is None else [self, self.second]
 
 
 def augment(

@@ -78,11 +78,12 @@ class Trainer:
         features: FeaturesConfig,
         config: TrainingConfig,
         layout: SkeletonLayout,
+        second_layout: SkeletonLayout | None = None,
         device: torch.device,
     ):
         self.config = config
         self.augmentation = features.augmentation
-        self.layout = layout
+        self.layouts = (layout, second_layout)
         self.device = device
         self.team = Team.current()
         self.network = network.to(device)
@@ -205,16 +206,24 @@ class Trainer:
             places = [self.place_of_row[row] for row in rows_B.tolist() if row in self.place_of_row]
             index = torch.tensor(places or [0], device=self.device)
             random = RowRandom(self.config.seed, epoch, clips.rows_N[index])
-            batch = augment(
-                clips.keypoints_NPTKC[index],
-                clips.visible_NPTK[index],
-                None if clips.tokens_NSD is None else clips.tokens_NSD[index],
-                config=self.augmentation,
-                layout=self.layout,
-                scene_grid=clips.scene_grid,
-                random=random,
-            )
+            batch = self._augmented(clips, self.layouts[0], index, random)
+            if clips.second is not None:  # by the same random numbers, so that both still show the same
+                batch = batch._replace(second=self._augmented(clips.second, self.layouts[1], index, random))
             yield batch, clips.labels_N[index], random, len(rows_B), float(bool(places))
+
+    def _augmented(
+        self, clips: NormalisedClips, layout: SkeletonLayout | None, index: Tensor, random: RowRandom
+    ) -> Augmented:
+        assert layout is not None, "a stream of keypoints has a layout"
+        return augment(
+            clips.keypoints_NPTKC[index],
+            clips.visible_NPTK[index],
+            None if clips.tokens_NSD is None else clips.tokens_NSD[index],
+            config=self.augmentation,
+            layout=layout,
+            scene_grid=clips.scene_grid,
+            random=random,
+        )
 
     def _validate(self) -> tuple[Scores | None, float | None]:
         if self.val is None:
