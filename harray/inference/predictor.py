@@ -100,7 +100,8 @@ class Predictor:
         """The same network with linear interpolation in time in PCM's place."""
         network = copy.deepcopy(self.network)
         pcm = replace(network.config.pcm, enabled=False, fill="linear")
-        network.pcm, network.config = None, replace(network.config, pcm=pcm)
+        for branch in network.branches:
+            branch.pcm, branch.config = None, replace(network.config, pcm=pcm)
         return Predictor(replace(self.checkpoint, network=network), self.overrides, str(self.device))
 
     def predict_clips(
@@ -116,6 +117,7 @@ class Predictor:
         Args:
             hidden_NPTK: bool, joints to hide beside those that were not observed.
         """
+        clips = clips.looked_at(self.checkpoint.features.keypoints)
         parts: list[ClipPredictions] = []
         for rows in torch.arange(len(clips)).split(ROWS_AT_ONCE):
             batch = clips.select(rows)
@@ -126,9 +128,7 @@ class Predictor:
             prepared = self.checkpoint.prepared(batch)
             inputs = prepared.to(self.device)
             with torch.inference_mode():
-                output = self.network(
-                    inputs.keypoints_NPTKC, inputs.visible_NPTK, inputs.tokens_NSD, use_pose, use_scene
-                )
+                output = self.network(*inputs.inputs, use_pose, use_scene, inputs.second_inputs)
             completed = output.completed_BPTKC
             if completed is not None:
                 completed = _in_pixels(completed.cpu(), batch, prepared.visible_NPTK)
