@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from harray.training.loop import EpochReport
 
 
+RECONSTRUCTED = ("pcm", "hold", "linear", "spline")  # columns of the reconstruction table
+
+
 def train(
     store: options.Store,
     recipe: options.Recipe = "default",
@@ -191,11 +194,16 @@ def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
         values = (part.top1, part.top5, part.macro_precision, part.macro_recall, part.macro_f1)
         table.add_row(name.replace("_", " "), *(f"{value:.3f}" for value in values))
     terminal.result(table)
-    if report.occlusion:
-        shares = [f"{share:.0%}" for share in report.occlusion.hidden_shares]
-        table = Table("top-1, joints hidden", *shares, box=None, pad_edge=False)
-        for name, values in report.occlusion.top1.items():
+    for kind, curve in report.occlusion.items():
+        shares = [f"{share:.0%}" for share in curve.hidden_shares]
+        table = Table(f"top-1, occlusion: {kind}", *shares, box=None, pad_edge=False)
+        for name, values in curve.top1.items():
             table.add_row(name.replace("_", " ").replace("pcm", "PCM"), *(f"{value:.3f}" for value in values))
+        terminal.result(table)
+    if report.reconstruction:
+        table = Table("error on hidden joints, body sizes", *RECONSTRUCTED, box=None, pad_edge=False)
+        for kind, errors in report.reconstruction.items():
+            table.add_row(kind, *(f"{errors.error[name]:.4f}" for name in RECONSTRUCTED))
         terminal.result(table)
 
 

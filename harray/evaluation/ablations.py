@@ -12,7 +12,7 @@ import numpy as np
 from harray.config import with_overrides
 from harray.errors import InputError
 from harray.evaluation.evaluate import clips_for
-from harray.evaluation.occlusion import HIDDEN_SHARES, occlusion_curve
+from harray.evaluation.occlusion import HIDDEN_SHARES, occlusion_curves
 from harray.features.config import FeaturesConfig
 from harray.inference.predictor import Predictor
 from harray.model.config import ModelConfig
@@ -100,8 +100,8 @@ def compare(
                 )
                 predictor = Predictor.load(train_store(request).checkpoint)
             clips = clips_for(predictor, opened, split)
-            curve = occlusion_curve({name: predictor}, clips, hidden_shares=HIDDEN_SHARES, seed=seed)
-            top1[name].append(curve.top1[name])
+            curves = occlusion_curves({name: predictor}, clips, seed=seed)
+            top1[name].append(curves["joints"].top1[name])
             num_done += 1
             if on_progress:
                 on_progress(num_done, num_seeds * len(variants), f"{name}, seed {seed}")

@@ -1,11 +1,15 @@
 """Figures of an evaluation, drawn with matplotlib's object interface (no global state, no display)."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from harray.training.loop import EpochReport
+
+if TYPE_CHECKING:
+    from harray.evaluation.report import OcclusionCurve
 
 INK, ACCENT, MUTED = "#1f2933", "#2b6cb0", "#a0aec0"
 
@@ -38,16 +42,18 @@ def confusion_figure(confusion_AA: np.ndarray, classes: Sequence[str]) -> Figure
     return figure
 
 
-def occlusion_figure(hidden_shares: Sequence[float], top1: Mapping[str, Sequence[float]]) -> Figure:
-    """Top-1 against the share of joints hidden, one line per name in `top1`."""
-    figure = Figure(figsize=(5.6, 3.6), layout="constrained")
-    axes = figure.subplots()
+def occlusion_figure(curves: Mapping[str, "OcclusionCurve"]) -> Figure:
+    """Top-1 against what is hidden: a panel per kind of occlusion, a line per name in its `top1`."""
+    figure = Figure(figsize=(3.1 * max(len(curves), 2), 3.2), layout="constrained")
+    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
     styles = ((ACCENT, "o-"), (MUTED, "s--"), (INK, "^:"), ("#c05621", "v-."))
-    for (name, values), (colour, style) in zip(top1.items(), styles, strict=False):
-        axes.plot([100 * share for share in hidden_shares], values, style, color=colour, label=name)
-    axes.set(xlabel="joints hidden (%)", ylabel="top-1", ylim=(0, 1.03))
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    for axes, (kind, curve) in zip(panels, curves.items(), strict=True):
+        for (name, values), (colour, style) in zip(curve.top1.items(), styles, strict=False):
+            axes.plot([100 * share for share in curve.hidden_shares], values, style, color=colour, label=name)
+        axes.set(xlabel=f"{kind} (%)", ylim=(0, 1.03))
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("top-1")
+    panels[0].legend(frameon=False)
     return figure
 
 

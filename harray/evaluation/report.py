@@ -35,10 +35,19 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True)
 class OcclusionCurve:
-    """Top-1 against the share of observed joints hidden; one value per share."""
+    """Top-1 against how much is hidden; one value per share."""
 
     hidden_shares: tuple[float, ...]
     top1: Mapping[str, tuple[float, ...]]  # by what fills the hidden joints: with_pcm, without_pcm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """Mean errors on hidden joints in body sizes, by what fills them: pcm, hold, linear, spline."""
+
+    num_joints: int  # hidden ones whose truth is known
+    error: Mapping[str, float]
+    error_seen: Mapping[str, float]  # of the joints that are seen at some other time of the clip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +60,11 @@ class EvaluationReport:
     classes: tuple[str, ...]
     num_missing: int  # inputs of the split that were quarantined, so have no features
     scores: Scores
-    ablation: Mapping[str, Scores]  # fusion, pose_only, scene_only
-    occlusion: OcclusionCurve | None
+    ablation: Mapping[str, Scores]  # fusion, pose_only, scene_only, scene_noise
+    occlusion: Mapping[
+        str, OcclusionCurve
+    ]  # by kind: joints, limbs, spans, confidence; empty if not measured
+    reconstruction: Mapping[str, Reconstruction]  # by kind: joints, limbs, spans, real; empty without PCM
     confusion_AA: np.ndarray
     per_class: Sequence[ClassScores]
     mistakes: Sequence[Mistake]
@@ -68,11 +80,11 @@ class EvaluationReport:
             "model": self.model,
             "store_digest": self.store_digest,
             "ablation": {name: asdict(scores) for name, scores in self.ablation.items()},
-            "occlusion": self.occlusion
-            and {
-                "hidden_shares": self.occlusion.hidden_shares,
-                **self.occlusion.top1,
+            "occlusion": {
+                kind: {"hidden_shares": curve.hidden_shares, **curve.top1}
+                for kind, curve in self.occlusion.items()
             },
+            "reconstruction": {kind: asdict(errors) for kind, errors in self.reconstruction.items()},
             "per_class": {row.label: asdict(row) for row in self.per_class},
         }
 
@@ -84,7 +96,7 @@ def write_report(report: EvaluationReport, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"confusion": confusion_figure(report.confusion_AA, report.classes)}
     if report.occlusion:
-        figures["occlusion"] = occlusion_figure(report.occlusion.hidden_shares, report.occlusion.top1)
+        figures["occlusion"] = occlusion_figure(report.occlusion)
     images: dict[str, bytes] = {}
     for name, figure in figures.items():
         buffer = io.BytesIO()

@@ -53,9 +53,13 @@ def hide_limbs(
     return visible_BPTK & ~hidden
 
 
-def _span(use: str, num_frames: int, greatest_share: float, random: RowRandom) -> Tensor:
-    """Bool `[B, T]`: one run of frames of random length and place."""
-    length_B1 = random.uniform(use + ".length", 1) * greatest_share
+def run_of_frames(use: str, num_frames: int, length_B1: Tensor, random: RowRandom) -> Tensor:
+    """Bool `[B, T]`: one run of frames at a random place, as long as a share in [0, 1] of the clip."""
     start_B1 = random.uniform(use + ".start", 1) * (1 - length_B1)
     time_T = (torch.arange(num_frames, device=random.device) + 0.5) / num_frames
     return (time_T >= start_B1) & (time_T < start_B1 + length_B1)
+
+
+def _span(use: str, num_frames: int, greatest_share: float, random: RowRandom) -> Tensor:
+    """Bool `[B, T]`: one run of frames of random length and place."""
+    return run_of_frames(use, num_frames, random.uniform(use + ".length", 1) * greatest_share, random)

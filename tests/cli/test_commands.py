@@ -22,7 +22,7 @@ def test_the_demo_leaves_a_registered_model_a_report_and_pictures(demo):
     said = ending.json
     assert said["num_clips"] == 12
     assert said["num_missing"] == 0
-    assert set(said["ablation"]) == {"fusion", "pose_only", "scene_only"}
+    assert set(said["ablation"]) == {"fusion", "pose_only", "scene_only", "scene_noise"}
     assert said["model"] == "models:/demo@champion"
     assert Path(said["report"]).read_text().startswith("<!doctype html>")
     kinds = {Path(path).name.split("_")[-1] for entry in said["predictions"] for path in entry["explanation"]}
