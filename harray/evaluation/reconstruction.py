@@ -2,7 +2,8 @@
 
     hold      where the joint was last seen, else where it is next seen
     linear    between the sightings before and after; the nearer one is held outside
-    spline    shape-preserving cubic through all sightings (Fritsch and Carlson, 1980), held outside
+    spline    modified Akima's cubic through all sightings, held outside; of scipy's splines the one that comes
+              nearest on Penn Action
 
 A joint that is never seen in the clip stands, for these three, in the middle of the frame's visible joints.
 Errors are distances in body sizes: the clip's largest person, the median over frames of the larger of the extent
@@ -85,14 +86,14 @@ def _middles(keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
 
 
 def _spline(keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
-    from scipy.interpolate import PchipInterpolator
+    from scipy.interpolate import Akima1DInterpolator
 
     filled = fill_hidden(keypoints_MTKC, visible_MTK, "linear").numpy().copy()
     time_T = np.arange(filled.shape[1])
     num_seen_MK = visible_MTK.sum(dim=1)
     for row, joint in ((num_seen_MK > 2) & (num_seen_MK < len(time_T))).nonzero().tolist():
         seen_T = visible_MTK[row, :, joint].numpy()
-        curve = PchipInterpolator(time_T[seen_T], filled[row, seen_T, joint])
+        curve = Akima1DInterpolator(time_T[seen_T], filled[row, seen_T, joint], method="makima")
         first, last = time_T[seen_T][[0, -1]]
         filled[row, first : last + 1, joint] = curve(time_T[first : last + 1])
     return torch.from_numpy(filled)
