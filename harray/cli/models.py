@@ -176,7 +176,8 @@ def ablate(
                 num_seeds=seeds,
                 on_progress=update,
             )
-        terminal.result(_comparison_table(comparison))
+        for kind in comparison.top1:
+            terminal.result(_comparison_table(comparison, kind))
         terminal.json(comparison.to_json())
 
 
@@ -218,10 +219,10 @@ def show_entry(terminal: Terminal, entry: dict) -> None:
         terminal.result(f"  {path}")
 
 
-def _comparison_table(comparison: "Comparison") -> Table:
+def _comparison_table(comparison: "Comparison", kind: str) -> Table:
     shares = [f"{share:.0%}" for share in comparison.hidden_shares]
-    table = Table(f"top-1 on {comparison.split!r}, joints hidden", *shares, box=None, pad_edge=False)
-    for name, values in comparison.top1.items():
+    table = Table(f"top-1 on {comparison.split!r}, occlusion: {kind}", *shares, box=None, pad_edge=False)
+    for name, values in comparison.top1[kind].items():
         cells = zip(values.mean(axis=0), values.std(axis=0), strict=True)
         table.add_row(name, *(f"{mean:.3f} ± {std:.3f}" for mean, std in cells))
     return table
