@@ -9,12 +9,12 @@ just its place.
 Letters: N clips, F scene frames, G cells along a side of the scene's grid.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from harray.evaluation.report import Look, ObjectAttention
 from harray.features.tensors import ClipTensors
 from harray.inference.predictor import Predictor
 from harray.scenes.encoder import scene_frame_indices
@@ -25,62 +25,82 @@ from harray.synth.render import truth_of_video
 from harray.synth.truth import Truth, load_truth
 
 
-@dataclass(frozen=True, kw_only=True)
-class ObjectAttention:
-    """Mean attention on an object's region, relative to even attention."""
-
-    object: str
-    on_object: float  # in the clips that have it
-    on_its_place: float  # at the same place about the actor, in clips without an object
-    without: tuple[str, ...]  # labels of these: those that share the motion, else all without an object
-    num_clips: int
-
-
 def object_attention(
     predictor: Predictor, store: FeatureStore, clips: ClipTensors
 ) -> dict[str, ObjectAttention]:
     """By label; empty without scene branch or for clips that `harray synth` did not render."""
-    truths = _truths(store, clips)
-    said = predictor.predict_clips(clips)
-    if not truths or said.attention_scene_NS is None or clips.scene_grid is None:
+    grid = clips.scene_grid
+    rendered = {} if grid is None or predictor.network.cfn is None else _rendered(store, clips, grid[0])
+    if grid is None or not rendered:
         return {}
-    frames, side = clips.scene_grid
-    attention_NFGG = said.attention_scene_NS.reshape(-1, frames, side, side)
-    by_label: dict[str, list[int]] = {}
-    for row in truths:
-        by_label.setdefault(truths[row].label, []).append(row)
+    rows = sorted(rendered)
+    attention_NS = predictor.predict_clips(clips.select(rows)).attention_scene_NS
+    assert attention_NS is not None
+    attention_NFGG = attention_NS.reshape(-1, grid[0], grid[1], grid[1])
+    seen: dict[str, list[_Seen]] = {}
+    for row, attention_FGG in zip(rows, attention_NFGG, strict=True):
+        frames_F, truth = rendered[row]
+        seen.setdefault(truth.label, []).append(_Seen(clips.paths[row], frames_F, truth, attention_FGG))
+    things = [action for action in ACTIONS if action.object is not None and action.name in seen]
+    bare = [action for action in ACTIONS if action.object is None and action.name in seen]
     found = {}
-    for action in ACTIONS:
-        rows = by_label.get(action.name, [])
-        bare = [other for other in ACTIONS if other.object is None and by_label.get(other.name)]
-        bare = [other for other in bare if other.motion is action.motion] or bare
-        if action.object is None or not rows or not bare:
-            continue
-        others = [row for other in bare for row in by_label[other.name]]
-        region_F4 = np.mean([_about_actor(truths[row]) for row in rows], axis=0)
-        found[action.name] = ObjectAttention(
-            object=action.object,
-            on_object=_mean([relative_attention(attention_NFGG[i], truths[i].object_box_T4) for i in rows]),
-            on_its_place=_mean(
-                [relative_attention(attention_NFGG[i], _placed(region_F4, truths[i])) for i in others]
-            ),
-            without=tuple(other.name for other in bare),
-            num_clips=len(rows),
-        )
+    for action in things if bare else ():
+        mates = [other.name for other in bare if other.motion is action.motion]
+        without = tuple(mates or [other.name for other in bare])
+        others = [clip for name in without for clip in seen[name]]
+        found[action.name] = _compared(str(action.object), seen[action.name], others, without)
     return found
 
 
-def _truths(store: FeatureStore, clips: ClipTensors) -> Mapping[int, Truth]:
-    """The truth of the clips' scene frames, by row; of clips that have one."""
+class _Seen(NamedTuple):
+    """A rendered clip, what is true of its scene frames, and where CFN looked in them."""
+
+    path: str
+    frames_F: np.ndarray
+    truth: Truth
+    attention_FGG: np.ndarray
+
+    def look(self, box_F4: np.ndarray) -> Look:
+        relative_GG = self.attention_FGG[-1] * self.attention_FGG.size
+        return Look(
+            path=self.path, frame_index=int(self.frames_F[-1]), attention_GG=relative_GG, box_4=box_F4[-1]
+        )
+
+
+def _compared(
+    thing: str, having: list[_Seen], others: list[_Seen], without: tuple[str, ...]
+) -> ObjectAttention:
+    about_actor_F4 = np.mean([_about_actor(clip.truth) for clip in having], axis=0)
+    boxes = [_placed(about_actor_F4, clip.truth) for clip in others]
+    on_object = [relative_attention(clip.attention_FGG, clip.truth.object_box_T4) for clip in having]
+    on_place = [relative_attention(clip.attention_FGG, box) for clip, box in zip(others, boxes, strict=True)]
+    return ObjectAttention(
+        object=thing,
+        on_object=float(np.nanmean(on_object)),
+        on_its_place=float(np.nanmean(on_place)),
+        without=without,
+        num_clips=len(having),
+        look_with=having[0].look(having[0].truth.object_box_T4),
+        look_without=others[0].look(boxes[0]),
+    )
+
+
+def _rendered(
+    store: FeatureStore, clips: ClipTensors, num_scene_frames: int
+) -> dict[int, tuple[np.ndarray, Truth]]:
+    """Scene frames `[F]` and what is true of them, by row, of the clips that have a truth beside them."""
+    files = {row: truth_of_video(Path(path)) for row, path in enumerate(clips.paths)}
+    files = {row: file for row, file in files.items() if file.is_file() and Path(clips.paths[row]).is_file()}
+    if not files:
+        return {}
     table = store.read(None, columns=["frame_index"])
     frames_of = dict(zip(table["path"].to_pylist(), table["frame_index"].to_pylist(), strict=True))
-    truths = {}
-    for row, path in enumerate(clips.paths):
-        file = truth_of_video(Path(path))
-        if clips.scene_grid and file.is_file():
-            frames = np.array(frames_of[path])
-            truths[row] = load_truth(file).at(frames[scene_frame_indices(len(frames), clips.scene_grid[0])])
-    return truths
+    rendered = {}
+    for row, file in files.items():
+        frames_T = np.array(frames_of[clips.paths[row]])
+        frames_F = frames_T[scene_frame_indices(len(frames_T), num_scene_frames)]
+        rendered[row] = frames_F, load_truth(file).at(frames_F)
+    return rendered
 
 
 def _about_actor(truth: Truth) -> np.ndarray:
@@ -115,7 +135,3 @@ def covered(box_F4: np.ndarray, side: int) -> np.ndarray:
         overlap = np.minimum(high, edges[1:]) - np.maximum(low, edges[:-1])
         along.append(np.clip(overlap, 0, None) * side)
     return along[1][:, :, None] * along[0][:, None, :]
-
-
-def _mean(values: list[float]) -> float:
-    return float(np.nanmean(values))

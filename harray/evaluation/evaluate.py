@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from harray.errors import InputError
+from harray.evaluation.attention import object_attention
 from harray.evaluation.occlusion import occlusion_curves
 from harray.evaluation.reconstruction import reconstruction
 from harray.evaluation.report import ClassScores, EvaluationReport, Mistake
@@ -58,6 +59,7 @@ def evaluate(
         ablation=ablation,
         occlusion=occlusion_curves(predictors, clips) if occlusion else {},
         reconstruction=reconstruction(predictor, clips) if occlusion and "with_pcm" in predictors else {},
+        objects=object_attention(predictor, store, clips),
         confusion_AA=confusion_matrix(labels_N, predicted_N, len(classes)),
         per_class=_class_rows(labels_N, predicted_N, classes),
         mistakes=_mistakes(clips, fusion.probabilities_NA, classes),

@@ -1,15 +1,17 @@
 """Figures of an evaluation, drawn with matplotlib's object interface (no global state, no display)."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from harray.training.loop import EpochReport
+from harray.videos.frames import read_frames_at
 
 if TYPE_CHECKING:
-    from harray.evaluation.report import OcclusionCurve
+    from harray.evaluation.report import ObjectAttention, OcclusionCurve
 
 INK, ACCENT, MUTED = "#1f2933", "#2b6cb0", "#a0aec0"
 
@@ -54,6 +56,27 @@ def occlusion_figure(curves: Mapping[str, "OcclusionCurve"]) -> Figure:
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("top-1")
     panels[0].legend(frameon=False)
+    return figure
+
+
+def objects_figure(objects: Mapping[str, "ObjectAttention"]) -> Figure:
+    """A row per label: a clip with its object and one without, the attention laid on them, the region outlined."""
+    figure = Figure(figsize=(7.2, 2.6 * len(objects)), layout="constrained")
+    panels = figure.subplots(len(objects), 2, squeeze=False)
+    for row, (label, found) in zip(panels, objects.items(), strict=True):
+        sides = ((found.look_with, found.on_object), (found.look_without, found.on_its_place))
+        for axes, (look, mean), side in zip(row, sides, (found.object, f"no {found.object}"), strict=True):
+            frame_HWC = read_frames_at(Path(look.path), np.array([look.frame_index])).rgb_THWC[0]
+            height, width, _ = frame_HWC.shape
+            axes.imshow(frame_HWC)
+            heat = axes.imshow(
+                look.attention_GG, cmap="inferno", alpha=0.5, vmin=0, vmax=4, extent=(0, width, height, 0)
+            )
+            x0, y0, x1, y1 = look.box_4
+            axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="cyan", linewidth=1.5)
+            axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
+            axes.set_title(f"{label if side == found.object else ''} {side}: {mean:.2f}", fontsize=9)
+    figure.colorbar(heat, ax=panels, label="attention (1 = even)", shrink=0.6)
     return figure
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harray.evaluation.figures import confusion_figure, occlusion_figure
+from harray.evaluation.figures import confusion_figure, objects_figure, occlusion_figure
 from harray.metrics import Scores
 
 
@@ -51,6 +51,29 @@ class Reconstruction:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Look:
+    """Where CFN looked in one frame of a clip."""
+
+    path: str
+    frame_index: int  # in the video
+    attention_GG: np.ndarray  # over the scene's grid, 1 = even
+    box_4: np.ndarray  # x0, y0, x1, y1 of the region of interest, px
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectAttention:
+    """Mean attention on an object's region, 1 = even, and one clip of either side to look at."""
+
+    object: str
+    on_object: float  # in the clips that have it
+    on_its_place: float  # at the same place about the actor, in clips without an object
+    without: tuple[str, ...]  # labels of these: those that share the motion, else all without an object
+    num_clips: int
+    look_with: Look
+    look_without: Look
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationReport:
     """Everything that one evaluation of one model on one split measured."""
 
@@ -65,6 +88,7 @@ class EvaluationReport:
         str, OcclusionCurve
     ]  # by kind: joints, limbs, spans, confidence; empty if not measured
     reconstruction: Mapping[str, Reconstruction]  # by kind: joints, limbs, spans, real; empty without PCM
+    objects: Mapping[str, ObjectAttention]  # by label; empty but for rendered clips with scenes
     confusion_AA: np.ndarray
     per_class: Sequence[ClassScores]
     mistakes: Sequence[Mistake]
@@ -85,18 +109,26 @@ class EvaluationReport:
                 for kind, curve in self.occlusion.items()
             },
             "reconstruction": {kind: asdict(errors) for kind, errors in self.reconstruction.items()},
+            "objects": {label: _object_json(found) for label, found in self.objects.items()},
             "per_class": {row.label: asdict(row) for row in self.per_class},
         }
 
 
+def _object_json(found: ObjectAttention) -> dict:
+    names = ("object", "on_object", "on_its_place", "without", "num_clips")
+    return {name: getattr(found, name) for name in names}
+
+
 def write_report(report: EvaluationReport, folder: Path) -> list[Path]:
-    """Write report.html, report.json, confusion.png and occlusion.png into `folder`; returns their paths."""
+    """Write report.html, report.json and the figures it shows into `folder`; returns their paths."""
     import json
 
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"confusion": confusion_figure(report.confusion_AA, report.classes)}
     if report.occlusion:
         figures["occlusion"] = occlusion_figure(report.occlusion)
+    if report.objects:
+        figures["objects"] = objects_figure(report.objects)
     images: dict[str, bytes] = {}
     for name, figure in figures.items():
         buffer = io.BytesIO()

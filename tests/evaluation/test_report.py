@@ -21,6 +21,7 @@ def report() -> EvaluationReport:
         ablation={"fusion": scores, "pose_only": scores},
         occlusion={"joints": OcclusionCurve(hidden_shares=(0.0, 0.6), top1={"with_pcm": (0.5, 0.25)})},
         reconstruction={},
+        objects={},
         confusion_AA=np.array([[1, 0], [1, 0]]),
         per_class=[ClassScores(label="jump", precision=0.0, recall=0.0, f1=0.0, num_clips=1)],
         mistakes=[Mistake(path="b.mp4", label="jump", predicted="wave <left>", probability=0.6)],
