@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from harray.config import dump, to_dict
+from harray import __version__
+from harray.config import digest, dump, to_dict
 from harray.errors import InputError
 from harray.evaluation.figures import training_figure
 from harray.experiment import ExperimentConfig
@@ -19,6 +20,7 @@ from harray.tracking.registry import RUN_FILE, Registered, check_model_name, reg
 from harray.tracking.runs import TrainingRun
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, TrainingResult, train_store
+from harray.workflows.run_folder import RunFolder
 
 CONFIG_FILE, FIGURE_FILE = "config.yaml", "training.png"
 
@@ -28,9 +30,7 @@ class Workers:
     """Over what a training is spread."""
 
     count: int = 0  # DDP workers of Ray Train; 0 trains in this process
-    storage: str | None = (
-        None  # where they keep their state: reached by every node; None for beside the checkpoint
-    )
+    storage: str | None = None  # for their state, reached by every node; None for beside the checkpoint
     max_failures: int = 3  # how often lost workers are replaced
 
 
@@ -41,6 +41,7 @@ class Trained:
     result: TrainingResult
     run_id: str
     registered: Registered | None
+    resumed: bool  # whether it went on with what the same command had left unfinished
 
     @property
     def model(self) -> str:
@@ -77,6 +78,8 @@ def train_recorded(
 ) -> Trained:
     """Train and record parameters, metrics per epoch, the resolved config, curves and the packaged model.
 
+    The same call after an interruption, however that happened, goes on in the same folder and MLflow run.
+
     Args:
         out: its `runs/` gets a folder with checkpoint, config and curves.
         name: register the model under it.
@@ -105,7 +108,10 @@ def _train_recorded(
 ) -> Trained:
     uri = tracking_uri(out, tracking)
     seed = experiment.training.seed
-    folder = _new_folder(out.absolute() / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}")
+    store_digest = FeatureStore.open(store).digest()
+    mark = digest([__version__, to_dict(experiment), store_digest, workers.count, uri])
+    claimed = RunFolder.claim(out.absolute() / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}", mark)
+    folder = claimed.path
     dump(experiment, folder / CONFIG_FILE)
     request = TrainingRequest(
         store=store.absolute(),
@@ -115,22 +121,24 @@ def _train_recorded(
         training=experiment.training,
         experiment_yaml=yaml.safe_dump(to_dict(experiment), sort_keys=False),
     )
-    tags = {"harray.store_digest": FeatureStore.open(store).digest(), "harray.seed": str(seed)}
-    with TrainingRun(uri, experiment, name=folder.name, tags=tags) as run:
+    tags = {"harray.store_digest": store_digest, "harray.seed": str(seed)}
+    with claimed, TrainingRun(uri, experiment, name=folder.name, tags=tags, run_id=claimed.run_id) as run:
+        (folder / RUN_FILE).write_text(run.run_id)
 
         def record(report: EpochReport) -> None:
             run.log_metrics(epoch_metrics(report), step=report.epoch)
             if on_epoch:
                 on_epoch(report)
 
-        result = _train(request, workers, record)
+        result = _train(request, workers, record, claimed.state_file)
         training_figure(result.history).savefig(folder / FIGURE_FILE, dpi=110)
         for file in (CONFIG_FILE, FIGURE_FILE):
             run.log_artifact(folder / file)
         model_id = run.log_model(result.checkpoint, step=result.best_epoch)
-        (folder / RUN_FILE).write_text(run.run_id)
         registered = register(uri, name, model_id) if name else None
-    return Trained(result=result, run_id=run.run_id, registered=registered)
+    return Trained(
+        result=result, run_id=run.run_id, registered=registered, resumed=claimed.run_id is not None
+    )
 
 
 def epoch_metrics(report: EpochReport) -> dict[str, float]:
@@ -163,24 +171,15 @@ def _cluster_for(num_workers: int, device: str, on_message: Callable[[str], None
 
 
 def _train(
-    request: TrainingRequest, workers: Workers, on_epoch: Callable[[EpochReport], None]
+    request: TrainingRequest,
+    workers: Workers,
+    on_epoch: Callable[[EpochReport], None],
+    state_file: Path,
 ) -> TrainingResult:
     if not workers.count:
-        return train_store(request, on_epoch)
+        return train_store(request, on_epoch, state_file)
     from harray.distributed.training import train_on_ray
 
     run = request.out.parent.name  # a folder of its own: Ray Train goes on with what it finds
     storage = None if workers.storage is None else f"{workers.storage.rstrip('/')}/{run}"
     return train_on_ray(request, workers.count, on_epoch, storage=storage, max_failures=workers.max_failures)
-
-
-def _new_folder(parent: Path, name: str) -> Path:
-    """A folder that nobody else has, even when two runs start in the same second."""
-    for suffix in ("", *(f"-{number}" for number in range(2, 100))):
-        folder = parent / f"{name}{suffix}"
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return folder
-    raise InputError(f"{parent}: a hundred runs of the same second; name another --out")
