@@ -44,7 +44,12 @@ def train(
     """
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
-    with session(out, "train", as_json) as terminal:
+    from harray.distributed.training_demand import cluster_for
+
+    with (
+        session(out, "train", as_json) as terminal,
+        cluster_for(workers, experiment.training.device, terminal.say),
+    ):
         from harray.workflows.training import Workers, train_recorded
 
         with terminal.progress("training", "epochs") as update:
@@ -56,7 +61,6 @@ def train(
                 name=register,
                 tracking=tracking_uri,
                 on_epoch=lambda report: update(report.epoch, report.num_epochs, epoch_note(report)),
-                on_message=terminal.say,
             )
         result, registered = trained.result, trained.registered
         if trained.resumed:

@@ -269,13 +269,13 @@ def _run(
     Raises:
         InputError: the cluster is too small, or the store cannot be written.
     """
-    import ray.data
-
     pool = pool_for(len(todo), num_actors, config.poses.gpus_per_actor, "extraction")
     demand = {"CPU": pool.num_threads, "GPU": pool.gpus_per_actor, MEMORY: todo.nbytes}
     check_demand(demand, "extraction", ADVICE, on_message=say)
     for message in make_networks_ready(config, pool.device):
         say(message)
+    import ray.data  # seconds, which a refusal should not cost
+
     rows = batch_size_for(len(todo), pool.num_actors)
     batches = [todo.slice(start, rows) for start in range(0, len(todo), rows)]
     arguments: dict[str, Any] = {

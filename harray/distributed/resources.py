@@ -11,6 +11,7 @@ wait for each other for ever. So what a command needs is compared with what ther
 import dataclasses
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -193,9 +194,8 @@ def check_machine(demand: Mapping[str, float], purpose: str, advice: str) -> Non
     Raises:
         InputError: more CPUs than cores.
     """
-    import ray
-
-    if os.environ.get("RAY_ADDRESS", "").removeprefix("local") or ray.is_initialized():
+    ray = sys.modules.get("ray")
+    if os.environ.get("RAY_ADDRESS", "").removeprefix("local") or (ray and ray.is_initialized()):
         return  # a cluster, which `check_demand` asks
     cpus = {"CPU": demand.get("CPU", 0)}
     if missing := missing_resources(cpus, {"CPU": os.cpu_count() or 1}):

@@ -1,19 +1,34 @@
 """What training over a cluster needs, compared with what there is; asked before Ray Train is even imported."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
-from harray.distributed.resources import check_demand, check_machine, cluster_resources
+from harray.distributed.resources import check_demand, check_machine, cluster_resources, start_ray
 
 ADVICE = "use fewer --workers"
 
 
-def refuse_workers_beyond_machine(num_workers: int) -> None:
-    """Refuse at once more workers than cores, where a cluster would be started on this machine.
+@contextmanager
+def cluster_for(
+    num_workers: int, device: str, on_message: Callable[[str], None] = lambda message: None
+) -> Generator[None]:
+    """The cluster that holds so many workers, reached and asked before anything heavy is imported or recorded.
+
+    Args:
+        num_workers: 0 wants no cluster.
+        device: of `gpus_for`.
+        on_message: called with what is being waited for, where nodes are to be added.
 
     Raises:
-        InputError: too many.
+        InputError: the cluster, or the machine that is to be one, does not hold them.
     """
+    if not num_workers:
+        yield
+        return
     check_machine({"CPU": num_workers}, _purpose(num_workers), ADVICE)
+    with start_ray():
+        check_training(num_workers, gpus_for(device, num_workers), on_message)
+        yield
 
 
 def check_training(

@@ -2,8 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +73,6 @@ def train_recorded(
     name: str | None = None,
     tracking: str | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
-    on_message: Callable[[str], None] = lambda message: None,
 ) -> Trained:
     """Train and record parameters, metrics per epoch, the resolved config, curves and the packaged model.
 
@@ -84,28 +82,13 @@ def train_recorded(
         out: its `runs/` gets a folder with checkpoint, config and curves.
         name: register the model under it.
         tracking: tracking URI, where it is not to be the environment's or the default under `out`.
-        on_message: called with what the user should know, such as what is being waited for.
 
     Raises:
-        InputError: a store that cannot be trained on, a bad name, or more workers than the cluster holds; nothing
-            is recorded then.
+        InputError: a store that cannot be trained on, a bad name, or more workers than the cluster holds.
     """
     check_trainable(store, experiment)
     if name:
         check_model_name(name)
-    with _cluster_for(workers.count, experiment.training.device, on_message):
-        return _train_recorded(store, experiment, out, workers, name, tracking, on_epoch)
-
-
-def _train_recorded(
-    store: Path,
-    experiment: ExperimentConfig,
-    out: Path,
-    workers: Workers,
-    name: str | None,
-    tracking: str | None,
-    on_epoch: Callable[[EpochReport], None] | None,
-) -> Trained:
     uri = tracking_uri(out, tracking)
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()
@@ -151,25 +134,6 @@ def epoch_metrics(report: EpochReport) -> dict[str, float]:
     return metrics
 
 
-@contextmanager
-def _cluster_for(num_workers: int, device: str, on_message: Callable[[str], None]) -> Generator[None]:
-    """The cluster that holds so many workers, where there are to be any.
-
-    Raises:
-        InputError: it does not hold them.
-    """
-    if not num_workers:
-        yield
-        return
-    from harray.distributed.resources import start_ray
-    from harray.distributed.training_demand import check_training, gpus_for, refuse_workers_beyond_machine
-
-    refuse_workers_beyond_machine(num_workers)
-    with start_ray():
-        check_training(num_workers, gpus_for(device, num_workers), on_message)
-        yield
-
-
 def _train(
     request: TrainingRequest,
     workers: Workers,
@@ -178,8 +142,13 @@ def _train(
 ) -> TrainingResult:
     if not workers.count:
         return train_store(request, on_epoch, state_file)
-    from harray.distributed.training import train_on_ray
+    from harray.distributed.resources import start_ray
 
     run = request.out.parent.name  # a folder of its own: Ray Train goes on with what it finds
     storage = None if workers.storage is None else f"{workers.storage.rstrip('/')}/{run}"
-    return train_on_ray(request, workers.count, on_epoch, storage=storage, max_failures=workers.max_failures)
+    with start_ray():
+        from harray.distributed.training import train_on_ray
+
+        return train_on_ray(
+            request, workers.count, on_epoch, storage=storage, max_failures=workers.max_failures
+        )
