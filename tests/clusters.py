@@ -4,6 +4,7 @@ beside any other cluster of this machine. Stopped by their own processes, since 
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import socket
@@ -77,6 +78,7 @@ class JobCluster:
     address: str
     folder: Path
     workers: list[Node] = field(default_factory=list)
+    num_started: int = 0
 
     def ray(
         self, *arguments: str, timeout_sec: float = 120, **environment: str
@@ -96,8 +98,12 @@ class JobCluster:
 
     def add_worker(self, num_cpus: int = 1) -> Node:
         """Start one more node; it is part of the cluster a few seconds later."""
-        flags = [f"--address={self.address}", f"--num-cpus={num_cpus}"]
-        worker = start_node(flags, self.environment, self.folder / f"worker-{time.time():.3f}.log")
+        self.num_started += 1
+        folder = (
+            self.folder / f"w{self.num_started}"
+        )  # else nodes would remove each other's copies of the code
+        flags = [f"--address={self.address}", f"--num-cpus={num_cpus}", f"--temp-dir={folder}"]
+        worker = start_node(flags, self.environment, self.folder / f"w{self.num_started}.log")
         self.workers.append(worker)
         return worker
 
@@ -167,6 +173,7 @@ def bucket(name: str) -> Generator[dict[str, str]]:
     from moto.server import ThreadedMotoServer
     from pyarrow.fs import S3FileSystem
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it tells of every request
     (port,) = free_ports(1)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
