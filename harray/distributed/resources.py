@@ -199,7 +199,7 @@ def check_machine(demand: Mapping[str, float], purpose: str, advice: str) -> Non
         return  # a cluster, which `check_demand` asks
     cpus = {"CPU": demand.get("CPU", 0)}
     if missing := missing_resources(cpus, {"CPU": os.cpu_count() or 1}):
-        raise InputError(f"{purpose} needs {missing}; {advice}, or join a larger cluster by RAY_ADDRESS")
+        raise InputError(f"{purpose} needs {missing}; {advice} or join a larger cluster by RAY_ADDRESS")
 
 
 def check_possible(demand: Mapping[str, float], purpose: str, advice: str = "use fewer workers") -> None:
@@ -209,7 +209,7 @@ def check_possible(demand: Mapping[str, float], purpose: str, advice: str = "use
         InputError: the cluster is too small.
     """
     if missing := missing_resources(demand, cluster_resources()):
-        raise InputError(f"{purpose} needs {missing}; {advice}, or a larger cluster")
+        raise InputError(f"{purpose} needs {missing}; {advice} or a larger cluster")
 
 
 def check_demand(
@@ -238,9 +238,14 @@ def check_demand(
             return  # Ray asks the autoscaler for nodes, and waits for them
         if time.monotonic() > deadline:
             raise InputError(
-                f"{purpose} needs {missing}: other work holds the rest; wait for it, {advice}, or use a larger cluster"
+                f"{purpose} needs {missing}: other work holds the rest; wait for it, {advice} or use a larger cluster"
             )
         time.sleep(0.2)
+
+
+def gpus_for(device: str, num_workers: int, there: Mapping[str, float]) -> float:
+    """GPUs per worker: one each if wanted, or if the device is `auto` and there are enough; else none."""
+    return float(device == "cuda" or (device == "auto" and there.get("GPU", 0) >= num_workers))
 
 
 def _devices(resources: Mapping[str, float]) -> dict[str, float]:

@@ -31,7 +31,8 @@ from ray.train import (
 )
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
-from harray.distributed.training_demand import check_training, gpus_for
+from harray.distributed.resources import cluster_resources, gpus_for
+from harray.distributed.training_demand import check_training
 from harray.metrics import Scores
 from harray.training.checkpoint import save_checkpoint
 from harray.training.loop import EpochReport, report_from
@@ -67,7 +68,7 @@ def train_on_ray(
     request = dataclasses.replace(request, store=request.store.absolute(), out=request.out.absolute())
     storage = f"{request.out}.ray" if storage is None else str(storage)
     if gpus_per_worker is None:
-        gpus_per_worker = gpus_for(request.training.device, num_workers)
+        gpus_per_worker = gpus_for(request.training.device, num_workers, cluster_resources())
     check_training(num_workers, gpus_per_worker)
     with _epochs_told(on_epoch) as log:
         trainer = TorchTrainer(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from harray.distributed.resources import check_demand, check_machine, cluster_resources, start_ray
+from harray.distributed.resources import check_demand, check_machine, cluster_resources, gpus_for, start_ray
 
 ADVICE = "use fewer --workers"
 
@@ -27,7 +27,7 @@ def cluster_for(
         return
     check_machine({"CPU": num_workers}, _purpose(num_workers), ADVICE)
     with start_ray():
-        check_training(num_workers, gpus_for(device, num_workers), on_message)
+        check_training(num_workers, gpus_for(device, num_workers, cluster_resources()), on_message)
         yield
 
 
@@ -45,11 +45,6 @@ def check_training(
     demand = {"CPU": num_workers, "GPU": num_workers * gpus_per_worker}
     advice = f"{ADVICE} or training.device=cpu" if gpus_per_worker else ADVICE
     check_demand(demand, _purpose(num_workers), advice, on_message)
-
-
-def gpus_for(device: str, num_workers: int) -> float:
-    """GPUs per worker: one each if `device` is "cuda", or if it is "auto" and the cluster has enough; else none."""
-    return float(device == "cuda" or (device == "auto" and cluster_resources().get("GPU", 0) >= num_workers))
 
 
 def _purpose(num_workers: int) -> str:

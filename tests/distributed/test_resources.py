@@ -33,7 +33,7 @@ def test_a_demand_that_can_never_be_met_is_refused_at_once(monkeypatch):
     monkeypatch.setattr(resources, "autoscaler_limit", dict)
     started = time.monotonic()
     with pytest.raises(
-        InputError, match=r"training needs 3 CPU \(there are 2\); use fewer workers, or a larger"
+        InputError, match=r"training needs 3 CPU \(there are 2\); use fewer workers or a larger"
     ):
         check_demand({"CPU": 3}, "training")
     assert time.monotonic() - started < 1

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from harray.config import with_overrides
-from harray.distributed import training_demand
+from harray.distributed.resources import gpus_for
 from harray.distributed.training import run_name, train_on_ray
-from harray.distributed.training_demand import gpus_for
 from harray.errors import InputError
 from harray.model.config import ModelConfig
 from harray.store import FeatureStore, StoreSettings
@@ -110,9 +109,8 @@ def test_more_workers_than_the_cluster_holds_are_refused(ray_cluster, request_):
         ("cuda", {}, 1),  # asked for: the check of demand then says that it is missing
     ],
 )
-def test_gpus_for_two_workers(device, there, expected, monkeypatch):
-    monkeypatch.setattr(training_demand, "cluster_resources", lambda: there)
-    assert gpus_for(device, 2) == expected
+def test_gpus_for_two_workers(device, there, expected):
+    assert gpus_for(device, 2, there) == expected
 
 
 def test_runs_of_other_settings_have_other_names(request_):
