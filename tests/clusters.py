@@ -32,6 +32,11 @@ class Node:
     """One node of a cluster: `ray start --block` and all that it started."""
 
     process: subprocess.Popen
+    log: Path
+
+    def has_started(self) -> bool:
+        """Whether it has joined its cluster, or is one."""
+        return "Ray runtime started" in self.log.read_text()
 
     def processes(self) -> list[psutil.Process]:
         """The node's processes that live, its Ray workers among them."""
@@ -107,11 +112,15 @@ class JobCluster:
         self.workers.append(worker)
         return worker
 
-    def wait_for_nodes(self, count: int) -> None:
-        """Until so many nodes live, as the cluster itself counts them; a worker that did not start is replaced."""
+    def wait_for_workers(self) -> None:
+        """Until every worker that was added is part of the cluster, and no other; one that the machine was too busy
+        to start is started again."""
         deadline = time.monotonic() + START_SEC * START_ATTEMPTS
-        while (found := self._num_alive()) != count:
-            assert time.monotonic() < deadline, f"{found} nodes, expected {count}"
+        while (
+            not all(worker.has_started() for worker in self.workers)
+            or self._num_alive() != len(self.workers) + 1
+        ):
+            assert time.monotonic() < deadline, f"{self._num_alive()} nodes, expected {len(self.workers) + 1}"
             for worker in [worker for worker in self.workers if worker.process.poll() is not None]:
                 self.workers.remove(worker)
                 self.add_worker()
@@ -298,7 +307,7 @@ def start_node(flags: list[str], environment: dict[str, str], log: Path) -> Node
         process = subprocess.Popen(
             command, env=environment, stdout=output, stderr=output, start_new_session=True
         )
-    return Node(process)
+    return Node(process, log)
 
 
 def free_ports(count: int) -> list[int]:
