@@ -298,10 +298,14 @@ def start_head(flags: list[str], environment: dict[str, str], log: Path) -> Node
 
 
 def start_node(flags: list[str], environment: dict[str, str], log: Path) -> Node:
-    """`ray start --block`, on ports that are free."""
-    (agent,) = free_ports(1)
+    """`ray start --block`, on ports that are free.
+
+    Ports that are given need no waiting: a raylet gives its agents 15 seconds to tell theirs, and then dies.
+    """
+    names = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export")
+    ports = [f"--{name}-port={port}" for name, port in zip(names, free_ports(len(names)), strict=True)]
     command = [command_path("ray"), "start", "--block", "--node-ip-address=127.0.0.1", "--num-gpus=0"]
-    command += [f"--dashboard-agent-listen-port={agent}", "--min-worker-port=0", "--max-worker-port=0"]
+    command += [*ports, "--min-worker-port=0", "--max-worker-port=0"]
     command += [f"--object-store-memory={OBJECT_STORE_BYTES}", *flags]
     with log.open("w") as output:
         process = subprocess.Popen(
