@@ -29,6 +29,27 @@ def pose_only() -> ExperimentConfig:
     return with_overrides(default(), {"scenes.weights": "none", "model.cfn.enabled": False})
 
 
+def skeleton_small() -> ExperimentConfig:
+    """Skeletons alone, by a network so small that an epoch costs about as much as augmentation elsewhere.
+
+    Hidden joints stay hidden, and of the streams only joints and their movements from frame to frame are read.
+    """
+    return with_overrides(
+        pose_only(),
+        {
+            "model.pcm.enabled": False,
+            "model.mme.width": 32,
+            "model.mme.num_blocks": 1,
+            "model.mme.bones": False,
+            "model.mme.lags": (1,),
+            "model.mme.windows": (),
+            "model.mme.distances": False,
+            "model.mme.medians": False,
+            "training.batch_size": 128,
+        },
+    )
+
+
 def procedural() -> ExperimentConfig:
     """The rendered videos of `harray synth`, with the weights made for them; what `harray demo` runs.
 
