@@ -55,5 +55,6 @@ class ModelConfig:
     pcm: PCMConfig = field(default_factory=PCMConfig)
     mme: MMEConfig = field(default_factory=MMEConfig)
     cfn: CFNConfig = field(default_factory=CFNConfig)
+    max_people: int | None = None  # looked at, the best tracks first; None: all that the store has
     dropout: float = 0.2  # of what the classifier reads
     view_dropout: float = 0.2  # of leaving out one of two streams of keypoints in training
