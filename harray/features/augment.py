@@ -26,6 +26,17 @@ class Augmented(NamedTuple):
     target_BPTKC: Tensor  # without noise
     observed_BPTK: Tensor  # True where the target is known
     tokens_BSD: Tensor | None
+    second: "Augmented | None" = None  # the same clips by other keypoints
+
+    @property
+    def streams(self) -> "list[Augmented]":
+        """One per stream of keypoints."""
+        return [self] if self.second is None else [self, self.second]
+
+    def split(self, sizes: list[int]) -> "list[Augmented]":
+        """Batches of so many rows."""
+        parts = [[None] * len(sizes) if part is None else part.split(sizes) for part in self]
+        return [Augmented(*batch) for batch in zip(*parts, strict=True)]
 
 
 def augment(

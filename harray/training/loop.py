@@ -79,11 +79,12 @@ class Trainer:
         features: FeaturesConfig,
         config: TrainingConfig,
         layout: SkeletonLayout,
+        second_layout: SkeletonLayout | None = None,
         device: torch.device,
     ):
         self.config = config
         self.augmentation = features.augmentation
-        self.layout = layout
+        self.layouts = (layout, second_layout)
         self.device = device
         self.team = Team.current()
         self.network = network.to(device)
@@ -210,20 +211,15 @@ class Trainer:
             batches = plan[first : first + at_once]
             places = [self._places(rows_B) for rows_B in batches]
             indices = [mine if len(mine) else mine.new_zeros(1) for mine in places]
-            sizes, index = [len(mine) for mine in indices], torch.cat(indices)
-            variant = augment(
-                clips.keypoints_NPTKC[index],
-                clips.visible_NPTK[index],
-                None if clips.tokens_NSD is None else clips.tokens_NSD[index],
-                config=self.augmentation,
-                layout=self.layout,
-                scene_grid=clips.scene_grid,
-                random=RowRandom(self.config.seed, epoch, clips.rows_N[index]),
-            )
-            parts = [[None] * len(sizes) if x is None else x.split(sizes) for x in variant]
-            for rows_B, mine, own, *batch in zip(batches, places, indices, *parts, strict=True):
+            index, sizes = torch.cat(indices), [len(mine) for mine in indices]
+            random = RowRandom(self.config.seed, epoch, clips.rows_N[index])
+            variant = self._augmented(clips, self.layouts[0], index, random)
+            if clips.second is not None:  # by the same random numbers, so that both still show the same
+                second = self._augmented(clips.second, self.layouts[1], index, random)
+                variant = variant._replace(second=second)
+            for rows_B, mine, own, batch in zip(batches, places, indices, variant.split(sizes), strict=True):
                 random = RowRandom(self.config.seed, epoch, clips.rows_N[own])
-                yield Augmented(*batch), clips.labels_N[own], random, len(rows_B), float(len(mine) > 0)
+                yield batch, clips.labels_N[own], random, len(rows_B), float(len(mine) > 0)
 
     def _places(self, rows_B: Tensor) -> Tensor:
         """Where this worker's rows among these stand in its share."""
@@ -234,6 +230,20 @@ class Trainer:
         """How many rows to augment at once: scene tokens are large, and are copied."""
         tokens_NSD = self.train.clips.tokens_NSD
         return AUGMENTED_AT_ONCE if tokens_NSD is None else 1
+
+    def _augmented(
+        self, clips: NormalisedClips, layout: SkeletonLayout | None, index: Tensor, random: RowRandom
+    ) -> Augmented:
+        assert layout is not None, "a stream of keypoints has a layout"
+        return augment(
+            clips.keypoints_NPTKC[index],
+            clips.visible_NPTK[index],
+            None if clips.tokens_NSD is None else clips.tokens_NSD[index],
+            config=self.augmentation,
+            layout=layout,
+            scene_grid=clips.scene_grid,
+            random=random,
+        )
 
     def _validate(self) -> tuple[Scores | None, float | None]:
         if self.val is None:

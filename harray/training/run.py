@@ -19,7 +19,7 @@ from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips, normalised
 from harray.metrics import Scores
 from harray.model.config import ModelConfig
-from harray.model.network import FusionNetwork
+from harray.model.network import FusionNetwork, StreamShape
 from harray.store import FeatureStore
 from harray.training.checkpoint import Checkpoint, save_checkpoint
 from harray.training.config import TrainingConfig
@@ -107,6 +107,22 @@ def fit(
     """Train on this worker's share of the store (all of it where there is one process)."""
     store = FeatureStore.open(request.store)
     train, val = training_clips(request, store)
+    return fit_clips(request, store, train, val, device, on_epoch, on_state, state)
+
+
+def fit_clips(
+    request: TrainingRequest,
+    store: FeatureStore,
+    train: ClipTensors,
+    val: ClipTensors | None,
+    device: torch.device,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    on_state: Callable[[dict[str, Any], EpochReport], None] | None = None,
+    state: dict[str, Any] | None = None,
+) -> Fitted:
+    """Train on these clips of the store, whatever its splits say; without val all epochs run and the last counts."""
+    which = request.features.keypoints
+    train, val = train.looked_at(which), None if val is None else val.looked_at(which)
     network = new_network(request, train)
     trainer = Trainer(
         network,
@@ -115,6 +131,7 @@ def fit(
         features=request.features,
         config=request.training,
         layout=train.skeleton,
+        second_layout=train.second_skeleton,
         device=device,
     )
     with _threads(request.training.num_threads, device):
@@ -124,6 +141,7 @@ def fit(
         features=request.features,
         classes=train.classes,
         skeleton=train.skeleton,
+        second_skeleton=train.second_skeleton,
         scene_grid=train.scene_grid,
         store_digest=store.digest(),
         extraction=store.settings.extraction,
@@ -159,19 +177,27 @@ def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipT
 
 def new_network(request: TrainingRequest, clips: ClipTensors) -> FusionNetwork:
     """A network for such clips, its weights drawn by the seed; torch's own generator is left as it was."""
-    _, people, frames, joints, coordinates = clips.keypoints_NPTKC.shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(request.training.seed)
         return FusionNetwork(
             request.model,
-            num_people=people,
-            num_frames=frames,
-            num_joints=joints,
-            num_coordinates=coordinates,
+            **stream_shape(clips),
+            second=None if clips.second is None else stream_shape(clips.second),
             scene_dim=None if clips.tokens_NSD is None else clips.tokens_NSD.shape[2],
             num_classes=len(clips.classes),
-            bones=clips.skeleton.bones,
         )
+
+
+def stream_shape(clips: ClipTensors) -> StreamShape:
+    """What a network must know of these keypoints."""
+    _, people, frames, joints, coordinates = clips.keypoints_NPTKC.shape
+    return StreamShape(
+        num_people=people,
+        num_frames=frames,
+        num_joints=joints,
+        num_coordinates=coordinates,
+        bones=clips.skeleton.bones,
+    )
 
 
 def device_named(name: str) -> torch.device:
