@@ -19,7 +19,8 @@ TINY = {
     "model.mme.num_blocks": 1,
     "model.cfn.width": 8,
     "training.num_epochs": 8,
-    "training.batch_size": 8,
+    "training.batch_size": 4,
+    "training.learning_rate": 1e-2,
     "training.device": "cpu",
     "features.augmentation.enabled": False,
 }

@@ -23,7 +23,9 @@ TINY = {
     "model.pcm.refine_size": 8,
     "model.mme.width": 16,
     "model.mme.num_blocks": 1,
-    "training.num_epochs": 25,
+    "training.num_epochs": 16,
+    "training.batch_size": 8,
+    "training.learning_rate": 8e-3,
     "training.device": "cpu",
     "features.augmentation.enabled": False,
 }
@@ -113,9 +115,9 @@ def test_two_streams_together_tell_what_neither_tells_alone(store, tmp_path):
     plan = plan_cross_validation(store.path, variants, num_folds=2, num_seeds=1)
     found = cross_validate(plan, tmp_path, num_workers=0).variants
     top1 = {name: scores.parts["fusion"].top1.mean for name, scores in found.items()}
-    assert top1["full"] >= 0.9, top1
-    assert top1["2d"] <= 0.75, top1  # a coin for the depth
-    assert top1["3d"] <= 0.75, top1  # a coin for the lost hand
+    assert top1["full"] >= 0.85, top1
+    assert top1["2d"] <= 0.7, top1  # two actions look alike
+    assert top1["3d"] <= 0.7, top1  # other two are told apart by the lost hand alone
 
 
 def test_a_model_of_both_is_saved_loaded_and_refuses_clips_of_one(store, pickles, tmp_path):
