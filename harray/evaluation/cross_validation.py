@@ -203,6 +203,10 @@ class CrossValidation:
     variants: Mapping[str, VariantScores]
 
     def to_json(self) -> dict[str, Any]:
+        """What scripts rely on: variants by name, each with `train_sec` and `parts`; a part (`fusion`, with a scene
+        branch `pose_only` and `scene_only`, and `hidden 50%` and the like) with `top1` and `macro_f1` (`mean`,
+        `std_folds`, `std_seeds` and the `values` by seed and fold), `pooled_top1`, `pooled_macro_f1` and, but for
+        the full variant, `top1_less_than_full`."""
         full = self.variants.get(FULL)
         return {
             "store_digest": self.store_digest,

@@ -120,3 +120,35 @@ def test_more_workers_than_the_cluster_holds_are_refused(ray_cluster, store, tmp
     plan = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=1)
     with pytest.raises(InputError, match=r"64 trials at once needs 64 CPU .* use fewer --workers"):
         cross_validate(plan, tmp_path, num_workers=64)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--without", "pcmm"), ["pcmm", "pcm-linear"]),
+        (("--variant", "model.mme.wdth=8"), ["model.mme.wdth", "model.mme.width"]),
+        (("--folds", 9), ["found 4 groups", "--folds"]),
+        (("--splits", "test"), ["no split 'test'", "train"]),
+    ],
+)
+def test_the_command_refuses_in_one_line(store, harray, tmp_path, arguments, words):
+    ending = harray("cross-validate", "--store", store.path, "--out", tmp_path, *arguments)
+    assert ending.code == 2
+    assert all(word in ending.err.splitlines()[-1] for word in words)
+
+
+def test_scripts_find_their_keys_and_people_a_table(store, harray, tmp_path):
+    overrides = [f"{name}={value}" for name, value in {**TINY, "training.num_epochs": 1}.items()]
+    ending = harray(
+        *("cross-validate", "--store", store.path, "--folds", 2, "--seeds", 1, "--workers", 0, "--json"),
+        *("--out", tmp_path, "--variant", "model.mme.differences=false", *overrides),
+    )
+    assert ending.code == 0, ending.err
+    assert (ending.json["num_clips"], ending.json["num_folds"], ending.json["grouped"]) == (24, 2, True)
+    without = ending.json["variants"]["model.mme.differences=false"]
+    assert set(without) == {"train_sec", "parts"}
+    assert set(without["parts"]) == {"fusion", "pose_only", "scene_only"}
+    keys = {"top1", "macro_f1", "pooled_top1", "pooled_macro_f1", "top1_less_than_full"}
+    assert set(without["parts"]["fusion"]) == keys
+    assert set(without["parts"]["fusion"]["top1"]) == {"mean", "std_folds", "std_seeds", "values"}
+    assert "24 clips of 2 classes in 2 folds, whole groups held out; 1 seeds" in ending.err
