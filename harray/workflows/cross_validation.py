@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -152,6 +153,7 @@ def cross_validate(
     )
 
 
+@cache  # code that changes under a running process is not what it runs
 def code_digest() -> str:
     """Stands for the code that decides an outcome: what older code found is not taken for this code's."""
     root, content = Path(harray.__file__).parent, blake2b(digest_size=8)

@@ -165,6 +165,18 @@ def test_a_model_of_one_kind_evaluates_on_a_store_of_both(store, tmp_path):
     assert evaluate(predictor, store, "test", model="m").scores.num_clips == NUM_CLIPS
 
 
+def test_the_commands_say_that_there_are_two(store, pickles, harray, tmp_path):
+    options = ("--also", pickles[3], "--store", tmp_path / "store", "--frames", NUM_FRAMES, "--people", 1)
+    ending = harray("skeleton", "import", pickles[2], *options)
+    assert ending.code == 0, ending.err
+    assert "48 clips of penn13 and kinect20 skeletons" in ending.out
+    assert "beside them skeleton kinect20, keypoints 1x8x20x4" in harray("store", "info", store.path).out
+    assert harray("store", "verify", store.path).code == 0
+    ending = harray("skeleton", "export", "--store", store.path, tmp_path / "out.pkl")
+    assert ending.code == 0, ending.err
+    assert "kinect20 left out" in ending.err
+
+
 @pytest.mark.parametrize(
     ("first", "also", "words"),
     [
