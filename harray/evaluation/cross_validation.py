@@ -18,13 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from harray.config import digest
 from harray.errors import InputError
 from harray.evaluation.evaluate import probabilities_by_part
-from harray.features.hiding import hide_joints
-from harray.features.rowrandom import RowRandom
+from harray.evaluation.occlusion import occluded
 from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import Predictor
 from harray.metrics import classification_scores
@@ -93,20 +91,9 @@ def run_trial(trial: Trial) -> Outcome:
     held_out = clips.select(trial.held_out)
     probabilities = probabilities_by_part(predictor, held_out)
     for share in trial.hidden_shares:
-        said = predictor.predict_clips(with_joints_hidden(held_out, share))
+        said = predictor.predict_clips(occluded(held_out, "joints", share))
         probabilities[f"hidden {share:.0%}"] = said.probabilities_NA
     return Outcome(train_sec=train_sec, probabilities=probabilities)
-
-
-def with_joints_hidden(clips: ClipTensors, share: float) -> ClipTensors:
-    """The clips less a random share in [0, 1] of their joints; the same ones whatever network looks at them."""
-    everything = torch.ones(clips.confidence_NPTK.shape, dtype=torch.bool)
-    left_NPTK = hide_joints(everything, share, RowRandom(0, 0, torch.arange(len(clips))))
-    return dataclasses.replace(
-        clips,
-        confidence_NPTK=clips.confidence_NPTK * left_NPTK,
-        second=None if clips.second is None else with_joints_hidden(clips.second, share),
-    )
 
 
 def labelled_rows(store: FeatureStore, splits: Sequence[str] | None) -> Any:

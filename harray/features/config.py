@@ -27,6 +27,7 @@ class AugmentationConfig:
     hide_person_probability: float = 0.05  # of hiding everyone but the first person
     token_dropout: float = 0.15  # of dropping each scene token
     token_noise: float = 0.3  # standard deviations of a scene channel; one draw per clip and channel
+    scene_replaced_probability: float = 0.1  # of replacing a clip's whole scene by noise
 
 
 @dataclass(frozen=True, kw_only=True)

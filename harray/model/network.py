@@ -151,10 +151,11 @@ class PoseNetwork(nn.Module):
             completion.completed_MTKC, visible_BPTK[present_BP], surprise, torch.cat(extra, dim=-1)
         )
 
-    @staticmethod
-    def _present(visible_BPTK: Tensor) -> Tensor:
+    def _present(self, visible_BPTK: Tensor) -> Tensor:
         """`[B, P]`; the first place always counts, so that a clip without anybody has a motion vector too."""
         present_BP = visible_BPTK.any(dim=(2, 3))
+        if self.config.max_people is not None:
+            present_BP[:, self.config.max_people :] = False
         present_BP[:, 0] = True
         return present_BP
 

@@ -35,13 +35,13 @@ class TrainingStep(nn.Module):
         losses = {"pose": self._recognition(network.classify(motion_BD, None, random), labels_B)}
         total = config.pose_weight * losses["pose"]
         if network.cfn is not None and batch.tokens_BSD is not None:
-            strength = (
-                self.augmentation
-                if self.augmentation.enabled
-                else AugmentationConfig(token_dropout=0.0, token_noise=0.0)
-            )
+            strength = self.augmentation
             tokens_BSD, kept_BS = network.cfn.tokens(
-                batch.tokens_BSD, random, dropout=strength.token_dropout, noise=strength.token_noise
+                batch.tokens_BSD,
+                random,
+                dropout=strength.token_dropout * strength.enabled,
+                noise=strength.token_noise * strength.enabled,
+                replaced=strength.scene_replaced_probability * strength.enabled,
             )
             both, alone = (network.cfn(tokens_BSD, kept_BS, motion) for motion in (motion_BD, None))
             losses["fusion"] = self._recognition(network.classify(motion_BD, both, random), labels_B)
