@@ -50,7 +50,7 @@ def plan_cross_validation(
     splits: Sequence[str] | None = None,
     num_folds: int | None = 5,
     num_seeds: int = 3,
-    hidden_shares: Sequence[float] = (),
+    occlusions: Sequence[tuple[str, float]] = (),
 ) -> Plan:
     """Decide on folds and trials.
 
@@ -59,7 +59,7 @@ def plan_cross_validation(
         splits: whose clips are dealt into folds; None for the config's train split, or for all clips of a store
             without any split.
         num_folds: None leaves one group out at a time.
-        hidden_shares: of joints in [0, 1], to score every held-out fold under as well.
+        occlusions: kinds (as of `occluded`) and shares, to score every held-out fold under as well.
 
     Raises:
         InputError: no store, no such split, or too few clips or groups for the folds.
@@ -90,7 +90,7 @@ def plan_cross_validation(
             ),
             splits=chosen,
             held_out=tuple(held_out),
-            hidden_shares=tuple(hidden_shares),
+            occlusions=tuple(occlusions),
         )
         for seed in seeds
         for fold, held_out in enumerate(folds)
