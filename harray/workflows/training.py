@@ -25,6 +25,15 @@ CONFIG_FILE, FIGURE_FILE = "config.yaml", "training.png"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Over what a training is spread."""
+
+    count: int = 0  # DDP workers of Ray Train; 0 trains in this process
+    storage: str | None = None  # for their state, reached by every node; None for beside the checkpoint
+    max_failures: int = 3  # how often lost workers are replaced
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """What a recorded training leaves behind."""
 
@@ -60,7 +69,7 @@ def train_recorded(
     experiment: ExperimentConfig,
     out: Path,
     *,
-    num_workers: int = 0,
+    workers: Workers = Workers(),
     name: str | None = None,
     tracking: str | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
@@ -71,7 +80,6 @@ def train_recorded(
 
     Args:
         out: its `runs/` gets a folder with checkpoint, config and curves.
-        num_workers: DDP workers of Ray Train; 0 trains in this process.
         name: register the model under it.
         tracking: tracking URI, where it is not to be the environment's or the default under `out`.
 
@@ -84,7 +92,7 @@ def train_recorded(
     uri = tracking_uri(out, tracking)
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()
-    mark = digest([__version__, to_dict(experiment), store_digest, num_workers, uri])
+    mark = digest([__version__, to_dict(experiment), store_digest, workers.count, uri])
     claimed = RunFolder.claim(out.absolute() / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}", mark)
     folder = claimed.path
     dump(experiment, folder / CONFIG_FILE)
@@ -105,7 +113,7 @@ def train_recorded(
             if on_epoch:
                 on_epoch(report)
 
-        result = _train(request, num_workers, record, claimed.state_file)
+        result = _train(request, workers, record, claimed.state_file)
         training_figure(result.history).savefig(folder / FIGURE_FILE, dpi=110)
         for file in (CONFIG_FILE, FIGURE_FILE):
             run.log_artifact(folder / file)
@@ -128,15 +136,19 @@ def epoch_metrics(report: EpochReport) -> dict[str, float]:
 
 def _train(
     request: TrainingRequest,
-    num_workers: int,
+    workers: Workers,
     on_epoch: Callable[[EpochReport], None],
     state_file: Path,
 ) -> TrainingResult:
-    if not num_workers:
+    if not workers.count:
         return train_store(request, on_epoch, state_file)
     from harray.distributed.resources import start_ray
 
+    run = request.out.parent.name  # a folder of its own: Ray Train goes on with what it finds
+    storage = None if workers.storage is None else f"{workers.storage.rstrip('/')}/{run}"
     with start_ray():
         from harray.distributed.training import train_on_ray
 
-        return train_on_ray(request, num_workers=num_workers, on_epoch=on_epoch)
+        return train_on_ray(
+            request, workers.count, on_epoch, storage=storage, max_failures=workers.max_failures
+        )
