@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import bench, data, demo, models, skeletons, system
+from harray.cli import bench, data, demo, models, skeletons, system, tuning
 from harray.cli.terminal import Fault
 from harray.errors import InputError
 
@@ -49,6 +49,7 @@ COMMANDS: tuple[Callable, ...] = (
     demo.demo,
     data.extract,
     models.train,
+    tuning.tune,
     models.evaluate,
     models.predict,
     models.ablate,

@@ -186,5 +186,10 @@ def check_demand(demand: Mapping[str, float], purpose: str, advice: str = "use f
         time.sleep(0.2)
 
 
+def gpus_for(device: str, num_workers: int, there: Mapping[str, float]) -> float:
+    """GPUs per worker: one each if wanted, or if the device is `auto` and there are enough; else none."""
+    return float(device == "cuda" or (device == "auto" and there.get("GPU", 0) >= num_workers))
+
+
 def _devices(resources: Mapping[str, float]) -> dict[str, float]:
     return {name: resources[name] for name in ("CPU", "GPU") if name in resources}

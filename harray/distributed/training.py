@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from ray.train import (
 )
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
-from harray.distributed.resources import check_demand, cluster_resources
+from harray.distributed.resources import check_demand, cluster_resources, gpus_for
 from harray.metrics import Scores
 from harray.training.checkpoint import save_checkpoint
 from harray.training.loop import EpochReport, report_from
@@ -93,11 +93,6 @@ def train_on_ray(
         best_epoch=values["best_epoch"],
         history=[report_from(value) for value in values["history"]],
     )
-
-
-def gpus_for(device: str, num_workers: int, there: Mapping[str, float]) -> float:
-    """GPUs per worker: one each if wanted, or if the device is `auto` and there are enough; else none."""
-    return float(device == "cuda" or (device == "auto" and there.get("GPU", 0) >= num_workers))
 
 
 def run_name(request: TrainingRequest, num_workers: int) -> str:

@@ -104,9 +104,18 @@ def fit(
     """Train on this worker's share of the store (all of it where there is one process)."""
     store = FeatureStore.open(request.store)
     train, val = training_clips(request, store)
-    network = new_network(request, train)
-    trainer = Trainer(
-        network,
+    trainer = new_trainer(request, train, val, device)
+    with threads(request.training.num_threads, device):
+        trained = trainer.run(on_epoch, on_state, state)
+    return Fitted(checkpoint=checkpoint_of(trained, request, train, origin_of(store)), trainer=trainer)
+
+
+def new_trainer(
+    request: TrainingRequest, train: ClipTensors, val: ClipTensors | None, device: torch.device
+) -> Trainer:
+    """A trainer of a fresh network on this worker's share of the clips."""
+    return Trainer(
+        new_network(request, train),
         _share(train, request.features),
         None if val is None else _share(val, request.features),
         features=request.features,
@@ -114,20 +123,31 @@ def fit(
         layout=train.skeleton,
         device=device,
     )
-    with _threads(request.training.num_threads, device):
-        trained = trainer.run(on_epoch, on_state, state)
-    checkpoint = Checkpoint(
-        network=trained,
+
+
+def origin_of(store: FeatureStore) -> dict[str, Any]:
+    """What a checkpoint says of the store that it was trained on."""
+    settings = store.settings
+    return {
+        "store_digest": store.digest(),
+        "extraction": settings.extraction,
+        "weights": settings.weights,
+        "origin": settings.origin,
+    }
+
+
+def checkpoint_of(
+    network: FusionNetwork, request: TrainingRequest, clips: ClipTensors, origin: dict[str, Any]
+) -> Checkpoint:
+    """A trained network with all that using it needs; `origin` as `origin_of` gives it."""
+    return Checkpoint(
+        network=network,
         features=request.features,
-        classes=train.classes,
-        skeleton=train.skeleton,
-        scene_grid=train.scene_grid,
-        store_digest=store.digest(),
-        extraction=store.settings.extraction,
-        weights=store.settings.weights,
-        origin=store.settings.origin,
+        classes=clips.classes,
+        skeleton=clips.skeleton,
+        scene_grid=clips.scene_grid,
+        **origin,
     )
-    return Fitted(checkpoint=checkpoint, trainer=trainer)
 
 
 def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipTensors, ClipTensors | None]:
@@ -137,7 +157,7 @@ def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipT
         InputError: no such split, or fewer than two classes in it.
     """
     splits = store.splits()
-    train = load_clips(store, [request.training.train_split] if splits else None)
+    train = load_clips(store, request.training.train_splits if splits else None)
     if len(train.labels_N[train.labels_N >= 0].unique()) < 2:
         raise InputError(
             f"store {store.path}: its clips to train on bear fewer than two labels; "
@@ -196,7 +216,8 @@ def result_of(trainer: Trainer, checkpoint: Path, train_sec: float) -> TrainingR
 
 
 @contextmanager
-def _threads(num_threads: int, device: torch.device) -> Generator[None]:
+def threads(num_threads: int, device: torch.device) -> Generator[None]:
+    """Torch on so many threads where it computes on a CPU, as before afterwards."""
     before = torch.get_num_threads()
     if device.type == "cpu":
         torch.set_num_threads(num_threads)

@@ -1,8 +1,7 @@
 """Train inside an MLflow run, package the model and register it."""
 
-import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
 from harray.tracking.location import tracking_uri
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name, register
-from harray.tracking.runs import TrainingRun
+from harray.tracking.runs import TrainingRun, epoch_metrics
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, TrainingResult, train_store
 
@@ -35,6 +34,11 @@ class Trained:
         """How to name it as MODEL."""
         return self.registered.uri if self.registered else str(self.result.checkpoint)
 
+    @property
+    def model_version(self) -> str:
+        """This very model, whichever the champion is."""
+        return f"models:/{self.registered.name}/{self.registered.version}" if self.registered else self.model
+
 
 def check_trainable(store: Path, experiment: ExperimentConfig) -> None:
     """Refuse, before anything is started, what cannot be trained on.
@@ -43,11 +47,12 @@ def check_trainable(store: Path, experiment: ExperimentConfig) -> None:
         InputError: no store, no such split, or fewer than two labels.
     """
     opened = FeatureStore.open(store)
-    splits, wanted = opened.splits(), experiment.training.train_split
-    if splits and wanted not in splits:
-        raise InputError(
-            f"store {store}: no split {wanted!r}, it has {', '.join(splits)}; set training.train_split=NAME"
-        )
+    splits = opened.splits()
+    for wanted in experiment.training.train_splits:
+        if splits and wanted not in splits:
+            raise InputError(
+                f"store {store}: no split {wanted!r}, it has {', '.join(splits)}; set training.train_split=NAME"
+            )
     if len(labels := opened.labels()) < 2:
         raise InputError(f"store {store}: found {len(labels)} labels, expected at least two to tell apart")
 
@@ -60,6 +65,7 @@ def train_recorded(
     num_workers: int = 0,
     name: str | None = None,
     tracking: str | None = None,
+    tags: Mapping[str, str] | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Trained:
     """Train and record parameters, metrics per epoch, the resolved config, curves and the packaged model.
@@ -69,6 +75,7 @@ def train_recorded(
         num_workers: DDP workers of Ray Train; 0 trains in this process.
         name: register the model under it.
         tracking: tracking URI, where it is not to be the environment's or the default under `out`.
+        tags: of the run, beside those that identify data and origin.
 
     Raises:
         InputError: a store that cannot be trained on, a bad name, or more workers than the cluster holds.
@@ -88,8 +95,13 @@ def train_recorded(
         training=experiment.training,
         experiment_yaml=yaml.safe_dump(to_dict(experiment), sort_keys=False),
     )
-    tags = {"harray.store_digest": FeatureStore.open(store).digest(), "harray.seed": str(seed)}
-    with TrainingRun(uri, experiment, name=folder.name, tags=tags) as run:
+    origin = {
+        "harray.store": str(request.store),
+        "harray.store_digest": FeatureStore.open(store).digest(),
+        "harray.seed": str(seed),
+        "harray.num_workers": str(num_workers),
+    }
+    with TrainingRun(uri, experiment, name=folder.name, tags={**origin, **(tags or {})}) as run:
 
         def record(report: EpochReport) -> None:
             run.log_metrics(epoch_metrics(report), step=report.epoch)
@@ -104,16 +116,6 @@ def train_recorded(
         (folder / RUN_FILE).write_text(run.run_id)
         registered = register(uri, name, model_id) if name else None
     return Trained(result=result, run_id=run.run_id, registered=registered)
-
-
-def epoch_metrics(report: EpochReport) -> dict[str, float]:
-    """An epoch's figures under their MLflow names."""
-    metrics = {f"train.loss.{name}": value for name, value in report.losses.items()}
-    metrics |= {"train.learning_rate": report.learning_rate, "train.epoch_sec": report.seconds}
-    if report.val is not None and report.val_loss is not None:
-        metrics |= {f"val.{name}": value for name, value in dataclasses.asdict(report.val).items()}
-        metrics["val.loss"] = report.val_loss
-    return metrics
 
 
 def _train(

@@ -1,0 +1,164 @@
+"""Commands that search: tune."""
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from harray.cli import options
+from harray.cli.terminal import Terminal, session
+from harray.config import flatten
+from harray.errors import InputError
+
+if TYPE_CHECKING:
+    from harray.workflows.tuning import SweepOutcome, SweepRequest
+
+BEST_SHOWN = 5
+
+
+def tune(
+    store: options.Store,
+    search: Annotated[
+        str,
+        typer.Option(
+            "--search", help="pcm, mme, cfn, optimisation, all, or your own function as FILE.py:NAME."
+        ),
+    ] = "all",
+    trials: Annotated[int, typer.Option("--trials", min=1, help="Trials in all.")] = 24,
+    time_budget: Annotated[
+        str | None,
+        typer.Option("--time-budget", help="Stop after such as 90s, 30m or 2h; --resume goes on."),
+    ] = None,
+    workers_per_trial: Annotated[
+        int,
+        typer.Option(
+            "--workers-per-trial", min=0, help="DDP workers of Ray Train in each trial; 0 needs none."
+        ),
+    ] = 0,
+    at_once: Annotated[
+        int | None,
+        typer.Option("--at-once", min=1, help="Trials at the same time; by default what the cluster holds."),
+    ] = None,
+    objective: Annotated[
+        Literal["accuracy", "accuracy-latency"],
+        typer.Option("--objective", help="Val macro F1, alone or against the time to recognise a clip."),
+    ] = "accuracy",
+    max_failed: Annotated[
+        str, typer.Option("--max-failed", help="Stop when more of the trials fail than this share.")
+    ] = "25%",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last sweep of the same search and settings.")
+    ] = False,
+    register: Annotated[
+        str | None,
+        typer.Option("--register", metavar="NAME", help="Train the best on train + val and register it."),
+    ] = None,
+    split: Annotated[
+        str, typer.Option("--split", help="With --register: scored once, by the final model.")
+    ] = "test",
+    recipe: options.Recipe = "default",
+    config: options.ConfigFile = None,
+    out: options.Out = options.DEFAULT_OUT,
+    tracking_uri: options.TrackingUri = None,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """Search hyperparameters with Optuna on Ray Tune.
+
+    Starts from the recipe, which is the first trial; trials see train and val only, and hopeless ones stop early.
+    What key=value fixes is not searched. Every trial is a run in MLflow, nested in the sweep's. A sweep may be
+    killed at any moment: the same command with --resume goes on.
+    """
+    from harray.workflows.tuning import SweepRequest, seconds_of, train_winner, tune_recorded
+
+    experiment = options.build_config(recipe, config, overrides)
+    options.check_store(store)
+    if register:
+        from harray.tracking.registry import check_model_name
+
+        check_model_name(register)
+    request = SweepRequest(
+        store=store.absolute(),
+        experiment=experiment,
+        out=out,
+        search=search,
+        fixed=tuple(sorted(text.partition("=")[0] for text in overrides or [])),
+        num_trials=trials,
+        time_budget_sec=seconds_of(time_budget) if time_budget else math.inf,
+        workers_per_trial=workers_per_trial,
+        at_once=at_once,
+        objective=objective,
+        max_failed=_share(max_failed),
+        resume=resume,
+        tracking=tracking_uri,
+    )
+    with session(out, "tune", as_json) as terminal:
+        with terminal.progress("tuning", "trials") as update:
+            outcome = tune_recorded(request, update, terminal.say)
+        show_sweep(terminal, request, outcome)
+        winner = None
+        if register:
+            with terminal.progress("training the winner on train + val", "epochs") as update:
+                winner = train_winner(
+                    outcome,
+                    store,
+                    out,
+                    register,
+                    split=split,
+                    tracking=tracking_uri,
+                    on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
+                )
+            score = f", {split} macro F1 {winner.report.scores.macro_f1:.3f}" if winner.report else ""
+            terminal.result(f"registered: {winner.model}, {winner.num_epochs} epochs on train + val{score}")
+        said = {**outcome.to_json(), "model_version": winner and winner.model_version}
+        said["test"] = dataclasses.asdict(winner.report.scores) if winner and winner.report else None
+        terminal.json(said)
+
+
+def show_sweep(terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome") -> None:
+    """The best trials beside the recipe, and where the rest is."""
+    base = flatten(request.experiment)
+    table = Table("trial", "val macro F1", *_latency(request, "ms"), "epochs", "what differs from the recipe")
+    table.box, table.pad_edge = None, False
+    for row in outcome.rows[:BEST_SHOWN]:
+        values = [f"{value:.3f}" for value in row.values] or [row.state]
+        changed = [
+            f"{name.rpartition('.')[2]}={_short(value)}"
+            for name, value in row.params.items()
+            if _short(value) != _short(base.get(name))
+        ]
+        note = "" if row.state == "finished" else f" ({row.state})"
+        table.add_row(f"{row.number}{note}", *values, str(row.num_epochs), " ".join(changed) or "nothing")
+    terminal.result(table)
+    states = outcome.to_json()["states"]
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    terminal.result(f"{len(outcome.rows)} trials in {outcome.seconds:.0f} s: {counts}")
+    if outcome.stopped_by:
+        terminal.result(f"stopped: {outcome.stopped_by}; --resume goes on")
+    for reason in dict.fromkeys(row.reason for row in outcome.rows if row.state == "failed"):
+        terminal.result(f"failed: {reason}")
+    for figure in outcome.figures:
+        terminal.result(f"figure: {figure}")
+    terminal.result(f"next: harray train --store {request.store} --config {outcome.best_config}")
+
+
+def _latency(request: "SweepRequest", name: str) -> list[str]:
+    return [name] if request.objective == "accuracy-latency" else []
+
+
+def _short(value: object) -> str:
+    if isinstance(value, tuple):
+        value = list(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise InputError(f"--max-failed {text}: expected a share such as 25%")
+    return share
