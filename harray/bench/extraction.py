@@ -156,7 +156,7 @@ class _Rounds:
         self.measured[way].append(len(part) / seconds)
 
     def _harray(self, manifest: pa.Table, part: Sizes) -> None:
-        with _equal_priority(), start_ray():
+        with equal_priority(), start_ray():
             reports, summary = self._extract(manifest, part)
         self.measured[WHOLE].append(len(part) / summary.seconds)
         self.measured[HARRAY] += steady_rate(reports, self.pool.num_actors)
@@ -164,7 +164,7 @@ class _Rounds:
         self.peak_mb["actor"] = max(self.peak_mb["actor"], summary.worker_peak_mb)
 
     def _one_core(self, manifest: pa.Table, part: Sizes) -> None:
-        with _equal_priority(), start_ray(num_cpus=1) as ray:
+        with equal_priority(), start_ray(num_cpus=1) as ray:
             if ray.is_local and self.pool.device == "cpu":  # a cluster that was there has the cores it has
                 self.measured[ONE_CORE] += steady_rate(self._extract(manifest, part)[0], 1)
 
@@ -215,7 +215,7 @@ def steady_rate(reports: list[Report], num_actors: int) -> list[float]:
 
 
 @contextmanager
-def _equal_priority() -> Generator[None]:
+def equal_priority() -> Generator[None]:
     """Actors of a cluster that starts meanwhile run at this process's priority, as the other ways do; Ray would
     start them so nice (15) that they yield to all else on the machine."""
     before = os.environ.get(NICENESS)

@@ -50,6 +50,7 @@ COMMANDS: tuple[Callable, ...] = (
     data.extract,
     models.train,
     tuning.tune,
+    tuning.rerun,
     models.evaluate,
     models.predict,
     models.ablate,
@@ -66,6 +67,7 @@ store_app.command("retry")(data.store_retry)
 skeleton_app.command("import")(skeletons.import_)
 skeleton_app.command("export")(skeletons.export)
 bench_app.command("extraction")(bench.extraction)
+bench_app.command("tuning")(bench.tuning)
 
 
 @app.callback(invoke_without_command=True)

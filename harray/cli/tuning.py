@@ -1,7 +1,8 @@
-"""Commands that search: tune."""
+"""Commands that search, and that repeat what was recorded: tune, rerun."""
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -115,6 +116,42 @@ def tune(
         said = {**outcome.to_json(), "model_version": winner and winner.model_version}
         said["test"] = dataclasses.asdict(winner.report.scores) if winner and winner.report else None
         terminal.json(said)
+
+
+def rerun(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="MLflow run of a training or of a trial.")],
+    store: Annotated[
+        Path | None, typer.Option("--store", help="Where the run's store lies now, if it was moved.")
+    ] = None,
+    out: options.Out = options.DEFAULT_OUT,
+    tracking_uri: options.TrackingUri = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train again as a run did, and say whether the metrics agree.
+
+    From the recorded configuration and seed, on a store whose clips have the recorded digest.
+    """
+    with session(out, "rerun", as_json) as terminal:
+        from harray.workflows.rerun import TOLERANCE, rerun_recorded
+
+        with terminal.progress("training again", "epochs") as update:
+            again = rerun_recorded(
+                run_id,
+                out,
+                store=store,
+                tracking=tracking_uri,
+                on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
+            )
+        table = Table(f"epoch {again.num_epochs}", "then", "now", box=None, pad_edge=False)
+        for name, (then, now) in again.val.items():
+            table.add_row(name, f"{then:.4f}", f"{now:.4f}")
+        terminal.result(table)
+        verdict = "the metrics agree" if again.agrees else "the metrics DIFFER"
+        terminal.result(
+            f"{verdict}: greatest difference {again.greatest_difference:.2g} ({again.metric}, epoch {again.epoch}), "
+            f"tolerance {TOLERANCE:g}; run {again.rerun_id}"
+        )
+        terminal.json({**dataclasses.asdict(again), "agrees": again.agrees})
 
 
 def show_sweep(terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome") -> None:

@@ -31,6 +31,7 @@ from harray.training.loop import report_from
 FINISHED, STOPPED, FAILED = "finished", "stopped early", "failed"
 _STATES = {TrialState.COMPLETE: FINISHED, TrialState.PRUNED: STOPPED, TrialState.FAIL: FAILED}
 _RUN_STATUS = {FINISHED: "FINISHED", STOPPED: "FINISHED", FAILED: "FAILED"}
+_FIGURES = ("seconds", "num_epochs", "best_epoch", "went_on_after")  # of a result, kept as they were last
 WORKER_DIED = "its worker died again and again, as it does when memory runs out"
 
 
@@ -181,7 +182,7 @@ class Sweep:
     def _record(self, number: int, result: dict[str, Any]) -> _Live:
         """Write down what a trial says of its epochs, unless it is written."""
         live = self.live[number]
-        live.last |= {key: result[key] for key in ("seconds", "num_epochs", "best_epoch") if key in result}
+        live.last |= {key: result[key] for key in _FIGURES if key in result}
         for values in result.get("reports", ()):
             report = report_from(values)
             self.log.metrics(number, report.epoch, epoch_metrics(report))
@@ -195,6 +196,8 @@ class Sweep:
         row, state = row_of(trial), _STATES[trial.state]
         about = trial.user_attrs
         tags = {STATE_TAG: state, "harray.reason": row.reason, "harray.checkpoint": row.checkpoint}
+        if "went_on_after" in about:
+            tags["harray.went_on_after_epoch"] = str(about["went_on_after"])
         values = {
             "trial.number": trial.number,
             "trial.sec": row.seconds,

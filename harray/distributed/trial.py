@@ -80,7 +80,7 @@ def trial_steps(
         if state is not None:
             told = state["progress"]["history"]
             before = sum(report["seconds"] for report in told)
-            yield _step(told, before, state["progress"]["best_epoch"])
+            yield {**_step(told, before, state["progress"]["best_epoch"]), "went_on_after": told[-1]["epoch"]}
         for report in trainer.epochs(state):
             check_finite(report)
             save_state(trainer.state(), state_file, mark)
