@@ -43,7 +43,11 @@ def test_the_ends_of_every_range_fit_the_config_and_make_a_network_that_learns(n
     draw = Ends(end, turn)
     search_named(name)(draw)
     values = config_values(draw.drawn, ExperimentConfig())
-    assert all(type(values[key]) is type(value) for key, value in flatten(ExperimentConfig()).items() if key in values)
+    assert all(
+        type(values[key]) is type(value)
+        for key, value in flatten(ExperimentConfig()).items()
+        if key in values
+    )
     config = with_overrides(ExperimentConfig(), values)
     assert {key: flatten(config)[key] for key in values} == values
     network = FusionNetwork(config.model, **SHAPE, num_classes=3, bones=((0, 1),))
@@ -112,10 +116,18 @@ def test_a_space_from_a_users_file(tmp_path):
         (None, "nowhere.py:mine", "no such file"),
         ("x = 1", "FILE:x", "no function 'x'"),
         ("import nothing_of_that_name", "FILE:x", "ModuleNotFoundError"),
-        ('def x(draw): draw.suggest_float("training.learn_rate", 0, 1)', "FILE:x", "nearest: training.learning_rate"),
+        (
+            'def x(draw): draw.suggest_float("training.learn_rate", 0, 1)',
+            "FILE:x",
+            "nearest: training.learning_rate",
+        ),
         ('def x(draw): draw.suggest_int("videos.num_frames", 8, 64)', "FILE:x", "cannot be searched"),
         ('def x(draw): draw.suggest_int("training.seed", 0, 9)', "FILE:x", "by what luck"),
-        ('def x(draw): draw.suggest_categorical("model.mme.head", ["convolution", "conv"])', "FILE:x", "model.mme.head"),
+        (
+            'def x(draw): draw.suggest_categorical("model.mme.head", ["convolution"])',
+            "FILE:x",
+            "model.mme.head",
+        ),
         ("def x(draw): pass", "FILE:x", "nothing is left to draw"),
     ],
 )

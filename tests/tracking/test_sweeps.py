@@ -102,7 +102,7 @@ def test_a_server_that_stays_away_costs_no_record_and_is_named(tmp_path):
     with open_log(tmp_path, "http://127.0.0.1:9") as log:
         tell(log, trials=1)
         said, started = [], time.monotonic()
-        with pytest.raises(InputError, match="http://127.0.0.1:9.*6 records wait in .*--resume sends them"):
+        with pytest.raises(InputError, match=r"http://127.0.0.1:9.*6 records wait in .*--resume sends them"):
             log.drain(said.append, patience_sec=2)
         assert time.monotonic() - started < 10
         log.say_trouble(said.append)
