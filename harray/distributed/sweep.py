@@ -105,18 +105,21 @@ class Sweep:
         for trial in trials:
             if trial.state in _STATES:
                 self._end_run(trial)
+            elif "stopped_by" in trial.user_attrs:
+                self._interrupted.remove(trial)
+                self._adopt(trial).stopped_by = trial.user_attrs["stopped_by"]
+                self.ended(trial.number, None)
 
     def next(self) -> TrialPlan | None:
         """The next trial; None when there is none to begin: all are, time is up, or too many failed."""
         if self._interrupted:
-            old = self._interrupted.pop(0)
-            trial, epochs = optuna.Trial(self.study, old._trial_id), set(old.intermediate_values)
+            trial = self._adopt(self._interrupted.pop(0)).trial
         elif self.num_begun() >= self.settings.num_trials or self.is_over():
             return None
         else:
-            trial, epochs = self.study.ask(), set[int]()
+            trial = self.study.ask()
+            self.live[trial.number] = _Live(trial=trial, epochs=set())
         self.search(Drawing(trial, self.base, self.settings.fixed))  # what was drawn before is drawn again
-        self.live[trial.number] = _Live(trial=trial, epochs=epochs)
         plan = TrialPlan(number=trial.number, overrides=config_values(trial.params, self.base))
         config = with_overrides(self.base, plan.overrides)
         self.log.start(
@@ -134,6 +137,9 @@ class Sweep:
             live.stopped_by = "time was up"
         elif self.settings.prunes and live.epochs and live.trial.should_prune():
             live.stopped_by = f"not among the best after {max(live.epochs)} epochs"
+        if live.stopped_by:  # written down at once: a successor is not to let it run on
+            for name, value in {**live.last, "stopped_by": live.stopped_by}.items():
+                live.trial.set_user_attr(name, value)
         return bool(live.stopped_by)
 
     def ended(self, number: int, result: dict[str, Any] | None) -> None:
@@ -178,6 +184,13 @@ class Sweep:
     def rows(self) -> list[TrialRow]:
         """Every trial that ended, by number."""
         return rows_of(self.study)
+
+    def _adopt(self, old: FrozenTrial) -> _Live:
+        """Take over a trial that another driver began."""
+        trial = optuna.Trial(self.study, old._trial_id)
+        last = {name: old.user_attrs[name] for name in _FIGURES if name in old.user_attrs}
+        self.live[old.number] = _Live(trial=trial, epochs=set(old.intermediate_values), last=last)
+        return self.live[old.number]
 
     def _record(self, number: int, result: dict[str, Any]) -> _Live:
         """Write down what a trial says of its epochs, unless it is written."""
