@@ -135,6 +135,10 @@ class _Bridge:
         self.numbers: dict[str, int] = {}
         self.error: Exception | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune writes down what it was given, to restore it; we never do."""
+        return {}
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
         plan = None if self.error else self._safely(self.sweep.next)
         if plan is None:

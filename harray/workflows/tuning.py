@@ -393,10 +393,10 @@ def _folder(request: SweepRequest, settings: SweepSettings) -> Generator[Path]:
     parent = request.out.absolute() / "sweeps"
     stem = Path(request.search.rpartition(":")[0]).stem or request.search
     name = f"{stem}-{digest([to_dict(same), to_dict(request.experiment)])[:8]}"
-    count = sum(1 for number in range(1, 1000) if (parent / f"{name}-{number}").is_dir())
-    last = parent / f"{name}-{count}"
-    goes_on = count > 0 and (request.resume or not (last / SUMMARY_FILE).exists())
-    folder = last if goes_on else parent / f"{name}-{count + 1}"
+    number = max((int(path.name.rpartition("-")[2]) for path in parent.glob(f"{name}-*")), default=0)
+    last = parent / f"{name}-{number}"
+    goes_on = number > 0 and (request.resume or not (last / SUMMARY_FILE).exists())
+    folder = last if goes_on else parent / f"{name}-{number + 1}"
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK_FILE)
     try:
