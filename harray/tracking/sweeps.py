@@ -29,9 +29,8 @@ JOURNAL_FILE, SENT_FILE = "journal.jsonl", "sent"
 SWEEP_TAG, TRIAL_TAG, STATE_TAG = "harray.sweep", "harray.trial", "harray.state"
 TICK_SEC, RETRY_SEC = 1.0, 2.0
 SAY_EVERY_SEC = 15.0
-_RETRIES = (
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES"  # ours look for what the last attempt made; MLflow's own would not
-)
+# Our retries look for what the last attempt made, MLflow's own would not; nor may one request hold up the thread.
+_ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 
 Trial = int | None  # None is the sweep itself, the parent
 Event = dict[str, Any]
@@ -97,7 +96,6 @@ class SweepLog:
         self._queue: queue.SimpleQueue[tuple[int, Event]] = queue.SimpleQueue()
         self._unsent = 0
         self._stop = threading.Event()
-        self._client: MlflowClient | None = None
         self._looked_up = False
 
     def __enter__(self) -> Self:
@@ -108,8 +106,8 @@ class SweepLog:
             self._note(event)
             if end > sent:
                 self._put(end, event)
-        self._retries = os.environ.get(_RETRIES)
-        os.environ[_RETRIES] = "0"
+        self._before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+        os.environ.update(_ENVIRONMENT)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         return self
@@ -120,9 +118,10 @@ class SweepLog:
         self._stop.set()
         self._thread.join()
         self._journal.close()
-        os.environ.pop(_RETRIES)
-        if self._retries is not None:
-            os.environ[_RETRIES] = self._retries
+        for name, value in self._before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
     def start(
         self, trial: Trial, name: str, *, params: Mapping[str, str], tags: Mapping[str, str] | None = None
@@ -232,7 +231,7 @@ class SweepLog:
         try:
             self._send(events)
         except (MlflowException, InputError, OSError) as error:
-            self._client, self._looked_up = None, False
+            self._looked_up = False
             self.trouble = str(error).splitlines()[0][:200]
             if isinstance(error, MlflowException) and error.error_code not in PASSING:
                 self.fault = error
@@ -254,13 +253,12 @@ class SweepLog:
             _log(client, self.run_ids[trial], mine)
 
     def _connected(self) -> "MlflowClient":
-        if self._client is None:
-            self._client = connect(self.uri, timeout_sec=2.0)
+        client = connect(self.uri, timeout_sec=2.0)  # asks first whether somebody answers
         if not self._looked_up:
-            self._experiment_id = experiment_id(self._client, self.uri, self.experiment)
-            self.run_ids |= self._found(self._client)
+            self._experiment_id = experiment_id(client, self.uri, self.experiment)
+            self.run_ids |= self._found(client)
             self._looked_up = True
-        return self._client
+        return client
 
     def _found(self, client: "MlflowClient") -> dict[Trial, str]:
         """The runs of this sweep that are there already."""
