@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import bench, data, demo, models, skeletons, system, tuning
+from harray.cli import bench, data, demo, models, skeletons, system, tuning, validation
 from harray.cli.terminal import Fault
 from harray.errors import InputError
 
@@ -54,6 +54,7 @@ COMMANDS: tuple[Callable, ...] = (
     models.evaluate,
     models.predict,
     models.ablate,
+    validation.cross_validate,
     system.promote,
     system.doctor,
 )

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from harray.training.loop import EpochReport
 
 
+RECONSTRUCTED = ("pcm", "hold", "linear", "spline")  # columns of the reconstruction table
+
+
 def train(
     store: options.Store,
     recipe: options.Recipe = "default",
@@ -53,6 +56,8 @@ def train(
                 on_epoch=lambda report: update(report.epoch, report.num_epochs, epoch_note(report)),
             )
         result, registered = trained.result, trained.registered
+        if trained.resumed:
+            terminal.say("went on with the training that the same command had left unfinished")
         if result.val:
             terminal.result(
                 f"val, which chose epoch {result.best_epoch} of {result.num_epochs}: "
@@ -71,6 +76,7 @@ def train(
                 "train_sec": result.train_sec,
                 "num_epochs": result.num_epochs,
                 "best_epoch": result.best_epoch,
+                "resumed": trained.resumed,
             }
         )
 
@@ -173,7 +179,8 @@ def ablate(
                 num_seeds=seeds,
                 on_progress=update,
             )
-        terminal.result(_comparison_table(comparison))
+        for kind in comparison.top1:
+            terminal.result(_comparison_table(comparison, kind))
         terminal.json(comparison.to_json())
 
 
@@ -191,11 +198,23 @@ def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
         values = (part.top1, part.top5, part.macro_precision, part.macro_recall, part.macro_f1)
         table.add_row(name.replace("_", " "), *(f"{value:.3f}" for value in values))
     terminal.result(table)
-    if report.occlusion:
-        shares = [f"{share:.0%}" for share in report.occlusion.hidden_shares]
-        table = Table("top-1, joints hidden", *shares, box=None, pad_edge=False)
-        for name, values in report.occlusion.top1.items():
+    for kind, curve in report.occlusion.items():
+        shares = [f"{share:.0%}" for share in curve.hidden_shares]
+        table = Table(f"top-1, occlusion: {kind}", *shares, box=None, pad_edge=False)
+        for name, values in curve.top1.items():
             table.add_row(name.replace("_", " ").replace("pcm", "PCM"), *(f"{value:.3f}" for value in values))
+        terminal.result(table)
+    if report.objects:
+        table = Table(
+            "attention, 1 = even", "object", "on it", "on its place without it", box=None, pad_edge=False
+        )
+        for label, found in report.objects.items():
+            table.add_row(label, found.object, f"{found.on_object:.2f}", f"{found.on_its_place:.2f}")
+        terminal.result(table)
+    if report.reconstruction:
+        table = Table("error on hidden joints, body sizes", *RECONSTRUCTED, box=None, pad_edge=False)
+        for kind, errors in report.reconstruction.items():
+            table.add_row(kind, *(f"{errors.error[name]:.4f}" for name in RECONSTRUCTED))
         terminal.result(table)
 
 
@@ -210,10 +229,10 @@ def show_entry(terminal: Terminal, entry: dict) -> None:
         terminal.result(f"  {path}")
 
 
-def _comparison_table(comparison: "Comparison") -> Table:
+def _comparison_table(comparison: "Comparison", kind: str) -> Table:
     shares = [f"{share:.0%}" for share in comparison.hidden_shares]
-    table = Table(f"top-1 on {comparison.split!r}, joints hidden", *shares, box=None, pad_edge=False)
-    for name, values in comparison.top1.items():
+    table = Table(f"top-1 on {comparison.split!r}, occlusion: {kind}", *shares, box=None, pad_edge=False)
+    for name, values in comparison.top1[kind].items():
         cells = zip(values.mean(axis=0), values.std(axis=0), strict=True)
         table.add_row(name, *(f"{mean:.3f} ± {std:.3f}" for mean, std in cells))
     return table

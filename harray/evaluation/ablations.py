@@ -12,7 +12,7 @@ import numpy as np
 from harray.config import with_overrides
 from harray.errors import InputError
 from harray.evaluation.evaluate import clips_for
-from harray.evaluation.occlusion import HIDDEN_SHARES, occlusion_curve
+from harray.evaluation.occlusion import HIDDEN_SHARES, occlusion_curves
 from harray.features.config import FeaturesConfig
 from harray.inference.predictor import Predictor
 from harray.model.config import ModelConfig
@@ -31,28 +31,29 @@ PARTS: dict[str, dict[str, Any]] = {  # part -> overrides of ModelConfig that le
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Top-1 of every variant under hidden joints: `[seeds, shares]` arrays by variant name."""
+    """Top-1 of every variant under occlusion: `[seeds, shares]` arrays by kind of occlusion, then by variant name."""
 
     split: str
     hidden_shares: tuple[float, ...]
-    top1: Mapping[str, np.ndarray]
+    top1: Mapping[str, Mapping[str, np.ndarray]]
 
     def to_json(self) -> dict[str, Any]:
         """Mean and standard deviation over seeds, the seeds' values, and each variant's mean loss to `full`."""
-        full = self.top1["full"].mean(axis=0)
-        return {
-            "split": self.split,
-            "hidden_shares": self.hidden_shares,
-            "variants": {
-                name: {
-                    "mean": values.mean(axis=0).tolist(),
-                    "std": values.std(axis=0).tolist(),
-                    "seeds": values.tolist(),
-                    "full_minus_this": (full - values.mean(axis=0)).tolist(),
-                }
-                for name, values in self.top1.items()
-            },
+        by_kind = {kind: _variants_json(top1) for kind, top1 in self.top1.items()}
+        return {"split": self.split, "hidden_shares": self.hidden_shares, "occlusion": by_kind}
+
+
+def _variants_json(top1: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    full = top1["full"].mean(axis=0)
+    return {
+        name: {
+            "mean": values.mean(axis=0).tolist(),
+            "std": values.std(axis=0).tolist(),
+            "seeds": values.tolist(),
+            "full_minus_this": (full - values.mean(axis=0)).tolist(),
         }
+        for name, values in top1.items()
+    }
 
 
 def variants_without(parts: list[str]) -> dict[str, dict[str, Any]]:
@@ -86,7 +87,7 @@ def compare(
         InputError: a store that cannot be trained on, or no such split.
     """
     opened = FeatureStore.open(store)
-    top1: dict[str, list[tuple[float, ...]]] = {name: [] for name in variants}
+    top1: dict[str, dict[str, list[tuple[float, ...]]]] = {}
     num_done = 0
     for seed in range(training.seed, training.seed + num_seeds):
         for name, overrides in variants.items():
@@ -100,13 +101,17 @@ def compare(
                 )
                 predictor = Predictor.load(train_store(request).checkpoint)
             clips = clips_for(predictor, opened, split)
-            curve = occlusion_curve({name: predictor}, clips, hidden_shares=HIDDEN_SHARES, seed=seed)
-            top1[name].append(curve.top1[name])
+            curves = occlusion_curves({name: predictor}, clips, seed=seed)
+            for kind, curve in curves.items():
+                top1.setdefault(kind, {}).setdefault(name, []).append(curve.top1[name])
             num_done += 1
             if on_progress:
                 on_progress(num_done, num_seeds * len(variants), f"{name}, seed {seed}")
     return Comparison(
         split=split,
         hidden_shares=HIDDEN_SHARES,
-        top1={name: np.array(values) for name, values in top1.items()},
+        top1={
+            kind: {name: np.array(values) for name, values in of_kind.items()}
+            for kind, of_kind in top1.items()
+        },
     )

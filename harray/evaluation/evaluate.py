@@ -1,10 +1,16 @@
 """Score a checkpoint on one split of a store, with each branch shut in turn and under occlusion."""
 
+from dataclasses import replace
+
 import numpy as np
+import torch
 
 from harray.errors import InputError
-from harray.evaluation.occlusion import HIDDEN_SHARES, occlusion_curve
+from harray.evaluation.attention import object_attention
+from harray.evaluation.occlusion import occlusion_curves
+from harray.evaluation.reconstruction import reconstruction
 from harray.evaluation.report import ClassScores, EvaluationReport, Mistake
+from harray.features.rowrandom import RowRandom
 from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import Predictor
 from harray.metrics import classification_scores, confusion_matrix, per_class_scores
@@ -19,7 +25,8 @@ def evaluate(
 
     Args:
         model: the name under which the report speaks of the checkpoint.
-        occlusion: whether to measure accuracy with joints hidden (eight more passes over the clips).
+        occlusion: whether to measure accuracy and completion with joints hidden (some forty more passes over
+            the clips).
 
     Raises:
         InputError: no such split, a skeleton or label that the model does not know.
@@ -27,23 +34,13 @@ def evaluate(
     classes = predictor.classes
     clips = clips_for(predictor, store, split)
     labels_N = clips.labels_N.numpy()
-    fusion = predictor.predict_clips(clips)
-    predicted_N = fusion.probabilities_NA.argmax(axis=1)
-    ablation = {"fusion": classification_scores(fusion.probabilities_NA, labels_N)}
-    if fusion.gate_N is not None:
-        alone = {
-            "pose_only": predictor.predict_clips(clips, use_scene=False),
-            "scene_only": predictor.predict_clips(clips, use_pose=False),
-        }
-        ablation |= {
-            name: classification_scores(said.probabilities_NA, labels_N) for name, said in alone.items()
-        }
-    curve = None
-    if occlusion:
+    by_part = probabilities_by_part(predictor, clips)
+    fusion_NA = by_part["fusion"]
+    predicted_N = fusion_NA.argmax(axis=1)
+    ablation = {name: classification_scores(said_NA, labels_N) for name, said_NA in by_part.items()}
+    predictors = {"without_pcm": predictor}
+    if predictor.network.pcm is not None:
         predictors = {"with_pcm": predictor, "without_pcm": predictor.without_pcm()}
-        if predictor.network.pcm is None:
-            predictors = {"without_pcm": predictor}
-        curve = occlusion_curve(predictors, clips, hidden_shares=HIDDEN_SHARES)
     return EvaluationReport(
         model=model,
         store_digest=store.digest(),
@@ -52,11 +49,36 @@ def evaluate(
         num_missing=_num_quarantined(store, split),
         scores=ablation["fusion"],
         ablation=ablation,
-        occlusion=curve,
+        occlusion=occlusion_curves(predictors, clips) if occlusion else {},
+        reconstruction=reconstruction(predictor, clips) if occlusion and "with_pcm" in predictors else {},
+        objects=object_attention(predictor, store, clips),
         confusion_AA=confusion_matrix(labels_N, predicted_N, len(classes)),
         per_class=_class_rows(labels_N, predicted_N, classes),
-        mistakes=_mistakes(clips, fusion.probabilities_NA, classes),
+        mistakes=_mistakes(clips, fusion_NA, classes),
     )
+
+
+def probabilities_by_part(predictor: Predictor, clips: ClipTensors) -> dict[str, np.ndarray]:
+    """Class probabilities `[N, A]` of `fusion`, and where a scene decides too of `pose_only`, of `scene_only`, and
+    of fusion where the scene is noise, `scene_noise`."""
+    fusion = predictor.predict_clips(clips)
+    parts = {"fusion": fusion.probabilities_NA}
+    if fusion.gate_N is not None:
+        parts["pose_only"] = predictor.predict_clips(clips, use_scene=False).probabilities_NA
+        parts["scene_only"] = predictor.predict_clips(clips, use_pose=False).probabilities_NA
+        parts["scene_noise"] = predictor.predict_clips(scene_is_noise(predictor, clips)).probabilities_NA
+    return parts
+
+
+def scene_is_noise(predictor: Predictor, clips: ClipTensors) -> ClipTensors:
+    """The clips with nothing but noise for scenes, of the training set's mean and deviation in every channel."""
+    cfn, tokens_NSD = predictor.network.cfn, clips.tokens_NSD
+    assert cfn is not None and tokens_NSD is not None
+    noise = [  # row by row: so many draws at once need much memory
+        cfn.noise_like(tokens_NSD[row : row + 1].to(cfn.mean_D.device), RowRandom(0, 0, torch.tensor([row])))
+        for row in range(len(clips))
+    ]
+    return replace(clips, tokens_NSD=torch.cat(noise).cpu())
 
 
 def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTensors:
@@ -66,8 +88,8 @@ def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTens
         InputError: the store's layout is not the model's, there is no such split, no clip in it has a label, or
             a label is unknown to the model.
     """
-    layout = predictor.checkpoint.skeleton
-    if store.skeleton.name != layout.name:
+    layout, which = predictor.checkpoint.skeleton, predictor.checkpoint.features.keypoints
+    if which == "all" and store.skeleton.name != layout.name:
         raise InputError(
             f"store {store.path} holds {store.skeleton.name} skeletons, the model was trained on {layout.name}; "
             "evaluate on a store of the model's layout"
@@ -80,7 +102,7 @@ def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTens
         )
     if not labels:
         raise InputError(f"store {store.path}: no clip of split {split!r} has a label to compare with")
-    clips = load_clips(store, [split], predictor.classes)
+    clips = load_clips(store, [split], predictor.classes).looked_at(which)
     return clips.select((clips.labels_N >= 0).nonzero().squeeze(1))
 
 

@@ -1,11 +1,17 @@
 """Figures of an evaluation, drawn with matplotlib's object interface (no global state, no display)."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from harray.training.loop import EpochReport
+from harray.videos.frames import read_frames_at
+
+if TYPE_CHECKING:
+    from harray.evaluation.report import ObjectAttention, OcclusionCurve
 
 INK, ACCENT, MUTED = "#1f2933", "#2b6cb0", "#a0aec0"
 
@@ -38,16 +44,39 @@ def confusion_figure(confusion_AA: np.ndarray, classes: Sequence[str]) -> Figure
     return figure
 
 
-def occlusion_figure(hidden_shares: Sequence[float], top1: Mapping[str, Sequence[float]]) -> Figure:
-    """Top-1 against the share of joints hidden, one line per name in `top1`."""
-    figure = Figure(figsize=(5.6, 3.6), layout="constrained")
-    axes = figure.subplots()
+def occlusion_figure(curves: Mapping[str, "OcclusionCurve"]) -> Figure:
+    """Top-1 against what is hidden: a panel per kind of occlusion, a line per name in its `top1`."""
+    figure = Figure(figsize=(3.1 * max(len(curves), 2), 3.2), layout="constrained")
+    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
     styles = ((ACCENT, "o-"), (MUTED, "s--"), (INK, "^:"), ("#c05621", "v-."))
-    for (name, values), (colour, style) in zip(top1.items(), styles, strict=False):
-        axes.plot([100 * share for share in hidden_shares], values, style, color=colour, label=name)
-    axes.set(xlabel="joints hidden (%)", ylabel="top-1", ylim=(0, 1.03))
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    for axes, (kind, curve) in zip(panels, curves.items(), strict=True):
+        for (name, values), (colour, style) in zip(curve.top1.items(), styles, strict=False):
+            axes.plot([100 * share for share in curve.hidden_shares], values, style, color=colour, label=name)
+        axes.set(xlabel=f"{kind} (%)", ylim=(0, 1.03))
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("top-1")
+    panels[0].legend(frameon=False)
+    return figure
+
+
+def objects_figure(objects: Mapping[str, "ObjectAttention"]) -> Figure:
+    """A row per label: a clip with its object and one without, the attention laid on them, the region outlined."""
+    figure = Figure(figsize=(7.2, 2.6 * len(objects)), layout="constrained")
+    panels = figure.subplots(len(objects), 2, squeeze=False)
+    for row, (label, found) in zip(panels, objects.items(), strict=True):
+        sides = ((found.look_with, found.on_object), (found.look_without, found.on_its_place))
+        for axes, (look, mean), side in zip(row, sides, (found.object, f"no {found.object}"), strict=True):
+            frame_HWC = read_frames_at(Path(look.path), np.array([look.frame_index])).rgb_THWC[0]
+            height, width, _ = frame_HWC.shape
+            axes.imshow(frame_HWC)
+            heat = axes.imshow(
+                look.attention_GG, cmap="inferno", alpha=0.5, vmin=0, vmax=4, extent=(0, width, height, 0)
+            )
+            x0, y0, x1, y1 = look.box_4
+            axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="cyan", linewidth=1.5)
+            axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
+            axes.set_title(f"{label if side == found.object else ''} {side}: {mean:.2f}", fontsize=9)
+    figure.colorbar(heat, ax=panels, label="attention (1 = even)", shrink=0.6)
     return figure
 
 

@@ -1,38 +1,140 @@
-"""Accuracy when joints are hidden on purpose, with PCM and with linear interpolation in its place."""
+"""Clips with joints hidden or misdetected on purpose, and the accuracy that is left.
+
+    joints       each joint of each frame by itself, with probability `share`
+    limbs        every limb with probability 1/2, for one run of frames of that share of the clip
+    spans        everybody, for one run of frames of that share of the clip
+    confidence   each joint with probability `share` misdetected: confidence drawn anew, place wrong to match
+
+Letters: N clips, P people, T frames, K joints, C coordinates, D donors.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from harray.evaluation.report import OcclusionCurve
-from harray.features.hiding import hide_joints
+from harray.features.hiding import hide_joints, run_of_frames
+from harray.features.normalise import centre_and_size
 from harray.features.rowrandom import RowRandom
 from harray.features.tensors import ClipTensors
 from harray.inference.predictor import Predictor
 
-HIDDEN_SHARES = (0.0, 0.2, 0.4, 0.6)
+HIDDEN_SHARES = (0.0, 0.2, 0.5, 0.66, 0.78)
+MISPLACED = 0.2  # body sizes; standard deviation of a misdetected joint's place at confidence 0
+DONOR_SHARES = (0.05, 0.8)  # of a person's joints hidden: what makes it worth borrowing an occlusion from
 
 
-def occlusion_curve(
-    predictors: dict[str, Predictor],
+def occlusion_curves(
+    predictors: Mapping[str, Predictor],
     clips: ClipTensors,
     *,
+    kinds: Sequence[str] = ("joints", "limbs", "spans", "confidence"),
     hidden_shares: tuple[float, ...] = HIDDEN_SHARES,
-    use_scene: bool = True,
     seed: int = 0,
-) -> OcclusionCurve:
-    """Top-1 of every predictor under the same hiding.
+) -> dict[str, OcclusionCurve]:
+    """Top-1 of every predictor under the same occlusion, by kind.
 
-    Each joint of each frame is hidden with the given probability, independently; the draw depends on `seed`,
-    the share and the clip's row alone, so all predictors see the same joints.
+    What is hidden depends on `seed`, kind, share and the clip's row alone; a kind's smaller share is part of its
+    larger one.
     """
-    top1: dict[str, list[float]] = {name: [] for name in predictors}
-    random = RowRandom(seed, 0, torch.arange(len(clips.labels_N)))
-    everything = torch.ones(clips.confidence_NPTK.shape, dtype=torch.bool)
-    for share in hidden_shares:
-        hidden = ~hide_joints(everything, share, random)
-        for name, predictor in predictors.items():
-            said = predictor.predict_clips(clips, use_scene=use_scene, hidden_NPTK=hidden)
-            right_N = said.probabilities_NA.argmax(axis=1) == clips.labels_N.numpy()
-            top1[name].append(float(right_N.mean()))
-    return OcclusionCurve(
-        hidden_shares=hidden_shares, top1={name: tuple(values) for name, values in top1.items()}
+    untouched = {name: _top1(predictor, clips) for name, predictor in predictors.items()}
+    curves = {}
+    for kind in kinds:
+        top1: dict[str, list[float]] = {name: [] for name in predictors}
+        for share in hidden_shares:
+            hidden = occluded(clips, kind, share, seed)
+            for name, predictor in predictors.items():
+                top1[name].append(_top1(predictor, hidden) if share > 0 else untouched[name])
+        curves[kind] = OcclusionCurve(
+            hidden_shares=hidden_shares, top1={name: tuple(values) for name, values in top1.items()}
+        )
+    return curves
+
+
+def _top1(predictor: Predictor, clips: ClipTensors) -> float:
+    said_N = predictor.predict_clips(clips).probabilities_NA.argmax(axis=1)
+    return float((said_N == clips.labels_N.numpy()).mean())
+
+
+def occluded(clips: ClipTensors, kind: str, share: float, seed: int = 0) -> ClipTensors:
+    """The clips with a share in [0, 1] occluded; hidden joints have confidence 0. Kinds: as above."""
+    changed = KINDS[kind](clips, share, RowRandom(seed, 0, torch.arange(len(clips))))
+    return (
+        changed
+        if clips.second is None
+        else replace(changed, second=occluded(clips.second, kind, share, seed))
     )
+
+
+def _joints(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
+    return _without(clips, ~hide_joints(_everything(clips), share, random))
+
+
+def _limbs(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
+    hidden = ~_everything(clips)
+    length_N1 = torch.full((len(clips), 1), share)
+    for number, limb in enumerate(clips.skeleton.limbs):
+        chosen_NP = random.chance(f"limb{number}", 0.5, hidden.shape[1])
+        run_N1T = run_of_frames(f"limb{number}", hidden.shape[2], length_N1, random)
+        hidden[..., list(limb)] |= (chosen_NP[:, :, None] & run_N1T)[..., None]
+    return _without(clips, hidden)
+
+
+def _spans(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
+    length_N1 = torch.full((len(clips), 1), share)
+    run_N1T = run_of_frames("span", clips.confidence_NPTK.shape[2], length_N1, random)
+    return _without(clips, run_N1T[..., None])
+
+
+def _confidence(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
+    """As a detector errs: where it is not sure, the joint may be elsewhere. What was missing stays missing."""
+    shape = clips.confidence_NPTK.shape[1:]
+    wrong = random.chance("wrong", share, *shape) & (clips.confidence_NPTK > 0)
+    drawn = random.uniform("confidence", *shape)
+    away = random.normal("place", *clips.keypoints_NPTKC.shape[1:]) * (MISPLACED * (1 - drawn))[..., None]
+    moved = clips.keypoints_NPTKC + away * size_of(clips)[:, None, None, None, None]
+    return replace(
+        clips,
+        confidence_NPTK=torch.where(wrong, drawn, clips.confidence_NPTK),
+        keypoints_NPTKC=torch.where(wrong[..., None], moved, clips.keypoints_NPTKC),
+    )
+
+
+def as_in_other_clips(clips: ClipTensors, min_confidence: float, seed: int = 0) -> ClipTensors | None:
+    """Each person hidden where a person of another clip was, frame by frame: real occlusion, known truth.
+
+    None where no clip has anybody partly hidden.
+    """
+    hidden = clips.confidence_NPTK < min_confidence
+    share_NP = hidden.float().mean(dim=(2, 3))
+    clip_D, person_D = ((share_NP > DONOR_SHARES[0]) & (share_NP < DONOR_SHARES[1])).nonzero(as_tuple=True)
+    if len(clip_D.unique()) < 2:
+        return None
+    random = RowRandom(seed, 0, torch.arange(len(clips)))
+    donor_NP = (random.uniform("donor", hidden.shape[1]) * len(clip_D)).long()
+    own_NP = clip_D[donor_NP] == torch.arange(len(clips))[:, None]
+    donor_NP = torch.where(own_NP, (donor_NP + hidden.shape[1]) % len(clip_D), donor_NP)
+    return _without(clips, hidden[clip_D[donor_NP], person_D[donor_NP]])
+
+
+def size_of(clips: ClipTensors) -> Tensor:
+    """Body size of each clip `[N]`, in its unit, of all joints that have any confidence."""
+    return centre_and_size(clips.keypoints_NPTKC, clips.confidence_NPTK > 0, clips.skeleton)[1]
+
+
+def _everything(clips: ClipTensors) -> Tensor:
+    return torch.ones(clips.confidence_NPTK.shape, dtype=torch.bool)
+
+
+def _without(clips: ClipTensors, hidden_NPTK: Tensor) -> ClipTensors:
+    return replace(clips, confidence_NPTK=clips.confidence_NPTK.masked_fill(hidden_NPTK, 0.0))
+
+
+KINDS: dict[str, Callable[[ClipTensors, float, RowRandom], ClipTensors]] = {
+    "joints": _joints,
+    "limbs": _limbs,
+    "spans": _spans,
+    "confidence": _confidence,
+}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harray.evaluation.figures import confusion_figure, occlusion_figure
+from harray.evaluation.figures import confusion_figure, objects_figure, occlusion_figure
 from harray.metrics import Scores
 
 
@@ -35,10 +35,42 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True)
 class OcclusionCurve:
-    """Top-1 against the share of observed joints hidden; one value per share."""
+    """Top-1 against how much is hidden; one value per share."""
 
     hidden_shares: tuple[float, ...]
     top1: Mapping[str, tuple[float, ...]]  # by what fills the hidden joints: with_pcm, without_pcm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """Mean errors on hidden joints in body sizes, by what fills them: pcm, hold, linear, spline."""
+
+    num_joints: int  # hidden ones whose truth is known
+    error: Mapping[str, float]
+    error_seen: Mapping[str, float]  # of the joints that are seen at some other time of the clip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """Where CFN looked in one frame of a clip."""
+
+    path: str
+    frame_index: int  # in the video
+    attention_GG: np.ndarray  # over the scene's grid, 1 = even
+    box_4: np.ndarray  # x0, y0, x1, y1 of the region of interest, px
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectAttention:
+    """Mean attention on an object's region, 1 = even, and one clip of either side to look at."""
+
+    object: str
+    on_object: float  # in the clips that have it
+    on_its_place: float  # at the same place about the actor, in clips without an object
+    without: tuple[str, ...]  # labels of these: those that share the motion, else all without an object
+    num_clips: int
+    look_with: Look
+    look_without: Look
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +83,12 @@ class EvaluationReport:
     classes: tuple[str, ...]
     num_missing: int  # inputs of the split that were quarantined, so have no features
     scores: Scores
-    ablation: Mapping[str, Scores]  # fusion, pose_only, scene_only
-    occlusion: OcclusionCurve | None
+    ablation: Mapping[str, Scores]  # fusion, pose_only, scene_only, scene_noise
+    occlusion: Mapping[
+        str, OcclusionCurve
+    ]  # by kind: joints, limbs, spans, confidence; empty if not measured
+    reconstruction: Mapping[str, Reconstruction]  # by kind: joints, limbs, spans, real; empty without PCM
+    objects: Mapping[str, ObjectAttention]  # by label; empty but for rendered clips with scenes
     confusion_AA: np.ndarray
     per_class: Sequence[ClassScores]
     mistakes: Sequence[Mistake]
@@ -68,23 +104,31 @@ class EvaluationReport:
             "model": self.model,
             "store_digest": self.store_digest,
             "ablation": {name: asdict(scores) for name, scores in self.ablation.items()},
-            "occlusion": self.occlusion
-            and {
-                "hidden_shares": self.occlusion.hidden_shares,
-                **self.occlusion.top1,
+            "occlusion": {
+                kind: {"hidden_shares": curve.hidden_shares, **curve.top1}
+                for kind, curve in self.occlusion.items()
             },
+            "reconstruction": {kind: asdict(errors) for kind, errors in self.reconstruction.items()},
+            "objects": {label: _object_json(found) for label, found in self.objects.items()},
             "per_class": {row.label: asdict(row) for row in self.per_class},
         }
 
 
+def _object_json(found: ObjectAttention) -> dict:
+    names = ("object", "on_object", "on_its_place", "without", "num_clips")
+    return {name: getattr(found, name) for name in names}
+
+
 def write_report(report: EvaluationReport, folder: Path) -> list[Path]:
-    """Write report.html, report.json, confusion.png and occlusion.png into `folder`; returns their paths."""
+    """Write report.html, report.json and the figures it shows into `folder`; returns their paths."""
     import json
 
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"confusion": confusion_figure(report.confusion_AA, report.classes)}
     if report.occlusion:
-        figures["occlusion"] = occlusion_figure(report.occlusion.hidden_shares, report.occlusion.top1)
+        figures["occlusion"] = occlusion_figure(report.occlusion)
+    if report.objects:
+        figures["objects"] = objects_figure(report.objects)
     images: dict[str, bytes] = {}
     for name, figure in figures.items():
         buffer = io.BytesIO()

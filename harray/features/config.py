@@ -1,6 +1,7 @@
 """How keypoints become the model's input, and how they are varied in training."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class AugmentationConfig:
     hide_person_probability: float = 0.05  # of hiding everyone but the first person
     token_dropout: float = 0.15  # of dropping each scene token
     token_noise: float = 0.3  # standard deviations of a scene channel; one draw per clip and channel
+    scene_replaced_probability: float = 0.1  # of replacing a clip's whole scene by noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,4 +35,5 @@ class FeaturesConfig:
     """What counts as observed, and the augmentation."""
 
     min_confidence: float = 0.3  # in [0, 1]; a joint below it counts as hidden
+    keypoints: Literal["all", "2d", "3d"] = "all"  # which are looked at, where the clips have both
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)

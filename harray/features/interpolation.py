@@ -41,6 +41,50 @@ def interpolated(keypoints_MTKC: Tensor, near: Neighbours) -> Tensor:
     return filled.masked_fill(((before < 0) & (after < 0))[..., None], 0.0)
 
 
+def neighbours_twice(visible_MTK: Tensor) -> list[Tensor]:
+    """Two observed frames of each joint on either side, the own frame left out: before, after, and beyond these."""
+    near = neighbours(visible_MTK, leave_out_own_frame=True)
+    beyond = [torch.where(frame >= 0, frame.gather(1, frame.clamp(min=0)), -1) for frame in near]
+    return [*near, *beyond]
+
+
+def cubic(keypoints_MTKC: Tensor, frames: list[Tensor]) -> Tensor:
+    """Shape-preserving cubic in time (Fritsch and Carlson, 1980) through `neighbours_twice`; held outside; 0 if none.
+
+    Where a side has one neighbour only, the curve leaves it straight towards the other side's.
+    """
+    before, after, second_before, second_after = frames
+    start, end, earlier, later = (joints_at(keypoints_MTKC, frame) for frame in frames)
+    time_1T1 = torch.arange(keypoints_MTKC.shape[1], device=keypoints_MTKC.device)[None, :, None]
+    gap, gap_earlier, gap_later, passed = (
+        x.to(start.dtype)[..., None]
+        for x in (
+            (after - before).clamp(min=1),
+            (before - second_before).clamp(min=1),
+            (second_after - after).clamp(min=1),
+            time_1T1 - before,
+        )
+    )
+    slope = (end - start) / gap
+    leaving = _tangent((start - earlier) / gap_earlier, gap_earlier, slope, gap)
+    arriving = _tangent(slope, gap, (later - end) / gap_later, gap_later)
+    leaving = torch.where((second_before >= 0)[..., None], leaving, slope) * gap
+    arriving = torch.where((second_after >= 0)[..., None], arriving, slope) * gap
+    s = passed / gap
+    filled = start + s * (leaving + s * (3 * (end - start) - 2 * leaving - arriving))
+    filled = filled + s**3 * (leaving + arriving - 2 * (end - start))
+    filled = torch.where((before < 0)[..., None], end, torch.where((after < 0)[..., None], start, filled))
+    return filled.masked_fill(((before < 0) & (after < 0))[..., None], 0.0)
+
+
+def _tangent(slope_0: Tensor, gap_0: Tensor, slope_1: Tensor, gap_1: Tensor) -> Tensor:
+    """Harmonic mean of two adjoining slopes; 0 at a turning point, so that the curve never overshoots."""
+    weight_0, weight_1 = 2 * gap_1 + gap_0, gap_1 + 2 * gap_0
+    turns = slope_0 * slope_1 <= 0
+    shares = weight_0 / slope_0.masked_fill(turns, 1.0) + weight_1 / slope_1.masked_fill(turns, 1.0)
+    return ((weight_0 + weight_1) / shares.masked_fill(turns, 1.0)).masked_fill(turns, 0.0)
+
+
 def fill_hidden(keypoints_MTKC: Tensor, visible_MTK: Tensor, how: str) -> Tensor:
     """Observed joints as they are; hidden ones `zero`, `hold` (last seen, else next seen) or `linear` in time."""
     if how == "zero":

@@ -6,6 +6,7 @@ Letters: N clips, P people, T frames, K joints, C coordinates.
 import torch
 from torch import Tensor
 
+from harray.features.interpolation import fill_hidden
 from harray.skeleton import SkeletonLayout
 
 TORSOS_PER_BODY = 2.5  # a body seen in full is about this many shoulder-to-hip lengths tall
@@ -17,7 +18,8 @@ def normalise(
     """Keypoints in units of the clip's body size about the clip's centre, and which of them were observed.
 
     The centre is the mean over people of each one's median joint; the size is that of the largest person. Both
-    are medians over frames, so a few wrong detections move neither.
+    are medians over frames, so a few wrong detections move neither; and both are taken with hidden joints filled
+    in time from visible ones, so that what is hidden now and then moves them little.
 
     Args:
         keypoints_NPTKC: float, any unit common to the coordinates.
@@ -27,10 +29,22 @@ def normalise(
         keypoints `[N, P, T, K, C]` float32, 0 where hidden; visible `[N, P, T, K]` bool, True = observed.
     """
     visible = (confidence_NPTK >= min_confidence) & (confidence_NPTK > 0) & keypoints_NPTKC.isfinite().all(-1)
-    observed = keypoints_NPTKC.float().masked_fill(~visible[..., None], float("nan"))
-    centre = clip_centre(observed)[:, None, None, None]
-    size = body_size(observed, layout)[:, None, None, None, None]
-    return ((observed - centre) / size).nan_to_num(0.0), visible
+    centre, size = centre_and_size(keypoints_NPTKC, visible, layout)
+    about = (keypoints_NPTKC.float() - centre[:, None, None, None]) / size[:, None, None, None, None]
+    return torch.where(visible[..., None], about, 0.0), visible
+
+
+def centre_and_size(
+    keypoints_NPTKC: Tensor, visible_NPTK: Tensor, layout: SkeletonLayout
+) -> tuple[Tensor, Tensor]:
+    """The clips' centres `[N, C]` and body sizes `[N]`, by their visible joints alone."""
+    keypoints, visible = keypoints_NPTKC.float().flatten(0, 1), visible_NPTK.flatten(0, 1)
+    # Unfilled, a body of which half is hidden would measure smaller, and the next frame another one.
+    filled = fill_hidden(torch.where(visible[..., None], keypoints, 0.0), visible, "linear")
+    known = filled.masked_fill(~visible.any(dim=1)[:, None, :, None], float("nan")).view(
+        keypoints_NPTKC.shape
+    )
+    return clip_centre(known), body_size(known, layout)
 
 
 def clip_centre(observed_NPTKC: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from harray.config import parse_overrides
 from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig, extraction_as_before
 from harray.extraction.extractor import ClipExtractor, ClipFeatures
-from harray.features.normalise import body_size, clip_centre
+from harray.features.normalise import centre_and_size
 from harray.features.tensors import ClipTensors, clips_from_arrays
 from harray.training.checkpoint import Checkpoint, load_checkpoint
 
@@ -100,35 +100,22 @@ class Predictor:
         """The same network with linear interpolation in time in PCM's place."""
         network = copy.deepcopy(self.network)
         pcm = replace(network.config.pcm, enabled=False, fill="linear")
-        network.pcm, network.config = None, replace(network.config, pcm=pcm)
+        for branch in network.branches:
+            branch.pcm, branch.config = None, replace(network.config, pcm=pcm)
         return Predictor(replace(self.checkpoint, network=network), self.overrides, str(self.device))
 
     def predict_clips(
-        self,
-        clips: ClipTensors,
-        *,
-        use_pose: bool = True,
-        use_scene: bool = True,
-        hidden_NPTK: Tensor | None = None,
+        self, clips: ClipTensors, *, use_pose: bool = True, use_scene: bool = True
     ) -> ClipPredictions:
-        """Predict every clip, a few at a time.
-
-        Args:
-            hidden_NPTK: bool, joints to hide beside those that were not observed.
-        """
+        """Predict every clip, a few at a time."""
+        clips = clips.looked_at(self.checkpoint.features.keypoints)
         parts: list[ClipPredictions] = []
         for rows in torch.arange(len(clips)).split(ROWS_AT_ONCE):
             batch = clips.select(rows)
-            if hidden_NPTK is not None:
-                batch = replace(
-                    batch, confidence_NPTK=batch.confidence_NPTK.masked_fill(hidden_NPTK[rows], 0.0)
-                )
             prepared = self.checkpoint.prepared(batch)
             inputs = prepared.to(self.device)
             with torch.inference_mode():
-                output = self.network(
-                    inputs.keypoints_NPTKC, inputs.visible_NPTK, inputs.tokens_NSD, use_pose, use_scene
-                )
+                output = self.network(*inputs.inputs, use_pose, use_scene, inputs.second_inputs)
             completed = output.completed_BPTKC
             if completed is not None:
                 completed = _in_pixels(completed.cpu(), batch, prepared.visible_NPTK)
@@ -217,9 +204,8 @@ class Predictor:
 
 def _in_pixels(completed_NPTKC: Tensor, clips: ClipTensors, visible_NPTK: Tensor) -> Tensor:
     """Undo `normalise`; people who are never seen become NaN."""
-    observed = clips.keypoints_NPTKC.masked_fill(~visible_NPTK[..., None], float("nan"))
-    centre = clip_centre(observed)[:, None, None, None]
-    size = body_size(observed, clips.skeleton)[:, None, None, None, None]
+    centre_NC, size_N = centre_and_size(clips.keypoints_NPTKC, visible_NPTK, clips.skeleton)
+    centre, size = centre_NC[:, None, None, None], size_N[:, None, None, None, None]
     absent = ~visible_NPTK.any(dim=(2, 3))
     return (completed_NPTKC * size + centre).masked_fill(absent[:, :, None, None, None], float("nan"))
 

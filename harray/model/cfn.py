@@ -48,9 +48,23 @@ class CFN(nn.Module):
         self.gate = nn.Linear(2 * motion_size, 1) if config.gate else None
 
     def tokens(
-        self, tokens_BSD: Tensor, random: RowRandom | None, *, dropout: float = 0.0, noise: float = 0.0
+        self,
+        tokens_BSD: Tensor,
+        random: RowRandom | None,
+        *,
+        dropout: float = 0.0,
+        noise: float = 0.0,
+        replaced: float = 0.0,
     ) -> tuple[Tensor, Tensor]:
-        """Projected tokens `[B, S, width]` and which of them are kept `[B, S]`; dropout and noise need `random`."""
+        """Projected tokens `[B, S, width]` and which of them are kept `[B, S]`.
+
+        Args:
+            dropout: of tokens, in [0, 1).
+            noise: standard deviations of a channel, one draw per clip and channel.
+            replaced: probability that nothing but noise is left of a clip's scene. All three need `random`.
+        """
+        if random is not None and replaced:
+            tokens_BSD = self._partly_replaced(tokens_BSD, random, random.chance("scene.replaced", replaced))
         projected = self._standardised_projection(tokens_BSD)
         kept_BS = torch.ones(tokens_BSD.shape[:2], dtype=torch.bool, device=tokens_BSD.device)
         if random is not None and noise:
@@ -60,6 +74,16 @@ class CFN(nn.Module):
             kept_BS = ~random.chance("scene.tokens", dropout, tokens_BSD.shape[1])
             kept_BS[:, 0] |= ~kept_BS.any(dim=1)
         return self.drop(self.enter(projected), random), kept_BS
+
+    def noise_like(self, tokens_BSD: Tensor, random: RowRandom) -> Tensor:
+        """Tokens that say nothing: every channel drawn anew about the training set's mean and deviation."""
+        drawn_BSD = random.normal("scene.replacement", *tokens_BSD.shape[1:])
+        return (self.mean_D + self.std_D * drawn_BSD).to(tokens_BSD.dtype)
+
+    def _partly_replaced(self, tokens_BSD: Tensor, random: RowRandom, replaced_B: Tensor) -> Tensor:
+        rows = replaced_B.nonzero().squeeze(1)
+        noise = self.noise_like(tokens_BSD[rows], random.spread(rows, torch.zeros_like(rows)))
+        return tokens_BSD.index_put((rows,), noise)
 
     def _standardised_projection(self, tokens_BSD: Tensor) -> Tensor:
         """`project((tokens - mean) / std)`, with mean and std folded into the weights: one pass over the tokens."""

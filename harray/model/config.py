@@ -11,7 +11,10 @@ class PCMConfig:
     enabled: bool = True
     hidden_size: int = 96  # of each LSTM direction
     num_layers: int = 1  # of each LSTM direction
-    refine_size: int = 128  # of the layers between LSTM states and joints
+    predict_size: int = 128  # of the layer between LSTM states and the prediction
+    refine_size: int = 32  # of each joint's vector in each frame while the prediction is refined
+    num_blocks: int = 2  # of the refinement
+    bottleneck_size: int = 48  # in which the joints of a frame meet
     fill: Literal["zero", "hold", "linear"] = "zero"  # what stands for hidden joints when PCM is off
     surprise: bool = True  # whether MME sees the prediction's error on visible joints
 
@@ -52,4 +55,6 @@ class ModelConfig:
     pcm: PCMConfig = field(default_factory=PCMConfig)
     mme: MMEConfig = field(default_factory=MMEConfig)
     cfn: CFNConfig = field(default_factory=CFNConfig)
+    max_people: int | None = None  # looked at, the best tracks first; None: all that the store has
     dropout: float = 0.2  # of what the classifier reads
+    view_dropout: float = 0.2  # of leaving out one of two streams of keypoints in training

@@ -3,16 +3,16 @@
     joints seen at 1..t-1 -> LSTM forward  -> state t-1 --+
     joints seen at t+1..T -> LSTM backward -> state t+1 --+--> prediction of t --> error on joints seen at t
     the same joint's neighbours in time, t left out ------+         |                    |  = surprise
-                                                                    +----> refined <-----+
+                                                                    +----> refinement <--+
                                                                               |
                           completed = what was observed, and refined where it was hidden
 
 A prediction that never sees what it predicts is the top-down half of predictive coding, the error is what it
-sends up, and the refinement is the estimate corrected by the error (Rao and Ballard, 1999; bidirectional LSTM:
-Graves and Schmidhuber, 2005). The prediction starts from linear interpolation in time; learned weights of four
-neighbours bend it, and how near those are decides how far the LSTMs' corrections are trusted.
+sends up, and the refinement is the estimate corrected by the errors (Rao and Ballard, 1999; bidirectional LSTM:
+Graves and Schmidhuber, 2005). The prediction starts from a cubic in time; learned weights of four neighbours
+bend it, and how near those are decides how far corrections are trusted.
 
-Letters: M rows (people of clips), T frames, K joints, C coordinates, D features.
+Letters: M rows (people of clips), T frames, K joints, C coordinates, N neighbours, D features.
 """
 
 from typing import NamedTuple
@@ -20,17 +20,28 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from harray.features.interpolation import interpolated, joints_at, neighbours
+from harray.features.interpolation import cubic, joints_at, neighbours_twice
 from harray.model.config import PCMConfig
 
 NUM_NEIGHBOURS = 4  # of a joint in time: two before and two after
+PLACES, MOVES = 5.0, 20.0  # bring body sizes, and what a joint moves from frame to frame, to about 1
 
 
 class Completion(NamedTuple):
     completed_MTKC: Tensor  # observed joints as they are, hidden ones refined
     predicted_MTKC: Tensor  # from other frames alone
-    refined_MTKC: Tensor  # prediction corrected by the frame's visible joints
+    refined_MTKC: Tensor  # prediction corrected by the errors on visible joints, of this frame and of others
     surprise_MTK: Tensor  # distance from prediction to observation; 0 where hidden
+
+
+class Beside(NamedTuple):
+    """What each joint's neighbours in time say, its own frame left out."""
+
+    start_MTKC: Tensor  # the cubic through them
+    closeness_MTKN: (
+        Tensor  # 1 = next frame, 0 = there is none; N = before, after, second before, second after
+    )
+    away_MTKNC: Tensor  # the neighbours less the cubic; 0 where there is none
 
 
 class PCM(nn.Module):
@@ -40,58 +51,118 @@ class PCM(nn.Module):
         self.embed = nn.Linear(size + num_joints, config.hidden_size)
         self.forwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)
         self.backwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)
-        self.weigh = _two_layers(NUM_NEIGHBOURS, 16, NUM_NEIGHBOURS + 2)
-        last = self.weigh[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.constant_(last.bias[-2:], -2.0)  # corrections start small
-        self.predict = _two_layers(states + size + 2 * num_joints, config.refine_size, size)
-        self.refine = _two_layers(states + 2 * size + num_joints, config.refine_size, size)
+        self.weigh = _two_layers(NUM_NEIGHBOURS, 16, NUM_NEIGHBOURS)
+        self.trust = _trust()
+        self.predict = _two_layers(states + size + 2 * num_joints, config.predict_size, size)
+        self.refine = Refinement(config, num_joints=num_joints, num_coordinates=num_coordinates)
 
     def forward(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Completion:
         """Complete normalised keypoints; what stands in hidden joints is never read."""
         seen_MTK1 = visible_MTK[..., None]
         seen = torch.where(seen_MTK1, keypoints_MTKC, 0.0)
         states_MTD = self._states_beside(seen, visible_MTK)
-        start, closeness, beside = self._from_neighbours(seen, visible_MTK)
-        by_joint = self.weigh(closeness)  # [M, T, K, neighbours + 2], alike for all joints
-        trust_MTK1 = by_joint[..., -2:].sigmoid().unsqueeze(-1).unbind(-2)
-        context = torch.cat([states_MTD, start.flatten(2), closeness[..., :2].flatten(2)], dim=-1)
-        predicted = start + torch.einsum("mtkn,mtknc->mtkc", by_joint[..., :-2], beside)
-        predicted = predicted + trust_MTK1[0] * self.predict(context).view_as(start)
+        beside = _beside(seen, visible_MTK)
+        start, closeness, away = beside
+        context = torch.cat([states_MTD, PLACES * start.flatten(2), closeness[..., :2].flatten(2)], dim=-1)
+        predicted = start + torch.einsum("mtkn,mtknc->mtkc", self.weigh(closeness), away)
+        predicted = predicted + self.trust(closeness).sigmoid() * self.predict(context).view_as(start)
         error = torch.where(seen_MTK1, seen - predicted, 0.0)
-        evidence = [states_MTD, predicted.flatten(2), error.flatten(2), visible_MTK.to(seen.dtype)]
-        refined = predicted + trust_MTK1[1] * self.refine(torch.cat(evidence, dim=-1)).view_as(start)
+        refined = predicted + self.refine(seen, visible_MTK, predicted, error, beside, states_MTD)
         completed = torch.where(seen_MTK1, keypoints_MTKC, refined)
         return Completion(completed, predicted, refined, (error.square().sum(-1) + 1e-8).sqrt() * visible_MTK)
 
-    @staticmethod
-    def _from_neighbours(seen_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Each joint from its two nearest observations on either side, its own frame left out.
-
-        Returns:
-            linear interpolation `[M, T, K, C]`; closeness of the neighbours `[M, T, K, N]`, N = before, after,
-            second before, second after; the neighbours less the interpolation `[M, T, K, N, C]`, 0 where absent.
-        """
-        near = neighbours(visible_MTK, leave_out_own_frame=True)
-        far = [torch.where(frame >= 0, frame.gather(1, frame.clamp(min=0)), -1) for frame in near]
-        frames = [*near, *far]
-        start = interpolated(seen_MTKC, near)
-        beside = [(joints_at(seen_MTKC, frame) - start) * (frame >= 0)[..., None] for frame in frames]
-        return (
-            start,
-            torch.stack([_closeness(frame) for frame in frames], dim=-1),
-            torch.stack(beside, dim=-2),
-        )
-
     def _states_beside(self, seen_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
         """The forward state at t - 1 and the backward state at t + 1, `[M, T, 2 D]`; 0 beyond the ends."""
-        frames_MTD = self.embed(torch.cat([seen_MTKC.flatten(2), visible_MTK.to(seen_MTKC.dtype)], dim=-1))
+        frames = [PLACES * seen_MTKC.flatten(2), visible_MTK.to(seen_MTKC.dtype)]
+        frames_MTD = self.embed(torch.cat(frames, dim=-1))
         past_MTD, _ = self.forwards(frames_MTD)
         future_MTD, _ = self.backwards(frames_MTD.flip(1))
         edge = torch.zeros_like(past_MTD[:, :1])
         past_MTD = torch.cat([edge, past_MTD[:, :-1]], dim=1)
         future_MTD = torch.cat([future_MTD.flip(1)[:, 1:], edge], dim=1)
         return torch.cat([past_MTD, future_MTD], dim=-1)
+
+
+class Refinement(nn.Module):
+    """Corrections of the prediction by the errors on visible joints: each joint of each frame has a vector.
+
+    evidence -> vectors -> blocks (joints of a frame meet, then each joint's frames) -> correction * trust
+    """
+
+    def __init__(self, config: PCMConfig, *, num_joints: int, num_coordinates: int):
+        super().__init__()
+        width, states = config.refine_size, 2 * config.hidden_size
+        size = 1 + NUM_NEIGHBOURS + num_coordinates * (NUM_NEIGHBOURS + 4)
+        self.enter = nn.Linear(size, width)
+        self.enter_states = nn.Linear(states, width)
+        self.joint_KD = nn.Parameter(torch.randn(num_joints, width) * 0.5)
+        self.blocks = nn.ModuleList(
+            [JointsAndFrames(config, num_joints, number) for number in range(config.num_blocks)]
+        )
+        self.norm = nn.LayerNorm(width)
+        self.leave = nn.Linear(width, num_coordinates)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+        self.trust = _trust()
+
+    def forward(
+        self,
+        seen_MTKC: Tensor,
+        visible_MTK: Tensor,
+        predicted_MTKC: Tensor,
+        error_MTKC: Tensor,
+        beside: Beside,
+        states_MTD: Tensor,
+    ) -> Tensor:
+        seen_MTK1 = visible_MTK[..., None]
+        estimate = torch.where(seen_MTK1, seen_MTKC, predicted_MTKC)
+        middle_MT1C = estimate.mean(dim=2, keepdim=True)
+        moved = torch.cat([torch.zeros_like(estimate[:, :1]), estimate[:, 1:] - estimate[:, :-1]], dim=1)
+        evidence = [
+            seen_MTK1.to(seen_MTKC.dtype),
+            beside.closeness_MTKN,
+            MOVES * error_MTKC,
+            MOVES / 2 * beside.away_MTKNC.flatten(-2),
+            MOVES / 2 * moved,
+            PLACES * (estimate - middle_MT1C),
+            PLACES * middle_MT1C.expand_as(estimate),
+        ]
+        x_MTKD = self.enter(torch.cat(evidence, dim=-1)) + self.joint_KD
+        x_MTKD = x_MTKD + self.enter_states(states_MTD)[:, :, None]
+        for block in self.blocks:
+            x_MTKD = block(x_MTKD)
+        trust_MTK1 = 2 * self.trust(beside.closeness_MTKN).sigmoid()
+        return trust_MTK1 * self.leave(self.norm(x_MTKD))
+
+
+class JointsAndFrames(nn.Module):
+    """The joints of a frame meet in a bottleneck; then each joint's frames in a convolution that joints share."""
+
+    def __init__(self, config: PCMConfig, num_joints: int, number: int):
+        super().__init__()
+        width, dilation = config.refine_size, 2**number
+        self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(2)])
+        self.squeeze = nn.Linear(num_joints * width, config.bottleneck_size)
+        self.spread = nn.Linear(config.bottleneck_size, num_joints * width)
+        nn.init.normal_(self.spread.weight, std=0.02)
+        self.conv = nn.Conv1d(width, width, 5, padding=2 * dilation, dilation=dilation)
+        self.mix = nn.Linear(width, width)
+
+    def forward(self, x_MTKD: Tensor) -> Tensor:
+        rows, frames, joints, width = x_MTKD.shape
+        pose_MTD = nn.functional.gelu(self.squeeze(self.norms[0](x_MTKD).flatten(2)))
+        x_MTKD = x_MTKD + self.spread(pose_MTD).view_as(x_MTKD)
+        y = self.norms[1](x_MTKD).permute(0, 2, 3, 1).reshape(rows * joints, width, frames)
+        y = nn.functional.gelu(self.conv(y)).view(rows, joints, width, frames).permute(0, 3, 1, 2)
+        return x_MTKD + self.mix(y)
+
+
+def _beside(seen_MTKC: Tensor, visible_MTK: Tensor) -> Beside:
+    frames = neighbours_twice(visible_MTK)
+    start = cubic(seen_MTKC, frames)
+    away = [(joints_at(seen_MTKC, frame) - start) * (frame >= 0)[..., None] for frame in frames]
+    closeness = torch.stack([_closeness(frame) for frame in frames], dim=-1)
+    return Beside(start, closeness, torch.stack(away, dim=-2))
 
 
 def _closeness(frame_MTK: Tensor) -> Tensor:
@@ -106,3 +177,12 @@ def _two_layers(size_in: int, hidden_size: int, size_out: int) -> nn.Sequential:
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(nn.Linear(size_in, hidden_size), nn.GELU(), last)
+
+
+def _trust() -> nn.Sequential:
+    """From how near the neighbours are: how far corrections reach. They start small."""
+    trust = _two_layers(NUM_NEIGHBOURS, 16, 1)
+    last = trust[-1]
+    assert isinstance(last, nn.Linear)
+    nn.init.constant_(last.bias, -2.0)
+    return trust

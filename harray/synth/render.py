@@ -95,6 +95,11 @@ def truth_path(out: Path, spec: ClipSpec) -> Path:
     return out / TRUTH_FOLDER / f"{spec.name}.npz"
 
 
+def truth_of_video(video: Path) -> Path:
+    """Where the truth of a video lies, if a rendered set holds it: OUT/truth/ACTION/CLIP.npz of OUT/ACTION/CLIP.mp4."""
+    return video.parent.parent / TRUTH_FOLDER / video.parent.name / f"{video.stem}.npz"
+
+
 def write_video(path: Path, frames_THWC: np.ndarray) -> None:
     """Encode RGB uint8 frames; the file appears under its name only when it is complete."""
     import av

@@ -1,5 +1,6 @@
 """The truth of a rendered clip, and its file."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,11 @@ class Truth:
     label: str
     scene: str
     actor: str
+
+    def at(self, frames: np.ndarray) -> "Truth":
+        """The truth of some of the frames."""
+        per_frame = ("keypoints_TPKC", "visible_TPK", "person_box_TP4", "object_box_T4", "occluder_box_T4")
+        return dataclasses.replace(self, **{name: getattr(self, name)[frames] for name in per_frame})
 
 
 _ARRAYS = (

@@ -22,7 +22,7 @@ def test_the_demo_leaves_a_registered_model_a_report_and_pictures(demo):
     said = ending.json
     assert said["num_clips"] == 12
     assert said["num_missing"] == 0
-    assert set(said["ablation"]) == {"fusion", "pose_only", "scene_only"}
+    assert set(said["ablation"]) == {"fusion", "pose_only", "scene_only", "scene_noise"}
     assert said["model"] == "models:/demo@champion"
     assert Path(said["report"]).read_text().startswith("<!doctype html>")
     kinds = {Path(path).name.split("_")[-1] for entry in said["predictions"] for path in entry["explanation"]}
@@ -203,10 +203,11 @@ def test_an_ablation_compares_variants_under_the_same_hiding(demo, harray):
         "ablate", "--store", out / "store", "--without", "pcm", "--seeds", 1, "--out", out, "--json", *FAST
     )
     assert ending.code == 0, ending.err
-    variants = ending.json["variants"]
-    assert set(variants) == {"full", "without pcm"}
-    assert len(variants["full"]["mean"]) == len(ending.json["hidden_shares"]) == 4
-    assert variants["full"]["full_minus_this"] == [0.0] * 4
+    for variants in ending.json["occlusion"].values():
+        assert set(variants) == {"full", "without pcm"}
+        assert len(variants["full"]["mean"]) == len(ending.json["hidden_shares"]) == 5
+        assert variants["full"]["full_minus_this"] == [0.0] * 5
+    assert set(ending.json["occlusion"]) == {"joints", "limbs", "spans", "confidence"}
 
 
 def test_doctor_fits_on_a_screen_and_says_where_weights_come_from(harray, tmp_path):

@@ -19,7 +19,9 @@ def report() -> EvaluationReport:
         num_missing=3,
         scores=scores,
         ablation={"fusion": scores, "pose_only": scores},
-        occlusion=OcclusionCurve(hidden_shares=(0.0, 0.6), top1={"with_pcm": (0.5, 0.25)}),
+        occlusion={"joints": OcclusionCurve(hidden_shares=(0.0, 0.6), top1={"with_pcm": (0.5, 0.25)})},
+        reconstruction={},
+        objects={},
         confusion_AA=np.array([[1, 0], [1, 0]]),
         per_class=[ClassScores(label="jump", precision=0.0, recall=0.0, f1=0.0, num_clips=1)],
         mistakes=[Mistake(path="b.mp4", label="jump", predicted="wave <left>", probability=0.6)],
@@ -41,7 +43,7 @@ def test_scripts_find_their_keys(report, tmp_path):
     keys = "top1 top5 macro_precision macro_recall macro_f1 num_clips num_missing ablation occlusion"
     assert set(keys.split()) <= set(values)
     assert values["top1"] == 0.5
-    assert values["occlusion"] == {"hidden_shares": [0.0, 0.6], "with_pcm": [0.5, 0.25]}
+    assert values["occlusion"]["joints"] == {"hidden_shares": [0.0, 0.6], "with_pcm": [0.5, 0.25]}
 
 
 def test_figures_are_written_beside_the_page(report, tmp_path):

@@ -1,0 +1,137 @@
+"""Where CFN looks: how much attention falls on an object, in rendered clips whose truth says where it is.
+
+    truth: object's box, actor's box -> the object's region about the actor -> cells of the scene's grid
+    attention inside the region / the region's share of the frame = 1 where attention is even
+
+The same region about the actor in clips without any object tells whether the object draws the attention, or
+just its place.
+
+Letters: N clips, F scene frames, G cells along a side of the scene's grid.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from harray.evaluation.report import Look, ObjectAttention
+from harray.features.tensors import ClipTensors
+from harray.inference.predictor import Predictor
+from harray.scenes.encoder import scene_frame_indices
+from harray.store import FeatureStore
+from harray.synth.actions import ACTIONS
+from harray.synth.config import HEIGHT_PX, WIDTH_PX
+from harray.synth.render import truth_of_video
+from harray.synth.truth import Truth, load_truth
+
+
+def object_attention(
+    predictor: Predictor, store: FeatureStore, clips: ClipTensors
+) -> dict[str, ObjectAttention]:
+    """By label; empty without scene branch or for clips that `harray synth` did not render."""
+    grid = clips.scene_grid
+    rendered = {} if grid is None or predictor.network.cfn is None else _rendered(store, clips, grid[0])
+    if grid is None or not rendered:
+        return {}
+    rows = sorted(rendered)
+    attention_NS = predictor.predict_clips(clips.select(rows)).attention_scene_NS
+    assert attention_NS is not None
+    attention_NFGG = attention_NS.reshape(-1, grid[0], grid[1], grid[1])
+    seen: dict[str, list[_Seen]] = {}
+    for row, attention_FGG in zip(rows, attention_NFGG, strict=True):
+        frames_F, truth = rendered[row]
+        seen.setdefault(truth.label, []).append(_Seen(clips.paths[row], frames_F, truth, attention_FGG))
+    things = [action for action in ACTIONS if action.object is not None and action.name in seen]
+    bare = [action for action in ACTIONS if action.object is None and action.name in seen]
+    found = {}
+    for action in things if bare else ():
+        mates = [other.name for other in bare if other.motion is action.motion]
+        without = tuple(mates or [other.name for other in bare])
+        others = [clip for name in without for clip in seen[name]]
+        found[action.name] = _compared(str(action.object), seen[action.name], others, without)
+    return found
+
+
+class _Seen(NamedTuple):
+    """A rendered clip, what is true of its scene frames, and where CFN looked in them."""
+
+    path: str
+    frames_F: np.ndarray
+    truth: Truth
+    attention_FGG: np.ndarray
+
+    def look(self, box_F4: np.ndarray) -> Look:
+        relative_GG = self.attention_FGG[-1] * self.attention_FGG.size
+        return Look(
+            path=self.path, frame_index=int(self.frames_F[-1]), attention_GG=relative_GG, box_4=box_F4[-1]
+        )
+
+
+def _compared(
+    thing: str, having: list[_Seen], others: list[_Seen], without: tuple[str, ...]
+) -> ObjectAttention:
+    about_actor_F4 = np.mean([_about_actor(clip.truth) for clip in having], axis=0)
+    boxes = [_placed(about_actor_F4, clip.truth) for clip in others]
+    on_object = [relative_attention(clip.attention_FGG, clip.truth.object_box_T4) for clip in having]
+    on_place = [relative_attention(clip.attention_FGG, box) for clip, box in zip(others, boxes, strict=True)]
+    return ObjectAttention(
+        object=thing,
+        on_object=float(np.nanmean(on_object)),
+        on_its_place=float(np.nanmean(on_place)),
+        without=without,
+        num_clips=len(having),
+        look_with=having[0].look(having[0].truth.object_box_T4),
+        look_without=others[0].look(boxes[0]),
+    )
+
+
+def _rendered(
+    store: FeatureStore, clips: ClipTensors, num_scene_frames: int
+) -> dict[int, tuple[np.ndarray, Truth]]:
+    """Scene frames `[F]` and what is true of them, by row, of the clips that have a truth beside them."""
+    files = {row: truth_of_video(Path(path)) for row, path in enumerate(clips.paths)}
+    files = {row: file for row, file in files.items() if file.is_file() and Path(clips.paths[row]).is_file()}
+    if not files:
+        return {}
+    table = store.read(None, columns=["frame_index"])
+    frames_of = dict(zip(table["path"].to_pylist(), table["frame_index"].to_pylist(), strict=True))
+    rendered = {}
+    for row, file in files.items():
+        frames_T = np.array(frames_of[clips.paths[row]])
+        frames_F = frames_T[scene_frame_indices(len(frames_T), num_scene_frames)]
+        rendered[row] = frames_F, load_truth(file).at(frames_F)
+    return rendered
+
+
+def _about_actor(truth: Truth) -> np.ndarray:
+    """The object's box `[F, 4]` in units of the actor's box."""
+    corner, size = _corner_and_size(truth)
+    return (truth.object_box_T4 - np.tile(corner, 2)) / np.tile(size, 2)
+
+
+def _placed(region_F4: np.ndarray, truth: Truth) -> np.ndarray:
+    corner, size = _corner_and_size(truth)
+    return region_F4 * np.tile(size, 2) + np.tile(corner, 2)
+
+
+def _corner_and_size(truth: Truth) -> tuple[np.ndarray, np.ndarray]:
+    box_F4 = truth.person_box_TP4[:, 0]
+    return box_F4[:, :2], box_F4[:, 2:] - box_F4[:, :2]
+
+
+def relative_attention(attention_FGG: np.ndarray, box_F4: np.ndarray) -> float:
+    """Attention inside the boxes over their area's share; NaN where a clip's boxes lie outside the frame."""
+    inside_FGG = covered(box_F4, attention_FGG.shape[1])
+    share = inside_FGG.mean()
+    return float((attention_FGG * inside_FGG).sum() / share) if share > 0 else np.nan
+
+
+def covered(box_F4: np.ndarray, side: int) -> np.ndarray:
+    """How much of each cell of a grid over the frame lies in the frame's box (x0, y0, x1, y1 px), `[F, G, G]`."""
+    edges = np.linspace(0, 1, side + 1)
+    along = []
+    for axis, size in ((0, WIDTH_PX), (1, HEIGHT_PX)):
+        low, high = box_F4[:, axis, None] / size, box_F4[:, axis + 2, None] / size
+        overlap = np.minimum(high, edges[1:]) - np.maximum(low, edges[:-1])
+        along.append(np.clip(overlap, 0, None) * side)
+    return along[1][:, :, None] * along[0][:, None, :]
