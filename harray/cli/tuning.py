@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -72,30 +73,39 @@ def tune(
     What key=value fixes is not searched. Every trial is a run in MLflow, nested in the sweep's. A sweep may be
     killed at any moment: the same command with --resume goes on.
     """
-    from harray.workflows.tuning import SweepRequest, seconds_of, train_winner, tune_recorded
+    from harray.distributed.sweep_demand import cluster_for_sweep
+    from harray.searches import first_point, search_named
 
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
+    fixed = tuple(sorted(text.partition("=")[0] for text in overrides or []))
+    first_point(search_named(search), experiment, fixed)
+    budget_sec, failed_share = _seconds(time_budget) if time_budget else math.inf, _share(max_failed)
     if register:
         from harray.tracking.registry import check_model_name
 
         check_model_name(register)
-    request = SweepRequest(
-        store=store.absolute(),
-        experiment=experiment,
-        out=out,
-        search=search,
-        fixed=tuple(sorted(text.partition("=")[0] for text in overrides or [])),
-        num_trials=trials,
-        time_budget_sec=seconds_of(time_budget) if time_budget else math.inf,
-        workers_per_trial=workers_per_trial,
-        at_once=at_once,
-        objective=objective,
-        max_failed=_share(max_failed),
-        resume=resume,
-        tracking=tracking_uri,
-    )
-    with session(out, "tune", as_json) as terminal:
+    with (
+        session(out, "tune", as_json) as terminal,
+        cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, terminal.say),
+    ):
+        from harray.workflows.tuning import SweepRequest, train_winner, tune_recorded
+
+        request = SweepRequest(
+            store=store.absolute(),
+            experiment=experiment,
+            out=out,
+            search=search,
+            fixed=fixed,
+            num_trials=trials,
+            time_budget_sec=budget_sec,
+            workers_per_trial=workers_per_trial,
+            at_once=at_once,
+            objective=objective,
+            max_failed=failed_share,
+            resume=resume,
+            tracking=tracking_uri,
+        )
         with terminal.progress("tuning", "trials") as update:
             outcome = tune_recorded(request, update, terminal.say)
         show_sweep(terminal, request, outcome)
@@ -199,3 +209,16 @@ def _share(text: str) -> float:
     if not 0 <= share <= 1:
         raise InputError(f"--max-failed {text}: expected a share such as 25%")
     return share
+
+
+def _seconds(text: str) -> float:
+    """A time as people write it: 90s, 30m, 2h, 1h30m.
+
+    Raises:
+        InputError: something else.
+    """
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    if not text.strip() or match is None:
+        raise InputError(f"time {text!r}: expected such as 90s, 30m, 2h or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds

@@ -15,7 +15,6 @@ from harray.distributed.extraction import extract
 from harray.distributed.resources import start_ray
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
-from harray.inference import Predictor
 from harray.store import FeatureStore
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
@@ -103,10 +102,9 @@ def run_demo(
     uri = tracking_uri(out, tracking)
     report, files = evaluate_recorded(trained.model, store, "test", out, uri)
     update = on_stage("explaining clips of unseen actors", "clips")
-    predictor = Predictor.load(resolve_model(trained.model, uri))
     done = itertools.count(1)
     entries = predict_videos(
-        predictor,
+        resolve_model(trained.model, uri),
         unseen_videos(FeatureStore.open(store)),
         top=3,
         explain_to=out / "explained",

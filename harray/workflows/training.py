@@ -24,6 +24,15 @@ CONFIG_FILE, FIGURE_FILE = "config.yaml", "training.png"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Over what a training is spread."""
+
+    count: int = 0  # DDP workers of Ray Train; 0 trains in this process
+    storage: str | None = None  # for their state, reached by every node; None for beside the checkpoint
+    max_failures: int = 3  # how often lost workers are replaced
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """What a recorded training leaves behind."""
 
@@ -65,7 +74,7 @@ def train_recorded(
     experiment: ExperimentConfig,
     out: Path,
     *,
-    num_workers: int = 0,
+    workers: Workers = Workers(),
     name: str | None = None,
     tracking: str | None = None,
     tags: Mapping[str, str] | None = None,
@@ -77,7 +86,6 @@ def train_recorded(
 
     Args:
         out: its `runs/` gets a folder with checkpoint, config and curves.
-        num_workers: DDP workers of Ray Train; 0 trains in this process.
         name: register the model under it.
         tracking: tracking URI, where it is not to be the environment's or the default under `out`.
         tags: of the run, beside those that identify data and origin.
@@ -91,7 +99,7 @@ def train_recorded(
     uri = tracking_uri(out, tracking)
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()
-    mark = digest([__version__, to_dict(experiment), store_digest, num_workers, uri])
+    mark = digest([__version__, to_dict(experiment), store_digest, workers.count, uri])
     claimed = RunFolder.claim(out.absolute() / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}", mark)
     folder = claimed.path
     dump(experiment, folder / CONFIG_FILE)
@@ -107,7 +115,7 @@ def train_recorded(
         "harray.store": str(request.store),
         "harray.store_digest": store_digest,
         "harray.seed": str(seed),
-        "harray.num_workers": str(num_workers),
+        "harray.num_workers": str(workers.count),
     }
     tags = {**origin, **(tags or {})}
     with claimed, TrainingRun(uri, experiment, name=folder.name, tags=tags, run_id=claimed.run_id) as run:
@@ -118,7 +126,7 @@ def train_recorded(
             if on_epoch:
                 on_epoch(report)
 
-        result = _train(request, num_workers, record, claimed.state_file)
+        result = _train(request, workers, record, claimed.state_file)
         training_figure(result.history).savefig(folder / FIGURE_FILE, dpi=110)
         for file in (CONFIG_FILE, FIGURE_FILE):
             run.log_artifact(folder / file)
@@ -131,15 +139,19 @@ def train_recorded(
 
 def _train(
     request: TrainingRequest,
-    num_workers: int,
+    workers: Workers,
     on_epoch: Callable[[EpochReport], None],
     state_file: Path,
 ) -> TrainingResult:
-    if not num_workers:
+    if not workers.count:
         return train_store(request, on_epoch, state_file)
     from harray.distributed.resources import start_ray
 
+    run = request.out.parent.name  # a folder of its own: Ray Train goes on with what it finds
+    storage = None if workers.storage is None else f"{workers.storage.rstrip('/')}/{run}"
     with start_ray():
         from harray.distributed.training import train_on_ray
 
-        return train_on_ray(request, num_workers=num_workers, on_epoch=on_epoch)
+        return train_on_ray(
+            request, workers.count, on_epoch, storage=storage, max_failures=workers.max_failures
+        )

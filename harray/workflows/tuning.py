@@ -11,11 +11,10 @@ import csv
 import dataclasses
 import json
 import math
-import re
 import time
 import uuid
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,8 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from filelock import FileLock, Timeout
 
 from harray.config import digest, dump, load, to_dict, with_overrides
-from harray.distributed.resources import cluster_resources, gpus_for, start_ray
-from harray.distributed.sweep_demand import check_sweep, demand_of_trial
+from harray.distributed.sweep_demand import Places, cluster_for_sweep, demand_of
 from harray.distributed.sweep_settings import ACCURACY, LATENCY, SweepSettings
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
@@ -63,6 +61,11 @@ class SweepRequest:
     max_failed: float = 0.25
     resume: bool = False
     tracking: str | None = None
+
+    def cluster(self, on_message: Callable[[str], None]) -> AbstractContextManager[Places]:
+        """As `cluster_for_sweep`."""
+        device = self.experiment.training.device
+        return cluster_for_sweep(self.workers_per_trial, self.at_once, device, on_message)
 
     def settings(self) -> SweepSettings:
         training = self.experiment.training
@@ -136,10 +139,7 @@ def tune_recorded(
     if probe(request.out, request.tracking).reachable is False:
         raise InputError(f"tracking store {uri}: nothing answers; start the server, or name another")
     settings = request.settings()
-    with start_ray():
-        device, count = request.experiment.training.device, max(1, request.workers_per_trial)
-        gpus = gpus_for(device, count, cluster_resources())
-        at_once = check_sweep(request.workers_per_trial, gpus, request.at_once)
+    with request.cluster(on_message) as places:
         from harray.tracking.sweeps import SweepLog
 
         with (
@@ -147,7 +147,7 @@ def tune_recorded(
             SweepLog(folder, uri, (folder / ID_FILE).read_text()) as log,
         ):
             _begin(log, request, settings, folder.name)
-            sweep = _run(request, settings, search, folder, log, at_once, gpus, on_progress, on_message)
+            sweep = _run(request, settings, search, folder, log, places, on_progress, on_message)
             return _finish(sweep, folder, log, uri, time.monotonic() - started, on_message)
 
 
@@ -219,19 +219,6 @@ def winner_on_all(outcome: SweepOutcome, store: Path) -> ExperimentConfig:
     )
 
 
-def seconds_of(text: str) -> float:
-    """A time as people write it: 90s, 30m, 2h, 1h30m.
-
-    Raises:
-        InputError: something else.
-    """
-    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
-    if not text.strip() or match is None:
-        raise InputError(f"time {text!r}: expected such as 90s, 30m, 2h or 1h30m")
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return 3600 * hours + 60 * minutes + seconds
-
-
 def _begin(log: "SweepLog", request: SweepRequest, settings: SweepSettings, name: str) -> None:
     from harray.tracking.runs import parameters
 
@@ -246,8 +233,7 @@ def _run(
     search: Search,
     folder: Path,
     log: "SweepLog",
-    at_once: int,
-    gpus: float,
+    places: Places,
     on_progress: Update,
     on_message: Callable[[str], None],
 ) -> "Sweep":
@@ -266,7 +252,7 @@ def _run(
         raise InputError(
             f"store {store.path}: no clips to compare trials by; set training.val_share, or give it a val split"
         )
-    demand = demand_of_trial(request.workers_per_trial, gpus)
+    demand = demand_of(places.num_workers, places.gpus_per_worker)
     sweep = Sweep(
         folder,
         settings,
@@ -283,8 +269,8 @@ def _run(
         base=experiment,
         origin=origin_of(store),
         measures_latency=settings.objective == LATENCY,
-        num_workers=request.workers_per_trial,
-        gpus_per_worker=gpus,
+        num_workers=places.num_workers,
+        gpus_per_worker=places.gpus_per_worker,
     )
     said = time.monotonic()
 
@@ -295,7 +281,7 @@ def _run(
             said = time.monotonic()
             log.say_trouble(on_message)
 
-    run_sweep(sweep, job, train, val, at_once, progress)
+    run_sweep(sweep, job, train, val, places.at_once, progress)
     return sweep
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from harray.distributed.sweep_demand import check_sweep, demand_of_trial, places_for
+from harray.cli.tuning import _seconds as seconds_of
+from harray.distributed.sweep_demand import cluster_for_sweep, demand_of, places_for
 from harray.errors import InputError
 from harray.tracking.location import connect
 from harray.tracking.sweeps import JOURNAL_FILE
-from harray.workflows.tuning import seconds_of
 from tests.distributed.sweeping import TINY, tiny_store
 
 OVERRIDES = [f"{name}={value}" for name, value in TINY.items() if name != "training.num_epochs"]
@@ -177,12 +177,15 @@ def steps_in(journal):
 
 
 def test_more_than_the_cluster_holds_is_refused_with_the_flag_to_change(ray_cluster):
-    with pytest.raises(InputError, match=r"needs 64 CPU \(there are 2\).*--workers-per-trial"):
-        check_sweep(64, 0.0, None)
-    with pytest.raises(InputError, match=r"8 trials at once.*--at-once"):
-        check_sweep(0, 0.0, 8)
-    assert check_sweep(0, 0.0, None) == 2
-    assert check_sweep(2, 0.0, None) == 1
+    for workers, at_once in ((64, None), (0, 64)):
+        with (
+            pytest.raises(InputError, match=r"needs 64 CPU \(there are 2\); lower --at-once or --workers"),
+            cluster_for_sweep(workers, at_once, "cpu"),
+        ):
+            pass
+    for workers, places in ((0, 2), (1, 2), (2, 1)):
+        with cluster_for_sweep(workers, None, "cpu") as found:
+            assert found.at_once == places
 
 
 @pytest.mark.parametrize(
@@ -196,7 +199,7 @@ def test_more_than_the_cluster_holds_is_refused_with_the_flag_to_change(ray_clus
     ],
 )
 def test_how_many_trials_fit(workers, gpus, there, places):
-    assert places_for(demand_of_trial(workers, gpus), there) == places
+    assert places_for(demand_of(workers, gpus), there) == places
 
 
 @pytest.mark.parametrize(
