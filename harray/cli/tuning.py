@@ -15,7 +15,9 @@ from harray.config import flatten
 from harray.errors import InputError
 
 if TYPE_CHECKING:
-    from harray.workflows.tuning import SweepOutcome, SweepRequest
+    from harray.workflows.sweep_outcome import SweepOutcome
+    from harray.workflows.tuning import SweepRequest
+    from harray.workflows.winner import Winner
 
 BEST_SHOWN = 5
 
@@ -89,7 +91,7 @@ def tune(
         session(out, "tune", as_json) as terminal,
         cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, terminal.say),
     ):
-        from harray.workflows.tuning import SweepRequest, train_winner, tune_recorded
+        from harray.workflows.tuning import SweepRequest, tune_recorded
 
         request = SweepRequest(
             store=store.absolute(),
@@ -109,20 +111,7 @@ def tune(
         with terminal.progress("tuning", "trials") as update:
             outcome = tune_recorded(request, update, terminal.say)
         show_sweep(terminal, request, outcome)
-        winner = None
-        if register:
-            with terminal.progress("training the winner on train + val", "epochs") as update:
-                winner = train_winner(
-                    outcome,
-                    store,
-                    out,
-                    register,
-                    split=split,
-                    tracking=tracking_uri,
-                    on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
-                )
-            score = f", {split} macro F1 {winner.report.scores.macro_f1:.3f}" if winner.report else ""
-            terminal.result(f"registered: {winner.model}, {winner.num_epochs} epochs on train + val{score}")
+        winner = _registered(terminal, request, outcome, register, split) if register else None
         said = {**outcome.to_json(), "model_version": winner and winner.model_version}
         said["test"] = dataclasses.asdict(winner.report.scores) if winner and winner.report else None
         terminal.json(said)
@@ -162,6 +151,27 @@ def rerun(
             f"tolerance {TOLERANCE:g}; run {again.rerun_id}"
         )
         terminal.json({**dataclasses.asdict(again), "agrees": again.agrees})
+
+
+def _registered(
+    terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome", name: str, split: str
+) -> "Winner":
+    """Train the winner on train and val, and register it."""
+    from harray.workflows.winner import train_winner
+
+    with terminal.progress("training the winner on train + val", "epochs") as update:
+        winner = train_winner(
+            outcome,
+            request.store,
+            request.out,
+            name,
+            split=split,
+            tracking=request.tracking,
+            on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
+        )
+    score = f", {split} macro F1 {winner.report.scores.macro_f1:.3f}" if winner.report else ""
+    terminal.result(f"registered: {winner.model}, {winner.num_epochs} epochs on train + val{score}")
+    return winner
 
 
 def show_sweep(terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome") -> None:

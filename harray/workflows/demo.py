@@ -23,8 +23,9 @@ from harray.tracking.registry import resolve_model
 from harray.videos.sources import list_videos
 from harray.workflows.evaluation import evaluate_recorded
 from harray.workflows.prediction import predict_videos
+from harray.workflows.sweep_outcome import SweepOutcome
 from harray.workflows.training import train_recorded
-from harray.workflows.tuning import SweepOutcome, SweepRequest, tune_recorded
+from harray.workflows.tuning import SweepRequest, tune_recorded
 
 MODEL_NAME = "demo"
 NUM_EXPLAINED = 3
