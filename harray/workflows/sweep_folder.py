@@ -29,7 +29,7 @@ LOCK_PATIENCE_SEC = 2.0  # a driver that was just killed may take a moment to be
 def claimed_folder(
     out: Path, experiment: ExperimentConfig, settings: SweepSettings, *, resume: bool
 ) -> Generator[Path]:
-    """The sweep's folder, which nobody else works in: a new one, or the last of these settings, which is gone on with.
+    """The sweep's folder, held: a new one, or the last of these settings, which is gone on with.
 
     Raises:
         InputError: an unfinished sweep of these settings without `resume`, or another process at work in it.
