@@ -1,8 +1,7 @@
 """Train inside an MLflow run, package the model and register it."""
 
-import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
 from harray.tracking.location import tracking_uri
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name, register
-from harray.tracking.runs import TrainingRun
+from harray.tracking.runs import TrainingRun, epoch_metrics
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, TrainingResult, train_store
 from harray.workflows.run_folder import RunFolder
@@ -47,6 +46,11 @@ class Trained:
         """How to name it as MODEL."""
         return self.registered.uri if self.registered else str(self.result.checkpoint)
 
+    @property
+    def model_version(self) -> str:
+        """This very model, whichever the champion is."""
+        return f"models:/{self.registered.name}/{self.registered.version}" if self.registered else self.model
+
 
 def check_trainable(store: Path, experiment: ExperimentConfig) -> None:
     """Refuse, before anything is started, what cannot be trained on.
@@ -55,11 +59,12 @@ def check_trainable(store: Path, experiment: ExperimentConfig) -> None:
         InputError: no store, no such split, or fewer than two labels.
     """
     opened = FeatureStore.open(store)
-    splits, wanted = opened.splits(), experiment.training.train_split
-    if splits and wanted not in splits:
-        raise InputError(
-            f"store {store}: no split {wanted!r}, it has {', '.join(splits)}; set training.train_split=NAME"
-        )
+    splits = opened.splits()
+    for wanted in experiment.training.train_splits:
+        if splits and wanted not in splits:
+            raise InputError(
+                f"store {store}: no split {wanted!r}, it has {', '.join(splits)}; set training.train_split=NAME"
+            )
     if len(labels := opened.labels()) < 2:
         raise InputError(f"store {store}: found {len(labels)} labels, expected at least two to tell apart")
 
@@ -72,6 +77,7 @@ def train_recorded(
     workers: Workers = Workers(),
     name: str | None = None,
     tracking: str | None = None,
+    tags: Mapping[str, str] | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Trained:
     """Train and record parameters, metrics per epoch, the resolved config, curves and the packaged model.
@@ -82,6 +88,7 @@ def train_recorded(
         out: its `runs/` gets a folder with checkpoint, config and curves.
         name: register the model under it.
         tracking: tracking URI, where it is not to be the environment's or the default under `out`.
+        tags: of the run, beside those that identify data and origin.
 
     Raises:
         InputError: a store that cannot be trained on, a bad name, or more workers than the cluster holds.
@@ -104,7 +111,13 @@ def train_recorded(
         training=experiment.training,
         experiment_yaml=yaml.safe_dump(to_dict(experiment), sort_keys=False),
     )
-    tags = {"harray.store_digest": store_digest, "harray.seed": str(seed)}
+    origin = {
+        "harray.store": str(request.store),
+        "harray.store_digest": store_digest,
+        "harray.seed": str(seed),
+        "harray.num_workers": str(workers.count),
+    }
+    tags = {**origin, **(tags or {})}
     with claimed, TrainingRun(uri, experiment, name=folder.name, tags=tags, run_id=claimed.run_id) as run:
         (folder / RUN_FILE).write_text(run.run_id)
 
@@ -122,16 +135,6 @@ def train_recorded(
     return Trained(
         result=result, run_id=run.run_id, registered=registered, resumed=claimed.run_id is not None
     )
-
-
-def epoch_metrics(report: EpochReport) -> dict[str, float]:
-    """An epoch's figures under their MLflow names."""
-    metrics = {f"train.loss.{name}": value for name, value in report.losses.items()}
-    metrics |= {"train.learning_rate": report.learning_rate, "train.epoch_sec": report.seconds}
-    if report.val is not None and report.val_loss is not None:
-        metrics |= {f"val.{name}": value for name, value in dataclasses.asdict(report.val).items()}
-        metrics["val.loss"] = report.val_loss
-    return metrics
 
 
 def _train(
