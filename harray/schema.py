@@ -43,13 +43,19 @@ LEDGER = pa.schema(
 )
 
 
-def clips_schema(keypoints_shape: tuple[int, ...], scene_shape: tuple[int, ...] | None) -> pa.Schema:
+def clips_schema(
+    keypoints_shape: tuple[int, ...],
+    scene_shape: tuple[int, ...] | None,
+    second_shape: tuple[int, ...] | None = None,
+) -> pa.Schema:
     """Schema of the clips table.
 
     Args:
         keypoints_shape: `[people, frames, joints, coordinates + 1]`; x px, y px, in 3D also z, then confidence
             in [0, 1]; a missing person, frame or joint keeps its place with confidence 0.
         scene_shape: `[scene_frames, grid * grid, channels]`, or None where there is no scene branch.
+        second_shape: as keypoints_shape, of other keypoints of the same clips, 3D beside 2D or the reverse; their
+            people stand in an order of their own.
     """
     fields = [
         pa.field("clip_id", pa.string(), nullable=False),
@@ -67,5 +73,9 @@ def clips_schema(keypoints_shape: tuple[int, ...], scene_shape: tuple[int, ...] 
     if scene_shape is not None:
         fields.append(
             pa.field("scene_tokens", pa.fixed_shape_tensor(pa.float16(), scene_shape), nullable=False)
+        )
+    if second_shape is not None:
+        fields.append(
+            pa.field("second_keypoints", pa.fixed_shape_tensor(pa.float32(), second_shape), nullable=False)
         )
     return pa.schema(fields, metadata={"harray_schema": str(SCHEMA_VERSION)})

@@ -23,7 +23,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -36,7 +36,6 @@ from harray.networks.backends import choose_backend
 from harray.videos.frames import VideoError, read_frames
 
 HARRAY, WHOLE, ONE_CORE, LIMIT = "harray", "harray_whole", "harray_one_core", "forward_limit"
-Report = tuple[float, int]  # seconds, clips done
 RATIOS = (NOTEBOOK, BATCHED, LIMIT, ONE_CORE)  # what harray's rate is divided by
 NICENESS = "RAY_worker_niceness"
 
@@ -157,33 +156,33 @@ class _Rounds:
 
     def _harray(self, manifest: pa.Table, part: Sizes) -> None:
         with _equal_priority(), start_ray():
-            reports, summary = self._extract(manifest, part)
+            finished, summary = self._extract(manifest, part)
         self.measured[WHOLE].append(len(part) / summary.seconds)
-        self.measured[HARRAY] += steady_rate(reports, self.pool.num_actors)
+        self.measured[HARRAY] += steady_rate(finished)
         self.peak_mb["driver"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         self.peak_mb["actor"] = max(self.peak_mb["actor"], summary.worker_peak_mb)
 
     def _one_core(self, manifest: pa.Table, part: Sizes) -> None:
         with _equal_priority(), start_ray(num_cpus=1) as ray:
             if ray.is_local and self.pool.device == "cpu":  # a cluster that was there has the cores it has
-                self.measured[ONE_CORE] += steady_rate(self._extract(manifest, part)[0], 1)
+                self.measured[ONE_CORE] += steady_rate(self._extract(manifest, part)[0])
 
-    def _extract(self, manifest: pa.Table, part: Sizes) -> tuple[list[Report], ExtractionSummary]:
+    def _extract(self, manifest: pa.Table, part: Sizes) -> tuple[list["Finished"], ExtractionSummary]:
         rows = manifest.filter(pa.array([path in part for path in manifest["path"].to_pylist()]))
-        reports: list[Report] = []
+        finished: list[Finished] = []
+
+        def note(outcomes: pa.Table) -> None:
+            clips = sum(outcomes["computed"].to_pylist())
+            finished.append(Finished(outcomes["worker"][0].as_py(), time.perf_counter(), clips))
+
         with tempfile.TemporaryDirectory() as folder:
-            summary = extract(
-                rows,
-                self.config,
-                f"{folder}/store",
-                on_progress=lambda done, total, counts: reports.append((time.perf_counter(), done)),
-            )
+            summary = extract(rows, self.config, f"{folder}/store", on_outcomes=note)
         if summary.computed < len(rows):
             raise InputError(
                 f"{summary.quarantined} videos were quarantined and {summary.computed} of {len(rows)} computed; "
                 "measure with videos that can be read and are not copies of each other"
             )
-        return reports, summary
+        return finished, summary
 
     def _limit(self, manifest: pa.Table, part: Sizes) -> None:
         threads, device = self.pool.num_threads, self.pool.device
@@ -197,21 +196,31 @@ class _Rounds:
         self.measured[LIMIT].append(sum(rates))
 
 
-def steady_rate(reports: list[Report], num_actors: int) -> list[float]:
-    """Clips/s while all actors are at work.
+class Finished(NamedTuple):
+    """A batch that an actor finished."""
 
-    From when as many batches are finished as there are actors, to when the first actor finds nothing more to
-    begin. What the others have half done at the first moment is counted, at the second it is not: about the same.
-    Empty where nothing is left to count.
+    worker: str
+    end_sec: float
+    num_clips: int
 
-    Args:
-        reports: time and clips done; the first at the start, then one a batch.
+
+def steady_rate(finished: list[Finished]) -> list[float]:
+    """Clips/s while all actors are at work: the sum of every actor's own rate.
+
+    An actor's clock runs from the end of its first batch to the end of the last one that it finished before the
+    first of the actors was done. Empty where an actor has no batch in that time.
     """
-    counted = reports[num_actors : len(reports) - num_actors + 1]
-    if len(counted) < 2 or counted[-1][0] <= counted[0][0]:
-        return []
-    (start_sec, before), (end_sec, done) = counted[0], counted[-1]
-    return [(done - before) / (end_sec - start_sec)]
+    ends: defaultdict[str, list[Finished]] = defaultdict(list)
+    for batch in finished:
+        ends[batch.worker].append(batch)
+    first_done_sec = min((batches[-1].end_sec for batches in ends.values()), default=0.0)
+    rates = []
+    for first, *later in ends.values():
+        counted = [batch for batch in later if batch.end_sec <= first_done_sec]
+        if not counted:
+            return []
+        rates.append(sum(batch.num_clips for batch in counted) / (counted[-1].end_sec - first.end_sec))
+    return [sum(rates)] if rates else []
 
 
 @contextmanager

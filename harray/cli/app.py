@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import bench, data, demo, models, skeletons, system
+from harray.cli import bench, data, demo, models, skeletons, system, validation
 from harray.cli.terminal import Fault
 from harray.errors import InputError
 
@@ -52,6 +52,7 @@ COMMANDS: tuple[Callable, ...] = (
     models.evaluate,
     models.predict,
     models.ablate,
+    validation.cross_validate,
     system.promote,
     system.doctor,
 )

@@ -56,6 +56,8 @@ def train(
                 on_epoch=lambda report: update(report.epoch, report.num_epochs, epoch_note(report)),
             )
         result, registered = trained.result, trained.registered
+        if trained.resumed:
+            terminal.say("went on with the training that the same command had left unfinished")
         if result.val:
             terminal.result(
                 f"val, which chose epoch {result.best_epoch} of {result.num_epochs}: "
@@ -74,6 +76,7 @@ def train(
                 "train_sec": result.train_sec,
                 "num_epochs": result.num_epochs,
                 "best_epoch": result.best_epoch,
+                "resumed": trained.resumed,
             }
         )
 

@@ -16,7 +16,15 @@ def import_(
     skeleton: Annotated[
         str | None,
         typer.Option(
-            "--skeleton", metavar="NAME", help="Layout, such as coco17, where the pickle names none."
+            "--skeleton",
+            metavar="NAME",
+            help="Layout where the pickle names none: coco17, ntu25 ..., or generic.",
+        ),
+    ] = None,
+    also: Annotated[
+        Path | None,
+        typer.Option(
+            "--also", metavar="PKL2", help="Other keypoints of the same clips: 3D beside 2D, or the reverse."
         ),
     ] = None,
     labels: Annotated[
@@ -38,7 +46,7 @@ def import_(
 
     terminal = Terminal(as_json=as_json)
     how = ImportOptions(
-        skeleton=skeleton, labels=labels, num_frames=num_frames, max_people=max_people, fps=fps
+        skeleton=skeleton, also=also, labels=labels, num_frames=num_frames, max_people=max_people, fps=fps
     )
     with terminal.progress("importing", "clips") as update:
         imported = import_skeletons(
@@ -48,7 +56,8 @@ def import_(
         terminal.say(message)
     known = "nothing new, all was there before"
     now = f"{imported.computed} computed now" if imported.computed else known
-    terminal.result(f"{imported.inputs} clips of {imported.skeleton} skeletons in {store}; {now}")
+    kinds = " and ".join(name for name in (imported.skeleton, imported.second_skeleton) if name)
+    terminal.result(f"{imported.inputs} clips of {kinds} skeletons in {store}; {now}")
     terminal.result(f"next: harray train --store {store} --recipe pose_only")
     rate = imported.computed / imported.seconds if imported.seconds else 0.0
     terminal.json({**dataclasses.asdict(imported), "clips_per_sec": rate, "store": str(store.absolute())})

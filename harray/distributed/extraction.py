@@ -77,6 +77,7 @@ def extract(
     on_message: Callable[[str], None] = lambda message: None,
     limit: QuarantineLimit = QuarantineLimit(),
     retry: bool = False,
+    on_outcomes: Callable[[pa.Table], None] = lambda outcomes: None,
 ) -> ExtractionSummary:
     """Bring a store up to date with a manifest; what it has, an interrupted run's part too, is not computed again.
 
@@ -88,6 +89,7 @@ def extract(
         on_message: called at the start with each thing the user should know; they are in the summary too.
         limit: when so many inputs of this run are quarantined, it stops.
         retry: whether to take again what was quarantined, changed or not.
+        on_outcomes: called with the `OUTCOMES` rows of every batch as it is finished.
 
     Raises:
         InputError: weights, store, or cluster are not what the extraction needs, another command writes to the
@@ -114,6 +116,7 @@ def extract(
         if len(plan.todo):
             with start_ray():
                 for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors, say):
+                    on_outcomes(outcomes)
                     tally.add(outcomes)
                     on_progress(tally.done, tally.total, tally.named())
         store.append_ledger(moved_rows(store.ledger(), source_table, stamp_of))

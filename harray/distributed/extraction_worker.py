@@ -10,6 +10,7 @@ import errno
 import itertools
 import os
 import resource
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +35,8 @@ OUTCOMES = pa.schema(
         pa.field("stage", pa.string()),  # of what was quarantined, as in the ledger
         pa.field("error", pa.string()),
         pa.field("message", pa.string()),  # of what was quarantined, or of a fault
-        pa.field("peak_mb", pa.float64()),  # of this worker's memory so far
+        pa.field("worker", pa.string()),  # which one it was: host and process
+        pa.field("peak_mb", pa.float64()),  # of its memory so far
     ]
 )
 FAULT = "fault"  # the store cannot be written: the run must end, the batch is not recorded
@@ -83,6 +85,7 @@ class ExtractionWorker:
         self.store = FeatureStore.open(store)
         self.extractor = ClipExtractor(config, device, num_threads).load()
         self.tries = Tries(self.store.path)
+        self.name = f"{socket.gethostname()} {os.getpid()}"
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Extract a batch of manifest rows (with `attempts`); one outcome row per input, or one fault."""
@@ -91,7 +94,8 @@ class ExtractionWorker:
         except OSError as error:
             outcomes = [{"status": FAULT, "message": f"{error.strerror or error}"}]
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return pa.Table.from_pylist([{**row, "peak_mb": peak_mb} for row in outcomes], schema=OUTCOMES)
+        worker = {"worker": self.name, "peak_mb": peak_mb}
+        return pa.Table.from_pylist([row | worker for row in outcomes], schema=OUTCOMES)
 
     def _extract(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The next video is read while the networks work on a video's last clip; one after the other where a worker

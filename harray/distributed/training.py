@@ -1,7 +1,7 @@
 """Ray Train around the training loop: workers, checkpoints, and going on after a worker died.
 
     driver: TrainingRequest -> TorchTrainer -> N workers, each `fit` on its share of the store
-    worker 0 keeps the state after each epoch; the last checkpoint also holds the model
+    worker 0 keeps the state every `training.state_sec`; the last checkpoint also holds the model
     driver: copies the model out of the last checkpoint, so no worker needs to reach the output folder
 
 Every worker reports equally often, as Ray Train demands; only worker 0's reports carry files.
@@ -133,13 +133,16 @@ def _work(config: dict[str, Any]) -> None:
     if last is not None:
         with last.as_directory() as folder:
             state = load_state(Path(folder, STATE_FILE), mark)
-    started = time.perf_counter()
+    started = saved = time.perf_counter()
 
     def keep(state: dict[str, Any], epoch: EpochReport) -> None:
-        with _files(leads) as folder:
-            if leads:
+        nonlocal saved
+        due = leads and time.perf_counter() - saved >= request.training.state_sec
+        with _files(due) as folder:
+            if due:
                 save_state(state, folder / STATE_FILE, mark)
-            report({"epoch": dataclasses.asdict(epoch)}, checkpoint=Checkpoint(folder) if leads else None)
+                saved = time.perf_counter()
+            report({"epoch": dataclasses.asdict(epoch)}, checkpoint=Checkpoint(folder) if due else None)
 
     fitted = fit(request, get_device(), on_state=keep, state=state)
     with _files(leads) as folder:

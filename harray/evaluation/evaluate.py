@@ -34,18 +34,10 @@ def evaluate(
     classes = predictor.classes
     clips = clips_for(predictor, store, split)
     labels_N = clips.labels_N.numpy()
-    fusion = predictor.predict_clips(clips)
-    predicted_N = fusion.probabilities_NA.argmax(axis=1)
-    ablation = {"fusion": classification_scores(fusion.probabilities_NA, labels_N)}
-    if fusion.gate_N is not None:
-        alone = {
-            "pose_only": predictor.predict_clips(clips, use_scene=False),
-            "scene_only": predictor.predict_clips(clips, use_pose=False),
-            "scene_noise": predictor.predict_clips(scene_is_noise(predictor, clips)),
-        }
-        ablation |= {
-            name: classification_scores(said.probabilities_NA, labels_N) for name, said in alone.items()
-        }
+    by_part = probabilities_by_part(predictor, clips)
+    fusion_NA = by_part["fusion"]
+    predicted_N = fusion_NA.argmax(axis=1)
+    ablation = {name: classification_scores(said_NA, labels_N) for name, said_NA in by_part.items()}
     predictors = {"without_pcm": predictor}
     if predictor.network.pcm is not None:
         predictors = {"with_pcm": predictor, "without_pcm": predictor.without_pcm()}
@@ -62,8 +54,20 @@ def evaluate(
         objects=object_attention(predictor, store, clips),
         confusion_AA=confusion_matrix(labels_N, predicted_N, len(classes)),
         per_class=_class_rows(labels_N, predicted_N, classes),
-        mistakes=_mistakes(clips, fusion.probabilities_NA, classes),
+        mistakes=_mistakes(clips, fusion_NA, classes),
     )
+
+
+def probabilities_by_part(predictor: Predictor, clips: ClipTensors) -> dict[str, np.ndarray]:
+    """Class probabilities `[N, A]` of `fusion`, and where a scene decides too of `pose_only`, `scene_only` and
+    `scene_noise`, which is fusion with noise in the scene's place."""
+    fusion = predictor.predict_clips(clips)
+    parts = {"fusion": fusion.probabilities_NA}
+    if fusion.gate_N is not None:
+        parts["pose_only"] = predictor.predict_clips(clips, use_scene=False).probabilities_NA
+        parts["scene_only"] = predictor.predict_clips(clips, use_pose=False).probabilities_NA
+        parts["scene_noise"] = predictor.predict_clips(scene_is_noise(predictor, clips)).probabilities_NA
+    return parts
 
 
 def scene_is_noise(predictor: Predictor, clips: ClipTensors) -> ClipTensors:
@@ -84,8 +88,8 @@ def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTens
         InputError: the store's layout is not the model's, there is no such split, no clip in it has a label, or
             a label is unknown to the model.
     """
-    layout = predictor.checkpoint.skeleton
-    if store.skeleton.name != layout.name:
+    layout, which = predictor.checkpoint.skeleton, predictor.checkpoint.features.keypoints
+    if which == "all" and store.skeleton.name != layout.name:
         raise InputError(
             f"store {store.path} holds {store.skeleton.name} skeletons, the model was trained on {layout.name}; "
             "evaluate on a store of the model's layout"
@@ -98,7 +102,7 @@ def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTens
         )
     if not labels:
         raise InputError(f"store {store.path}: no clip of split {split!r} has a label to compare with")
-    clips = load_clips(store, [split], predictor.classes)
+    clips = load_clips(store, [split], predictor.classes).looked_at(which)
     return clips.select((clips.labels_N >= 0).nonzero().squeeze(1))
 
 

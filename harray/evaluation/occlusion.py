@@ -60,8 +60,9 @@ def _top1(predictor: Predictor, clips: ClipTensors) -> float:
 
 def occluded(clips: ClipTensors, kind: str, share: float, seed: int = 0) -> ClipTensors:
     """The clips with a share in [0, 1] occluded; hidden joints have confidence 0. Kinds: as above."""
-    change = KINDS[kind]
-    return change(clips, share, RowRandom(seed, 0, torch.arange(len(clips))))
+    changed = KINDS[kind](clips, share, RowRandom(seed, 0, torch.arange(len(clips))))
+    second = None if clips.second is None else occluded(clips.second, kind, share, seed)
+    return replace(changed, second=second)
 
 
 def _joints(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
@@ -70,17 +71,19 @@ def _joints(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
 
 def _limbs(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
     hidden = ~_everything(clips)
-    length_N1 = torch.full((len(clips), 1), share)
-    for number, limb in enumerate(clips.skeleton.limbs):
-        chosen_NP = random.chance(f"limb{number}", 0.5, hidden.shape[1])
-        run_NT = run_of_frames(f"limb{number}", hidden.shape[2], length_N1, random)
-        hidden[..., list(limb)] |= (chosen_NP[:, :, None] & run_NT[:, None])[..., None]
+    limbs, num_people, num_frames = clips.skeleton.limbs, hidden.shape[1], hidden.shape[2]
+    chosen_NPL = random.chance("limbs", 0.5, num_people, len(limbs))
+    run_NLT = run_of_frames("limbs", num_frames, torch.full((len(clips), len(limbs), 1), share), random)
+    for number, limb in enumerate(limbs):
+        gone_NPT = chosen_NPL[:, :, number, None] & run_NLT[:, None, number]
+        hidden[..., list(limb)] |= gone_NPT[..., None]
     return _without(clips, hidden)
 
 
 def _spans(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
-    run_NT = run_of_frames("span", clips.confidence_NPTK.shape[2], torch.full((len(clips), 1), share), random)
-    return _without(clips, run_NT[:, None, :, None])
+    length_N11 = torch.full((len(clips), 1, 1), share)
+    run_N1T = run_of_frames("span", clips.confidence_NPTK.shape[2], length_N11, random)
+    return _without(clips, run_N1T[..., None])
 
 
 def _confidence(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
@@ -116,7 +119,8 @@ def as_in_other_clips(clips: ClipTensors, min_confidence: float, seed: int = 0) 
 
 def size_of(clips: ClipTensors) -> Tensor:
     """Body size of each clip `[N]`, in its unit, of all joints that have any confidence."""
-    return centre_and_size(clips.keypoints_NPTKC, clips.confidence_NPTK > 0, clips.skeleton)[1]
+    known = (clips.confidence_NPTK > 0) & clips.keypoints_NPTKC.isfinite().all(dim=-1)
+    return centre_and_size(clips.keypoints_NPTKC, known, clips.skeleton)[1]
 
 
 def _everything(clips: ClipTensors) -> Tensor:

@@ -26,6 +26,17 @@ class Augmented(NamedTuple):
     target_BPTKC: Tensor  # without noise
     observed_BPTK: Tensor  # True where the target is known
     tokens_BSD: Tensor | None
+    second: "Augmented | None" = None  # the same clips by other keypoints
+
+    @property
+    def streams(self) -> "list[Augmented]":
+        """One per stream of keypoints."""
+        return [self] if self.second is None else [self, self.second]
+
+    def split(self, sizes: list[int]) -> "list[Augmented]":
+        """Batches of so many rows."""
+        parts = [[None] * len(sizes) if part is None else part.split(sizes) for part in self]
+        return [Augmented(*batch) for batch in zip(*parts, strict=True)]
 
 
 def augment(
@@ -84,6 +95,8 @@ def swap_people(
 ) -> tuple[Tensor, Tensor]:
     """Shuffle the people of the rows marked True."""
     num_people = keypoints_BPTKC.shape[1]
+    if num_people == 1:
+        return keypoints_BPTKC, visible_BPTK
     shuffled_BP = random.uniform("people", num_people).argsort(dim=1)
     straight_BP = torch.arange(num_people, device=shuffled_BP.device).expand_as(shuffled_BP)
     order_BP = torch.where(swapped_B[:, None], shuffled_BP, straight_BP)
@@ -115,13 +128,19 @@ def frame_positions(config: AugmentationConfig, num_frames: int, random: RowRand
 
 def resample(keypoints_BPTKC: Tensor, visible_BPTK: Tensor, positions_BT: Tensor) -> tuple[Tensor, Tensor]:
     """Clips read at fractional frame positions; between a seen and a hidden joint the nearer one rules."""
+    num_rows, num_frames = keypoints_BPTKC.shape[0], keypoints_BPTKC.shape[2]
     lower_BT = positions_BT.floor().long()
-    upper_BT = (lower_BT + 1).clamp(max=keypoints_BPTKC.shape[2] - 1)
+    upper_BT = (lower_BT + 1).clamp(max=num_frames - 1)
     weight_BT = positions_BT - lower_BT
-    rows = torch.arange(len(positions_BT), device=positions_BT.device)[:, None]
-    keypoints_BTPKC, visible_BTPK = keypoints_BPTKC.transpose(1, 2), visible_BPTK.transpose(1, 2)
-    low, high = keypoints_BTPKC[rows, lower_BT], keypoints_BTPKC[rows, upper_BT]
-    low_seen, high_seen = visible_BTPK[rows, lower_BT], visible_BTPK[rows, upper_BT]
+    first_B1 = torch.arange(0, num_rows * num_frames, num_frames, device=positions_BT.device)[:, None]
+
+    def at(x_BPTK: Tensor, frame_BT: Tensor) -> Tensor:
+        """`[B, T, P, K, ...]`; whole frames are copied at once."""
+        frames = x_BPTK.transpose(1, 2).flatten(0, 1)
+        return frames.index_select(0, (first_B1 + frame_BT).flatten()).unflatten(0, frame_BT.shape)
+
+    low, high = at(keypoints_BPTKC, lower_BT), at(keypoints_BPTKC, upper_BT)
+    low_seen, high_seen = at(visible_BPTK, lower_BT), at(visible_BPTK, upper_BT)
     near_high = (weight_BT > 0.5)[:, :, None, None]
     weight = torch.where(
         low_seen & high_seen, weight_BT[:, :, None, None].expand(low_seen.shape), near_high.to(low.dtype)

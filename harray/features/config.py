@@ -1,6 +1,7 @@
 """How keypoints become the model's input, and how they are varied in training."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,4 +35,5 @@ class FeaturesConfig:
     """What counts as observed, and the augmentation."""
 
     min_confidence: float = 0.3  # in [0, 1]; a joint below it counts as hidden
+    keypoints: Literal["all", "2d", "3d"] = "all"  # which are looked at, where the clips have both
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)

@@ -22,10 +22,10 @@ def hide_for_training(
     whole_BPK &= random.chance("joint.clip", 0.5, 1, 1)
     visible = visible & ~whole_BPK[:, :, None]
     visible = hide_limbs(visible, config, layout, random)
-    span_BT = random.chance("span", config.hide_span_probability, 1) & _span(
+    span_B1T = random.chance("span", config.hide_span_probability, 1, 1) & _span(
         "span", num_frames, config.hide_span_share, random
     )
-    visible = visible & ~span_BT[:, None, :, None]
+    visible = visible & ~span_B1T[..., None]
     others = torch.arange(num_people, device=visible.device) > 0
     alone_BP = random.chance("person", config.hide_person_probability, 1) & others
     return visible & ~alone_BP[:, :, None, None]
@@ -45,21 +45,26 @@ def hide_limbs(
     visible_BPTK: Tensor, config: AugmentationConfig, layout: SkeletonLayout, random: RowRandom
 ) -> Tensor:
     """Visible joints less those of randomly chosen limbs, each for a span of frames."""
-    hidden = torch.zeros_like(visible_BPTK)
-    for number, limb in enumerate(layout.limbs):
-        chosen_BP = random.chance(f"limb{number}", config.hide_limb_probability, visible_BPTK.shape[1])
-        span_BT = _span(f"limb{number}", visible_BPTK.shape[2], min(1.0, 2 * config.hide_span_share), random)
-        hidden[..., list(limb)] |= (chosen_BP[:, :, None] & span_BT[:, None])[..., None]
-    return visible_BPTK & ~hidden
+    if not layout.limbs:
+        return visible_BPTK
+    _, num_people, num_frames, num_joints = visible_BPTK.shape
+    count = len(layout.limbs)
+    member_LK = torch.tensor([[joint in limb for joint in range(num_joints)] for limb in layout.limbs])
+    chosen_BPL = random.chance("limbs", config.hide_limb_probability, num_people, count)
+    span_BLT = _span("limbs", num_frames, min(1.0, 2 * config.hide_span_share), random, count)
+    hidden_BPTL = chosen_BPL[:, :, None] & span_BLT.transpose(1, 2)[:, None]
+    hidden_BPTK = hidden_BPTL.float() @ member_LK.to(visible_BPTK.device).float()
+    return visible_BPTK & (hidden_BPTK == 0)
 
 
-def run_of_frames(use: str, num_frames: int, length_B1: Tensor, random: RowRandom) -> Tensor:
-    """Bool `[B, T]`: one run of frames at a random place, as long as a share in [0, 1] of the clip."""
-    start_B1 = random.uniform(use + ".start", 1) * (1 - length_B1)
+def run_of_frames(use: str, num_frames: int, length_BN1: Tensor, random: RowRandom) -> Tensor:
+    """Bool `[B, N, T]`: N runs of frames at random places, each as long as a share in [0, 1] of the clip."""
+    start_BN1 = random.uniform(use + ".start", length_BN1.shape[1], 1) * (1 - length_BN1)
     time_T = (torch.arange(num_frames, device=random.device) + 0.5) / num_frames
-    return (time_T >= start_B1) & (time_T < start_B1 + length_B1)
+    return (time_T >= start_BN1) & (time_T < start_BN1 + length_BN1)
 
 
-def _span(use: str, num_frames: int, greatest_share: float, random: RowRandom) -> Tensor:
-    """Bool `[B, T]`: one run of frames of random length and place."""
-    return run_of_frames(use, num_frames, random.uniform(use + ".length", 1) * greatest_share, random)
+def _span(use: str, num_frames: int, greatest_share: float, random: RowRandom, count: int = 1) -> Tensor:
+    """Bool `[B, count, T]`: runs of frames of random length and place."""
+    length_BN1 = random.uniform(use + ".length", count, 1) * greatest_share
+    return run_of_frames(use, num_frames, length_BN1, random)

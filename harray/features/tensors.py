@@ -40,9 +40,30 @@ class ClipTensors:
     groups: list[str | None]
     classes: tuple[str, ...]
     skeleton: SkeletonLayout
+    second: "ClipTensors | None" = None  # the same clips by other keypoints, 3D beside 2D or the reverse
 
     def __len__(self) -> int:
         return len(self.labels_N)
+
+    @property
+    def second_skeleton(self) -> SkeletonLayout | None:
+        return None if self.second is None else self.second.skeleton
+
+    def looked_at(self, which: str) -> "ClipTensors":
+        """The clips by their `2d` or `3d` keypoints alone, or by `all` that they have.
+
+        Raises:
+            InputError: they have none of that kind.
+        """
+        if which == "all":
+            return self
+        streams = [self] if self.second is None else [self, self.second]
+        for stream in streams:
+            if which == f"{stream.keypoints_NPTKC.shape[-1]}d":
+                return dataclasses.replace(
+                    stream, tokens_NSD=self.tokens_NSD, scene_grid=self.scene_grid, second=None
+                )
+        raise InputError(f"features.keypoints={which}: these clips have none; set features.keypoints=all")
 
     def select(self, indices: Sequence[int] | np.ndarray | Tensor) -> "ClipTensors":
         """The clips at these places, in this order."""
@@ -59,6 +80,7 @@ class NormalisedClips:
     scene_grid: tuple[int, int] | None
     labels_N: Tensor
     rows_N: Tensor  # int64, the clip's number in the whole data set; random streams hang on it
+    second: "NormalisedClips | None" = None  # the same clips by other keypoints
 
     def __len__(self) -> int:
         return len(self.labels_N)
@@ -67,9 +89,20 @@ class NormalisedClips:
         """The clips at these places, in this order."""
         return _selected(self, indices)
 
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What a network takes first: keypoints, visible flags, scene tokens."""
+        return self.keypoints_NPTKC, self.visible_NPTK, self.tokens_NSD
+
+    @property
+    def second_inputs(self) -> tuple[Tensor, Tensor] | None:
+        """Keypoints and visible flags of the second stream."""
+        return None if self.second is None else self.second.inputs[:2]
+
     def to(self, device: torch.device) -> "NormalisedClips":
         """The same clips on another device."""
-        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        kinds = (Tensor, NormalisedClips)
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, kinds)}
         return dataclasses.replace(self, **moved)
 
 
@@ -94,17 +127,22 @@ def load_clips(
     index = {name: i for i, name in enumerate(classes)}
     labels = [index.get(label, UNKNOWN_LABEL) for label in table["label"].to_pylist()]
     sizes = [table[name].to_numpy() for name in ("height_px", "width_px")]
-    return clips_from_arrays(
-        _array(table["keypoints"]),
-        skeleton=store.skeleton,
-        scene_tokens_NFSD=_array(table["scene_tokens"]) if "scene_tokens" in table.column_names else None,
-        frame_size_N2=np.stack(sizes, axis=1),
-        labels_N=np.array(labels, np.int64),
-        classes=classes,
-        clip_ids=table["clip_id"].to_pylist(),
-        paths=table["path"].to_pylist(),
-        groups=table["group"].to_pylist(),
+    about: dict[str, Any] = {
+        "frame_size_N2": np.stack(sizes, axis=1),
+        "labels_N": np.array(labels, np.int64),
+        "classes": classes,
+        "clip_ids": table["clip_id"].to_pylist(),
+        "paths": table["path"].to_pylist(),
+        "groups": table["group"].to_pylist(),
+    }
+    tokens = _array(table["scene_tokens"]) if "scene_tokens" in table.column_names else None
+    clips = clips_from_arrays(
+        _array(table["keypoints"]), skeleton=store.skeleton, scene_tokens_NFSD=tokens, **about
     )
+    if store.second_skeleton is None:
+        return clips
+    second = clips_from_arrays(_array(table["second_keypoints"]), skeleton=store.second_skeleton, **about)
+    return dataclasses.replace(clips, second=second)
 
 
 def clips_from_arrays(
@@ -161,6 +199,7 @@ def normalised(clips: ClipTensors, config: FeaturesConfig) -> NormalisedClips:
         scene_grid=clips.scene_grid,
         labels_N=clips.labels_N,
         rows_N=torch.arange(len(clips)),
+        second=None if clips.second is None else normalised(clips.second, config),
     )
 
 
@@ -171,6 +210,8 @@ def _selected(clips: Clips, indices: Sequence[int] | np.ndarray | Tensor) -> Cli
         value = getattr(clips, field.name)
         if isinstance(value, Tensor):
             changes[field.name] = value[index.to(value.device)]
+        elif isinstance(value, ClipTensors | NormalisedClips):
+            changes[field.name] = value.select(index)
         elif isinstance(value, list):
             changes[field.name] = [value[i] for i in index.tolist()]
     return dataclasses.replace(clips, **changes)

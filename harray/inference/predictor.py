@@ -100,22 +100,22 @@ class Predictor:
         """The same network with linear interpolation in time in PCM's place."""
         network = copy.deepcopy(self.network)
         pcm = replace(network.config.pcm, enabled=False, fill="linear")
-        network.pcm, network.config = None, replace(network.config, pcm=pcm)
+        for branch in network.branches:
+            branch.pcm, branch.config = None, replace(network.config, pcm=pcm)
         return Predictor(replace(self.checkpoint, network=network), self.overrides, str(self.device))
 
     def predict_clips(
         self, clips: ClipTensors, *, use_pose: bool = True, use_scene: bool = True
     ) -> ClipPredictions:
         """Predict every clip, a few at a time."""
+        clips = clips.looked_at(self.checkpoint.features.keypoints)
         parts: list[ClipPredictions] = []
         for rows in torch.arange(len(clips)).split(ROWS_AT_ONCE):
             batch = clips.select(rows)
             prepared = self.checkpoint.prepared(batch)
             inputs = prepared.to(self.device)
             with torch.inference_mode():
-                output = self.network(
-                    inputs.keypoints_NPTKC, inputs.visible_NPTK, inputs.tokens_NSD, use_pose, use_scene
-                )
+                output = self.network(*inputs.inputs, use_pose, use_scene, inputs.second_inputs)
             completed = output.completed_BPTKC
             if completed is not None:
                 completed = _in_pixels(completed.cpu(), batch, prepared.visible_NPTK)

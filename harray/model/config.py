@@ -56,3 +56,4 @@ class ModelConfig:
     mme: MMEConfig = field(default_factory=MMEConfig)
     cfn: CFNConfig = field(default_factory=CFNConfig)
     dropout: float = 0.2  # of what the classifier reads
+    view_dropout: float = 0.2  # of leaving out one of two streams of keypoints in training

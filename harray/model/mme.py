@@ -12,6 +12,7 @@ Letters: M rows (people of clips), T frames, K joints, C coordinates, D features
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -95,10 +96,7 @@ class MME(nn.Module):
         x_MTD = self.leave(x_MTD)
         attention_MT = self.attention(x_MTD).squeeze(-1).softmax(dim=1)
         pooled_MD = torch.einsum("mt,mtd->md", attention_MT, x_MTD)
-        summary_MD = torch.cat(
-            [seen_MTD.mean(dim=1), seen_MTD.median(dim=1).values, seen_MTD.std(dim=1, correction=0)], dim=-1
-        )
-        summary_MD = self.summarise(self.drop_summary(summary_MD, random))
+        summary_MD = self.summarise(self.drop_summary(_summary(seen_MTD.detach()), random))
         return self.join(torch.cat([pooled_MD, x_MTD.amax(dim=1), summary_MD], dim=-1)), attention_MT
 
 
@@ -141,6 +139,22 @@ class AttentionBlock(nn.Module):
         y_MTD = self.norms[0](x_MTD)
         x_MTD = x_MTD + self.drop(self.attention(y_MTD, y_MTD, y_MTD, need_weights=False)[0], random)
         return x_MTD + self.mix(self.norms[1](x_MTD))
+
+
+def _summary(x_MTD: Tensor) -> Tensor:
+    """Mean, median (the lower of two) and standard deviation over time, `[M, 3 D]`.
+
+    Torch's own median and deviation over a dimension that is not the last took a sixth of a training's time on
+    CPUs; numpy selects with vector instructions.
+    """
+    x_MTD = x_MTD.float()
+    mean_MD = x_MTD.mean(dim=1)
+    std_MD = (x_MTD - mean_MD[:, None]).square().mean(dim=1).sqrt()
+    if x_MTD.device.type != "cpu":
+        return torch.cat([mean_MD, x_MTD.median(dim=1).values, std_MD], dim=-1)
+    middle = (x_MTD.shape[1] - 1) // 2
+    median_MD = torch.from_numpy(np.partition(x_MTD.numpy(), middle, axis=1)[:, middle])
+    return torch.cat([mean_MD, median_MD, std_MD], dim=-1)
 
 
 def _waves(num_frames: int, width: int, device: torch.device) -> Tensor:

@@ -3,14 +3,19 @@
     keypoints, visible -> PCM -> completed, surprise -> MME (per person) -> people -> motion --+--> classifier
     scene tokens ------------------------------------------------> CFN (motion asks) -> scene -+
 
+Where clips have two streams of keypoints, 2D and 3D, each has its own PCM, MME and people, and their motion vectors
+attend to each other before they are one.
+
 The classifier reads motion and scene apart (a sum of two linear maps), so leaving one out leaves the evidence
 of the other as it was; one trained network answers by pose only, by scene only and by both.
 
-Letters: B batch, P people, M rows (people of clips that are present), T frames, K joints, C coordinates,
-S scene tokens, D features, A action classes.
+Letters: B batch, V streams of keypoints, P people, M rows (people of clips that are present), T frames, K joints,
+C coordinates, S scene tokens, D features, A action classes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -50,91 +55,38 @@ class NetworkOutput:
     gate_B: Tensor | None
 
 
-class FusionNetwork(nn.Module):
-    """Args:
-    scene_dim: channels of a scene token, or None where there are none (then no scene branch).
-    bones: (parent, child) joints of the skeleton; empty where it is not known.
-    """
+class StreamShape(TypedDict):
+    """Of a stream of keypoints."""
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        *,
-        num_people: int,
-        num_frames: int,
-        num_joints: int,
-        num_coordinates: int,
-        scene_dim: int | None,
-        num_classes: int,
-        bones: tuple[tuple[int, int], ...],
-    ):
+    num_people: int
+    num_frames: int
+    num_joints: int
+    num_coordinates: int
+    bones: tuple[tuple[int, int], ...]  # (parent, child) joints of the skeleton; empty where it is not known
+
+
+class PoseNetwork(nn.Module):
+    """A stream of keypoints -> what moves."""
+
+    def __init__(self, config: ModelConfig, **shape: Unpack[StreamShape]):
         super().__init__()
         self.config = config
-        self.shape = (num_people, num_frames, num_joints, num_coordinates)
-        self.scene_dim = scene_dim
-        self.num_classes = num_classes
+        num_joints, num_coordinates = shape["num_joints"], shape["num_coordinates"]
+        self.shape = (shape["num_people"], shape["num_frames"], num_joints, num_coordinates)
         extra = num_coordinates + num_joints**2 * config.mme.people_distances
-        width = config.mme.width
         self.pcm = (
             PCM(config.pcm, num_joints=num_joints, num_coordinates=num_coordinates)
             if config.pcm.enabled
             else None
         )
         self.mme = MME(
-            config.mme, num_joints=num_joints, num_coordinates=num_coordinates, bones=bones, extra_size=extra
+            config.mme,
+            num_joints=num_joints,
+            num_coordinates=num_coordinates,
+            bones=shape["bones"],
+            extra_size=extra,
         )
-        self.people = People(config.mme, num_people)
-        self.cfn = None
-        if scene_dim is not None and config.cfn.enabled:
-            self.cfn = CFN(config.cfn, motion_size=width, scene_dim=scene_dim)
-        self.drop_motion = RowDropout("motion", config.dropout)
-        self.drop_scene = RowDropout("scene", config.dropout)
-        self.classify_motion = nn.Linear(width, num_classes)
-        self.classify_scene = nn.Linear(width, num_classes, bias=False) if self.cfn else None
-
-    def forward(
-        self,
-        keypoints_BPTKC: Tensor,
-        visible_BPTK: Tensor,
-        tokens_BSD: Tensor | None = None,
-        use_pose: bool = True,
-        use_scene: bool = True,
-    ) -> NetworkOutput:
-        """Recognise normalised keypoints (hidden joints are never read) and scene tokens.
-
-        Without tokens, or in a network without scene branch, `use_scene` changes nothing.
-
-        Raises:
-            ValueError: neither the pose nor a scene is left to decide by.
-        """
-        use_scene = use_scene and self.cfn is not None and tokens_BSD is not None
-        if not (use_pose or use_scene):
-            raise ValueError("use_pose=False: this network or batch has no scene to decide by; use the pose")
-        pose = self.look_at_pose(keypoints_BPTKC, visible_BPTK) if use_pose else None
-        motion_BD = pose.motion_BD if pose else None
-        scene = None
-        if use_scene and self.cfn is not None and tokens_BSD is not None:
-            scene = self.cfn(*self.cfn.tokens(tokens_BSD, None), motion_BD)
-        return NetworkOutput(
-            logits_BA=self.classify(motion_BD, scene),
-            completed_BPTKC=pose.completed_BPTKC if pose else None,
-            surprise_BPTK=pose.surprise_BPTK if pose else None,
-            attention_time_BT=pose.attention_time_BT if pose else None,
-            attention_scene_BS=scene.attention_BS if scene else None,
-            gate_B=scene.gate_B if scene else None,
-        )
-
-    def classify(
-        self, motion_BD: Tensor | None, scene: SceneView | None, random: RowRandom | None = None
-    ) -> Tensor:
-        """Logits `[B, A]` from what there is of motion and scene."""
-        if motion_BD is not None:
-            logits_BA = self.classify_motion(self.drop_motion(motion_BD, random))
-        else:
-            logits_BA = self.classify_motion.bias
-        if scene is not None and self.classify_scene is not None:
-            logits_BA = logits_BA + self.classify_scene(self.drop_scene(scene.scene_BD, random))
-        return logits_BA
+        self.people = People(config.mme, shape["num_people"])
 
     def look_at_pose(
         self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor, random: RowRandom | None = None
@@ -205,6 +157,120 @@ class FusionNetwork(nn.Module):
         present_BP = visible_BPTK.any(dim=(2, 3))
         present_BP[:, 0] = True
         return present_BP
+
+
+class FusionNetwork(PoseNetwork):
+    """A stream of keypoints, where there is one a second beside it, and the scene -> the action.
+
+    Args:
+        scene_dim: channels of a scene token, or None where there are none (then no scene branch).
+        second: shape of other keypoints of the same clips, or None where there are none.
+        shape: of the keypoints.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        scene_dim: int | None,
+        num_classes: int,
+        second: StreamShape | None = None,
+        **shape: Unpack[StreamShape],
+    ):
+        super().__init__(config, **shape)
+        self.scene_dim = scene_dim
+        self.num_classes = num_classes
+        self.second = None if second is None else PoseNetwork(config, **second)
+        # Streams meet as people do: they attend to each other, and one that shows nothing counts for nothing.
+        self.views = None if second is None else People(replace(config.mme, people_attention=True), 2)
+        width = config.mme.width
+        self.cfn = None
+        if scene_dim is not None and config.cfn.enabled:
+            self.cfn = CFN(config.cfn, motion_size=width, scene_dim=scene_dim)
+        self.drop_motion = RowDropout("motion", config.dropout)
+        self.drop_scene = RowDropout("scene", config.dropout)
+        self.classify_motion = nn.Linear(width, num_classes)
+        self.classify_scene = nn.Linear(width, num_classes, bias=False) if self.cfn else None
+
+    def forward(
+        self,
+        keypoints_BPTKC: Tensor,
+        visible_BPTK: Tensor,
+        tokens_BSD: Tensor | None = None,
+        use_pose: bool = True,
+        use_scene: bool = True,
+        second: tuple[Tensor, Tensor] | None = None,
+    ) -> NetworkOutput:
+        """Recognise normalised keypoints (hidden joints are never read) and scene tokens.
+
+        Without tokens, or in a network without scene branch, `use_scene` changes nothing. `second` is what is seen
+        of the second stream, as the first two arguments are of the first; its place in the answer is the logits.
+
+        Raises:
+            ValueError: neither the pose nor a scene is left to decide by.
+        """
+        use_scene = use_scene and self.cfn is not None and tokens_BSD is not None
+        if not (use_pose or use_scene):
+            raise ValueError("use_pose=False: this network or batch has no scene to decide by; use the pose")
+        motion_BD = pose = None
+        if use_pose:
+            streams = [(keypoints_BPTKC, visible_BPTK), *([second] if second else [])]
+            motion_BD, (pose, *_) = self.look(streams)
+        scene = None
+        if use_scene and self.cfn is not None and tokens_BSD is not None:
+            scene = self.cfn(*self.cfn.tokens(tokens_BSD, None), motion_BD)
+        return NetworkOutput(
+            logits_BA=self.classify(motion_BD, scene),
+            completed_BPTKC=pose.completed_BPTKC if pose else None,
+            surprise_BPTK=pose.surprise_BPTK if pose else None,
+            attention_time_BT=pose.attention_time_BT if pose else None,
+            attention_scene_BS=scene.attention_BS if scene else None,
+            gate_B=scene.gate_B if scene else None,
+        )
+
+    @property
+    def branches(self) -> list[PoseNetwork]:
+        """One per stream of keypoints; the first is this network's own."""
+        return [self] if self.second is None else [self, self.second]
+
+    def look(
+        self, streams: Sequence[tuple[Tensor, Tensor]], random: RowRandom | None = None
+    ) -> tuple[Tensor, list[Pose]]:
+        """Look at the keypoints and visible flags of each stream.
+
+        Returns:
+            the motion `[B, D]` that they show together, and what each branch found by itself.
+        """
+        seen = list(zip(self.branches, streams, strict=False))
+        poses = [branch.look_at_pose(*stream, random) for branch, stream in seen]
+        if self.views is None:
+            return poses[0].motion_BD, poses
+        shown_BV = torch.stack([visible.any(dim=(1, 2, 3)) for _, visible in streams[: len(poses)]], dim=1)
+        motion_BVD = torch.stack([pose.motion_BD for pose in poses], dim=1)
+        return self.views(motion_BVD, self._views_left(shown_BV, random)), poses
+
+    def _views_left(self, shown_BV: Tensor, random: RowRandom | None) -> Tensor:
+        """Streams that show somebody, in training less one of them now and then; never none."""
+        left_BV = shown_BV
+        if random is not None and self.training and shown_BV.shape[1] > 1:
+            dropped_B1 = random.chance("view", self.config.view_dropout, 1)
+            second_B1 = random.chance("view.second", 0.5, 1)
+            left_BV = shown_BV & ~(dropped_B1 & torch.cat([~second_B1, second_B1], dim=1))
+            left_BV = torch.where(left_BV.any(dim=1, keepdim=True), left_BV, shown_BV)
+        first_BV = torch.arange(shown_BV.shape[1], device=shown_BV.device) == 0
+        return left_BV | (first_BV & ~left_BV.any(dim=1, keepdim=True))
+
+    def classify(
+        self, motion_BD: Tensor | None, scene: SceneView | None, random: RowRandom | None = None
+    ) -> Tensor:
+        """Logits `[B, A]` from what there is of motion and scene."""
+        if motion_BD is not None:
+            logits_BA = self.classify_motion(self.drop_motion(motion_BD, random))
+        else:
+            logits_BA = self.classify_motion.bias
+        if scene is not None and self.classify_scene is not None:
+            logits_BA = logits_BA + self.classify_scene(self.drop_scene(scene.scene_BD, random))
+        return logits_BA
 
 
 def random_of(random: RowRandom | None, row_M: Tensor, person_M: Tensor) -> RowRandom | None:

@@ -116,9 +116,16 @@ class FeatureStore:
         return layout_named(self.settings.skeleton)
 
     @property
+    def second_skeleton(self) -> SkeletonLayout | None:
+        """The same of the second keypoints, where the clips have some."""
+        name = self.settings.second_skeleton
+        return None if name is None else layout_named(name)
+
+    @property
     def schema(self) -> pa.Schema:
         """Schema of the clips table."""
-        return clips_schema(self.settings.keypoints_shape, self.settings.scene_shape)
+        settings = self.settings
+        return clips_schema(settings.keypoints_shape, settings.scene_shape, settings.second_shape)
 
     def write_shard(self, rows: pa.Table | Sequence[Mapping[str, Any]]) -> Path:
         """Write features of some clips as one file, atomically.

@@ -18,6 +18,8 @@ class StoreSettings:
     skeleton: str  # name of a layout in harray.skeleton
     keypoints_shape: tuple[int, ...]  # [people, frames, joints, coordinates + 1]
     scene_shape: tuple[int, ...] | None = None  # [scene_frames, grid * grid, channels]; None: no scene branch
+    second_skeleton: str | None = None  # layout of the second keypoints; None: there are none
+    second_shape: tuple[int, ...] | None = None  # as keypoints_shape
     extraction: dict[str, Any] = dataclasses.field(default_factory=dict)  # the values that shape the features
     weights: dict[str, str] = dataclasses.field(default_factory=dict)  # room -> digest of its weights' bytes
     origin: dict[str, Any] = dataclasses.field(
@@ -53,11 +55,13 @@ def load_settings(store: Path) -> StoreSettings:
             f"store {store}: schema version {version}, expected {SCHEMA_VERSION}; "
             "extract again into a new folder, or use the harray that made it"
         )
-    scene_shape = values["scene_shape"]
+    scene_shape, second_shape = values["scene_shape"], values.get("second_shape")
     return StoreSettings(
         skeleton=values["skeleton"],
         keypoints_shape=tuple(values["keypoints_shape"]),
         scene_shape=None if scene_shape is None else tuple(scene_shape),
+        second_skeleton=values.get("second_skeleton"),
+        second_shape=None if second_shape is None else tuple(second_shape),
         extraction=values["extraction"],
         weights=values["weights"],
         origin=values["origin"],

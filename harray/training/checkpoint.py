@@ -20,7 +20,7 @@ from harray.errors import InputError
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, NormalisedClips, normalised
 from harray.model.config import ModelConfig
-from harray.model.network import FusionNetwork
+from harray.model.network import FusionNetwork, PoseNetwork
 from harray.skeleton import SkeletonLayout, layout_named
 
 FORMAT = 1  # raise it when the files change so that older code cannot read them
@@ -41,6 +41,7 @@ class Checkpoint:
     weights: dict[str, str] = field(default_factory=dict)  # room -> digest of the weights it extracted with
     origin: dict[str, Any] = field(default_factory=dict)  # dotted key -> where those weights lay
     harray_version: str = __version__
+    second_skeleton: SkeletonLayout | None = None  # of the second stream of keypoints
 
     @property
     def model(self) -> ModelConfig:
@@ -52,20 +53,31 @@ class Checkpoint:
         Raises:
             InputError: another skeleton, other coordinates, more people, or other scene tokens than the model's.
         """
+        clips = clips.looked_at(self.features.keypoints)
         self._check(clips)
         return normalised(clips, self.features)
 
     def _check(self, clips: ClipTensors) -> None:
-        people, _, joints, coordinates = self.network.shape
-        found = clips.keypoints_NPTKC.shape
-        what = f"these clips do not fit the model, trained on {people} people of {self.skeleton.name}"
+        what = f"these clips do not fit the model, trained on {self.network.shape[0]} people of {self.skeleton.name}"
         redo = "take a store extracted with the model's settings, or train on this one"
-        if (clips.skeleton.name, found[3]) != (self.skeleton.name, joints):
-            raise InputError(f"{what}: their skeleton is {clips.skeleton.name} ({found[3]} joints); {redo}")
-        if found[4] != coordinates:
-            raise InputError(f"{what}: {found[4]} coordinates, expected {coordinates}; {redo}")
-        if found[1] > people:
-            raise InputError(f"{what}: they hold {found[1]} people; {redo}")
+        if (clips.second is None) != (self.network.second is None):
+            kinds = ("2D and 3D keypoints", "one kind of keypoints")
+            has, wants = kinds if self.network.second is None else reversed(kinds)
+            raise InputError(f"{what}: they have {has}, expected {wants}; {redo}")
+        streams = [(clips, self.skeleton)]
+        if clips.second is not None and self.second_skeleton is not None:
+            streams.append((clips.second, self.second_skeleton))
+        for (seen, layout), branch in zip(streams, self.network.branches, strict=True):
+            people, _, joints, coordinates = branch.shape
+            found = seen.keypoints_NPTKC.shape
+            if (seen.skeleton.name, found[3]) != (layout.name, joints):
+                raise InputError(
+                    f"{what}: their skeleton is {seen.skeleton.name} ({found[3]} joints); {redo}"
+                )
+            if found[4] != coordinates:
+                raise InputError(f"{what}: {found[4]} coordinates, expected {coordinates}; {redo}")
+            if found[1] > people:
+                raise InputError(f"{what}: they hold {found[1]} people; {redo}")
         if self.network.cfn is not None and clips.tokens_NSD is not None:
             size = clips.tokens_NSD.shape[2]
             if size != self.network.scene_dim:
@@ -81,19 +93,15 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str =
         name: value.detach().cpu().contiguous() for name, value in checkpoint.network.state_dict().items()
     }
     save_file(weights, folder / WEIGHTS_FILE, metadata={"harray": checkpoint.harray_version})
-    people, frames, joints, coordinates = checkpoint.network.shape
+    second = checkpoint.network.second
     about = {
         "format": FORMAT,
         "harray_version": checkpoint.harray_version,
         "classes": list(checkpoint.classes),
         "skeleton": checkpoint.skeleton.name,
-        "shape": {
-            "num_people": people,
-            "num_frames": frames,
-            "num_joints": joints,
-            "num_coordinates": coordinates,
-            "scene_dim": checkpoint.network.scene_dim,
-        },
+        "second_skeleton": checkpoint.second_skeleton and checkpoint.second_skeleton.name,
+        "shape": _sizes(checkpoint.network) | {"scene_dim": checkpoint.network.scene_dim},
+        "second_shape": None if second is None else _sizes(second),
         "scene_grid": None if checkpoint.scene_grid is None else list(checkpoint.scene_grid),
         "store_digest": checkpoint.store_digest,
         "features": to_dict(checkpoint.features),
@@ -108,6 +116,11 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str =
     return folder
 
 
+def _sizes(branch: PoseNetwork) -> dict[str, int | None]:
+    names = ("num_people", "num_frames", "num_joints", "num_coordinates")
+    return dict(zip(names, branch.shape, strict=True))
+
+
 def load_checkpoint(folder: Path | str) -> Checkpoint:
     """Read a checkpoint on the CPU, its network in evaluation mode. Nothing is unpickled.
 
@@ -119,11 +132,14 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     try:
         features = from_dict(FeaturesConfig, about["features"])
         skeleton = layout_named(about["skeleton"])
+        name = about.get("second_skeleton")  # older checkpoints know of none
+        second = None if name is None else layout_named(name)
         network = FusionNetwork(
             from_dict(ModelConfig, about["model"]),
             **about["shape"],
             num_classes=len(about["classes"]),
             bones=skeleton.bones,
+            second=None if second is None else {**about["second_shape"], "bones": second.bones},
         )
         network.load_state_dict(load_file(folder / WEIGHTS_FILE))
         grid: Sequence[int] | None = about["scene_grid"]
@@ -132,6 +148,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             features=features,
             classes=tuple(about["classes"]),
             skeleton=skeleton,
+            second_skeleton=second,
             scene_grid=None if grid is None else (grid[0], grid[1]),
             store_digest=about["store_digest"],
             extraction=about["extraction"],

@@ -25,4 +25,5 @@ class TrainingConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     num_threads: int = 1  # of torch on a CPU; so small a network gains next to nothing from more
     mixed_precision: bool = True  # bfloat16 on a GPU
+    state_sec: float = 5.0  # at least, between savings of what resuming needs; 0 saves after each epoch
     seed: int = 0

@@ -25,6 +25,6 @@ def predict_probabilities(
     with torch.inference_mode():
         for rows in torch.arange(len(clips)).split(batch_size):
             batch = clips.select(rows).to(device)
-            output = network(batch.keypoints_NPTKC, batch.visible_NPTK, batch.tokens_NSD, use_pose, use_scene)
+            output = network(*batch.inputs, use_pose, use_scene, batch.second_inputs)
             parts.append(output.logits_BA.float().softmax(dim=-1).cpu().numpy())
     return np.concatenate(parts)

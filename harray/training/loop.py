@@ -28,6 +28,7 @@ from harray.training.step import TrainingStep
 from harray.training.workers import Team, epoch_batches
 
 MEASURING_EPOCH = 0  # of the random streams with which statistics are measured; training counts from 1
+AUGMENTED_AT_ONCE = 256  # rows without scene tokens; more leave the caches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,17 +79,19 @@ class Trainer:
         features: FeaturesConfig,
         config: TrainingConfig,
         layout: SkeletonLayout,
+        second_layout: SkeletonLayout | None = None,
         device: torch.device,
     ):
         self.config = config
         self.augmentation = features.augmentation
-        self.layout = layout
+        self.layouts = (layout, second_layout)
         self.device = device
         self.team = Team.current()
         self.network = network.to(device)
         self.train = dataclasses.replace(train, clips=train.clips.to(device))
         self.val = None if val is None else dataclasses.replace(val, clips=val.clips.to(device))
-        self.place_of_row = {int(row): place for place, row in enumerate(train.clips.rows_N)}
+        self.place_of_row_N = torch.full((train.num_clips,), -1)
+        self.place_of_row_N[train.clips.rows_N] = torch.arange(len(train.clips))
         self.optimizer = _optimizer(self.network, config)
         self.average: AveragedModel | None = None
         self.best: dict[str, Tensor] = {}
@@ -199,22 +202,48 @@ class Trainer:
         """Augmented batches, labels, random streams, the whole batch's size, and this worker's weight.
 
         A worker that owns no row of a batch computes one of its others at weight 0, since workers step together.
+        Several batches are augmented at once: the numbers are those of the rows, and small tensors cost more calls
+        than work.
         """
-        clips = self.train.clips
-        for rows_B in self._plan(epoch):
-            places = [self.place_of_row[row] for row in rows_B.tolist() if row in self.place_of_row]
-            index = torch.tensor(places or [0], device=self.device)
+        clips, plan = self.train.clips, self._plan(epoch)
+        at_once = max(1, self._rows_at_once() // len(plan[0]))
+        for first in range(0, len(plan), at_once):
+            batches = plan[first : first + at_once]
+            places = [self._places(rows_B) for rows_B in batches]
+            indices = [mine if len(mine) else mine.new_zeros(1) for mine in places]
+            index, sizes = torch.cat(indices), [len(mine) for mine in indices]
             random = RowRandom(self.config.seed, epoch, clips.rows_N[index])
-            batch = augment(
-                clips.keypoints_NPTKC[index],
-                clips.visible_NPTK[index],
-                None if clips.tokens_NSD is None else clips.tokens_NSD[index],
-                config=self.augmentation,
-                layout=self.layout,
-                scene_grid=clips.scene_grid,
-                random=random,
-            )
-            yield batch, clips.labels_N[index], random, len(rows_B), float(bool(places))
+            variant = self._augmented(clips, self.layouts[0], index, random)
+            if clips.second is not None:  # by the same random numbers, so that both still show the same
+                second = self._augmented(clips.second, self.layouts[1], index, random)
+                variant = variant._replace(second=second)
+            for rows_B, mine, own, batch in zip(batches, places, indices, variant.split(sizes), strict=True):
+                random = RowRandom(self.config.seed, epoch, clips.rows_N[own])
+                yield batch, clips.labels_N[own], random, len(rows_B), float(len(mine) > 0)
+
+    def _places(self, rows_B: Tensor) -> Tensor:
+        """Where this worker's rows among these stand in its share."""
+        places_B = self.place_of_row_N[rows_B]
+        return places_B[places_B >= 0].to(self.device)
+
+    def _rows_at_once(self) -> int:
+        """How many rows to augment at once: scene tokens are large, and are copied."""
+        tokens_NSD = self.train.clips.tokens_NSD
+        return AUGMENTED_AT_ONCE if tokens_NSD is None else 1
+
+    def _augmented(
+        self, clips: NormalisedClips, layout: SkeletonLayout | None, index: Tensor, random: RowRandom
+    ) -> Augmented:
+        assert layout is not None, "a stream of keypoints has a layout"
+        return augment(
+            clips.keypoints_NPTKC[index],
+            clips.visible_NPTK[index],
+            None if clips.tokens_NSD is None else clips.tokens_NSD[index],
+            config=self.augmentation,
+            layout=layout,
+            scene_grid=clips.scene_grid,
+            random=random,
+        )
 
     def _validate(self) -> tuple[Scores | None, float | None]:
         if self.val is None:

@@ -19,7 +19,7 @@ from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips, normalised
 from harray.metrics import Scores
 from harray.model.config import ModelConfig
-from harray.model.network import FusionNetwork
+from harray.model.network import FusionNetwork, StreamShape
 from harray.store import FeatureStore
 from harray.training.checkpoint import Checkpoint, save_checkpoint
 from harray.training.config import TrainingConfig
@@ -71,8 +71,8 @@ def train_store(
     """Train in this process and write the checkpoint folder.
 
     Args:
-        state_file: keeps the training's state after each epoch; when it is there already, training goes on
-            from it and ends as if it had never stopped. It is removed at the end.
+        state_file: keeps the training's state every `training.state_sec` and at the end; when it is there
+            already, training goes on from it and ends as if it had never stopped.
 
     Raises:
         InputError: a store that cannot be trained on, or a state file of another training.
@@ -81,16 +81,19 @@ def train_store(
     mark = request.digest if state_file else ""
     state = load_state(state_file, mark) if state_file and state_file.exists() else None
 
+    saved = time.monotonic()
+
     def keep(state: dict[str, Any], report: EpochReport) -> None:
-        if state_file:
+        nonlocal saved
+        due = time.monotonic() - saved >= request.training.state_sec
+        if state_file and (due or report.epoch == report.num_epochs):
             save_state(state, state_file, mark)
+            saved = time.monotonic()
 
     fitted = fit(
         request, device_named(request.training.device), on_epoch, keep if state_file else None, state
     )
     save_checkpoint(fitted.checkpoint, request.out, request.experiment_yaml)
-    if state_file:
-        state_file.unlink(missing_ok=True)
     return result_of(fitted.trainer, request.out, time.perf_counter() - started)
 
 
@@ -104,14 +107,31 @@ def fit(
     """Train on this worker's share of the store (all of it where there is one process)."""
     store = FeatureStore.open(request.store)
     train, val = training_clips(request, store)
+    return fit_clips(request, store, train, val, device, on_epoch, on_state, state)
+
+
+def fit_clips(
+    request: TrainingRequest,
+    store: FeatureStore,
+    train: ClipTensors,
+    val: ClipTensors | None,
+    device: torch.device,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    on_state: Callable[[dict[str, Any], EpochReport], None] | None = None,
+    state: dict[str, Any] | None = None,
+) -> Fitted:
+    """Train on these clips of the store, whatever its splits say; without val all epochs run and the last counts."""
+    which = request.features.keypoints
+    train, val = train.looked_at(which), None if val is None else val.looked_at(which)
     network = new_network(request, train)
     trainer = Trainer(
         network,
-        _share(train, request.features),
-        None if val is None else _share(val, request.features),
+        share_of(train, request.features),
+        None if val is None else share_of(val, request.features),
         features=request.features,
         config=request.training,
         layout=train.skeleton,
+        second_layout=train.second_skeleton,
         device=device,
     )
     with _threads(request.training.num_threads, device):
@@ -121,6 +141,7 @@ def fit(
         features=request.features,
         classes=train.classes,
         skeleton=train.skeleton,
+        second_skeleton=train.second_skeleton,
         scene_grid=train.scene_grid,
         store_digest=store.digest(),
         extraction=store.settings.extraction,
@@ -156,19 +177,27 @@ def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipT
 
 def new_network(request: TrainingRequest, clips: ClipTensors) -> FusionNetwork:
     """A network for such clips, its weights drawn by the seed; torch's own generator is left as it was."""
-    _, people, frames, joints, coordinates = clips.keypoints_NPTKC.shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(request.training.seed)
         return FusionNetwork(
             request.model,
-            num_people=people,
-            num_frames=frames,
-            num_joints=joints,
-            num_coordinates=coordinates,
+            **stream_shape(clips),
+            second=None if clips.second is None else stream_shape(clips.second),
             scene_dim=None if clips.tokens_NSD is None else clips.tokens_NSD.shape[2],
             num_classes=len(clips.classes),
-            bones=clips.skeleton.bones,
         )
+
+
+def stream_shape(clips: ClipTensors) -> StreamShape:
+    """What a network must know of these keypoints."""
+    _, people, frames, joints, coordinates = clips.keypoints_NPTKC.shape
+    return StreamShape(
+        num_people=people,
+        num_frames=frames,
+        num_joints=joints,
+        num_coordinates=coordinates,
+        bones=clips.skeleton.bones,
+    )
 
 
 def device_named(name: str) -> torch.device:
@@ -206,7 +235,16 @@ def _threads(num_threads: int, device: torch.device) -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def _share(clips: ClipTensors, features: FeaturesConfig) -> Share:
+def share_of(clips: ClipTensors, features: FeaturesConfig) -> Share:
+    """This worker's share, normalised; without the people's places that no clip fills, which would only cost time."""
+    filled_P = (clips.confidence_NPTK > 0).any(dim=3).any(dim=2).any(dim=0)
+    num_people = int(filled_P.nonzero().max()) + 1 if filled_P.any() else 1
     rows = Team.current().share(len(clips))
     mine = normalised(clips.select(rows), features)
-    return Share(clips=dataclasses.replace(mine, rows_N=rows), num_clips=len(clips))
+    mine = dataclasses.replace(
+        mine,
+        keypoints_NPTKC=mine.keypoints_NPTKC[:, :num_people].contiguous(),
+        visible_NPTK=mine.visible_NPTK[:, :num_people].contiguous(),
+        rows_N=rows,
+    )
+    return Share(clips=mine, num_clips=len(clips))

@@ -18,13 +18,15 @@ SMALLEST_STD = 1e-4  # a channel that varies less counts as constant and is left
 def measure(network: FusionNetwork, batches: Iterable[Augmented], team: Team) -> None:
     """Set the network's standardisation buffers from augmented clips of all workers, each clip once."""
     network.eval()
-    pose, scene = _Moments(), _Moments()
+    poses, scene = [_Moments() for _ in network.branches], _Moments()
     with torch.inference_mode():
         for batch in batches:
-            pose.add(network.streams(batch.keypoints_BPTKC, batch.visible_BPTK))
+            for pose, branch, seen in zip(poses, network.branches, batch.streams, strict=True):
+                pose.add(branch.streams(seen.keypoints_BPTKC, seen.visible_BPTK))
             if network.cfn is not None and batch.tokens_BSD is not None:
                 scene.add(batch.tokens_BSD)
-    pose.store(network.mme.mean_D, network.mme.std_D, team)
+    for pose, branch in zip(poses, network.branches, strict=True):
+        pose.store(branch.mme.mean_D, branch.mme.std_D, team)
     if network.cfn is not None:
         scene.store(network.cfn.mean_D, network.cfn.std_D, team)
 

@@ -6,6 +6,7 @@ dropping modalities at random, without its noise, and costs little, since the po
 Letters: B batch, S scene tokens.
 """
 
+import torch
 from torch import Tensor, nn
 
 from harray.features.augment import Augmented
@@ -30,8 +31,8 @@ class TrainingStep(nn.Module):
     def forward(self, batch: Augmented, labels_B: Tensor, random: RowRandom) -> dict[str, Tensor]:
         """Losses per clip `[B]` by name; `total` is what training minimises."""
         network, config = self.network, self.config
-        pose = network.look_at_pose(batch.keypoints_BPTKC, batch.visible_BPTK, random)
-        losses = {"pose": self._recognition(network.classify(pose.motion_BD, None, random), labels_B)}
+        motion_BD, poses = network.look([(x.keypoints_BPTKC, x.visible_BPTK) for x in batch.streams], random)
+        losses = {"pose": self._recognition(network.classify(motion_BD, None, random), labels_B)}
         total = config.pose_weight * losses["pose"]
         if network.cfn is not None and batch.tokens_BSD is not None:
             strength = self.augmentation
@@ -42,14 +43,15 @@ class TrainingStep(nn.Module):
                 noise=strength.token_noise * strength.enabled,
                 replaced=strength.scene_replaced_probability * strength.enabled,
             )
-            both, alone = (network.cfn(tokens_BSD, kept_BS, motion) for motion in (pose.motion_BD, None))
-            losses["fusion"] = self._recognition(network.classify(pose.motion_BD, both, random), labels_B)
+            both, alone = (network.cfn(tokens_BSD, kept_BS, motion) for motion in (motion_BD, None))
+            losses["fusion"] = self._recognition(network.classify(motion_BD, both, random), labels_B)
             losses["scene"] = self._recognition(network.classify(None, alone, random), labels_B)
             total = total + config.fusion_weight * losses["fusion"] + config.scene_weight * losses["scene"]
         else:
             total = total + config.fusion_weight * losses["pose"]
         if network.pcm is not None:
-            losses["completion"] = self._completion(pose, batch)
+            by_stream = [self._completion(*each) for each in zip(poses, batch.streams, strict=True)]
+            losses["completion"] = torch.stack(by_stream).mean(dim=0)
             total = total + config.completion_weight * losses["completion"]
         return {"total": total} | losses
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from harray.errors import InputError
+from harray.poses.annotations import Annotation
 from harray.poses.pickles import SkeletonFile, read_skeletons
 from harray.poses.sampled import SampledClip, sample_clip
 from harray.schema import EXTRACTED, MANIFEST
@@ -38,6 +39,7 @@ class ImportOptions:
     labels: Path | None = None  # class names, one per line, of a pickle without a label_map
     num_frames: int = 32  # per clip, evenly spaced; short clips repeat some
     max_people: int = 2  # per clip, by mean confidence
+    also: Path | None = None  # second pickle, with other keypoints of the same frame_dirs
     fps: float = 25.0  # of the source videos, for the times of frames that the pickle does not give
 
 
@@ -52,6 +54,7 @@ class Imported:
     seconds: float
     skeleton: str
     keypoints_shape: tuple[int, ...]
+    second_skeleton: str | None  # of the second pickle's keypoints
     messages: list[str]  # what the user should know
 
 
@@ -71,12 +74,11 @@ def import_skeletons(
     file = read_skeletons(pickle)
     layout = layout_of(pickle, file, options.skeleton)
     rows = manifest_rows(pickle, file, class_names(pickle, file, options.labels))
-    shape = (options.max_people, options.num_frames, layout.num_joints, file.num_coordinates + 1)
+    second = None if options.also is None else second_file(options.also.absolute(), pickle, file)
+    settings = _settings(file, layout, second, options)
     try:
-        store = FeatureStore.open_or_create(
-            store_path, StoreSettings(skeleton=layout.name, keypoints_shape=shape)
-        )
-        clips = _clip_rows(file, layout.name, options)
+        store = FeatureStore.open_or_create(store_path, settings)
+        clips = _clip_rows(file, second, settings, options)
         with writing(store.path, "harray skeleton import"):
             computed = _write(store, rows, clips, stamp_of(str(pickle)), on_progress)
     except OSError as error:
@@ -90,20 +92,24 @@ def import_skeletons(
         computed=computed,
         seconds=time.monotonic() - started,
         skeleton=layout.name,
-        keypoints_shape=shape,
-        messages=_messages(file, layout, options),
+        keypoints_shape=settings.keypoints_shape,
+        second_skeleton=settings.second_skeleton,
+        messages=_messages(file, layout, second, options),
     )
 
 
 def layout_of(pickle: Path, file: SkeletonFile, wanted: str | None) -> SkeletonLayout:
     """The layout that the pickle names, else the wanted one, else the one with as many joints.
 
-    A name that is not known here may be overruled, a known one may not.
+    A name that is not known here may be overruled, a known one may not. `generic` is the generic layout of as many
+    joints as there are.
 
     Raises:
         InputError: an unknown layout, one with another number of joints, or two that contradict each other.
     """
-    named = file.skeleton
+    named, wanted = (
+        f"{GENERIC}{file.num_joints}" if name == GENERIC else name for name in (file.skeleton, wanted)
+    )
     if named in LAYOUTS and wanted not in (None, named):
         raise InputError(f"{pickle}: its skeleton is {named}, not {wanted}; leave --skeleton out")
     try:
@@ -118,6 +124,48 @@ def layout_of(pickle: Path, file: SkeletonFile, wanted: str | None) -> SkeletonL
             f"{layout.num_joints}; such a layout is --skeleton {layout_of_size(file.num_joints).name}"
         )
     return layout
+
+
+def second_file(pickle: Path, first: Path, of_first: SkeletonFile) -> SkeletonFile:
+    """The pickle with other keypoints of the first one's clips: 3D where those are 2D, or the reverse.
+
+    Raises:
+        InputError: it cannot be used, or has as many coordinates, a clip in common with the first under another
+            label, or none in common.
+    """
+    file = read_skeletons(pickle)
+    if file.num_coordinates == of_first.num_coordinates:
+        raise InputError(
+            f"{pickle}: its keypoints are {file.num_coordinates}D as those of {first}; "
+            "--also takes 3D beside 2D, or the reverse"
+        )
+    labels = {annotation.frame_dir: annotation.label for annotation in of_first.annotations}
+    common = [annotation for annotation in file.annotations if annotation.frame_dir in labels]
+    if not common:
+        raise InputError(f"{pickle}: no frame_dir in common with {first}; name the same clips alike in both")
+    for annotation in common:
+        if annotation.label != labels[annotation.frame_dir]:
+            raise InputError(
+                f"{pickle}: {annotation.frame_dir} has label {annotation.label}, but {labels[annotation.frame_dir]} in "
+                f"{first}; mend one of them"
+            )
+    return file
+
+
+def _settings(
+    file: SkeletonFile, layout: SkeletonLayout, second: SkeletonFile | None, options: ImportOptions
+) -> StoreSettings:
+    size = options.max_people, options.num_frames
+    shape = (*size, layout.num_joints, file.num_coordinates + 1)
+    if second is None or options.also is None:
+        return StoreSettings(skeleton=layout.name, keypoints_shape=shape)
+    other = layout_of(options.also, second, None)
+    return StoreSettings(
+        skeleton=layout.name,
+        keypoints_shape=shape,
+        second_skeleton=other.name,
+        second_shape=(*size, other.num_joints, second.num_coordinates + 1),
+    )
 
 
 def class_names(pickle: Path, file: SkeletonFile, labels: Path | None) -> list[str]:
@@ -160,13 +208,25 @@ def manifest_rows(pickle: Path, file: SkeletonFile, labels: Sequence[str]) -> li
     ]
 
 
-def clip_row(clip: SampledClip, size_hw: tuple[int, int], skeleton: str) -> dict[str, Any]:
-    """A row of the clips table; its clip_id is a digest of all the rest of it and of the layout."""
+def clip_row(
+    clip: SampledClip,
+    size_hw: tuple[int, int],
+    skeleton: str,
+    second_skeleton: str | None = None,
+    second_PNVC1: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """A row of the clips table; its clip_id is a digest of all the rest of it and of the layouts."""
     about = (IMPORT_VERSION, skeleton, size_hw, clip.keypoints_PNVC1.shape)
+    arrays = [clip.keypoints_PNVC1, clip.frame_index_N, clip.frame_sec_N]
+    beside = {}
+    if second_PNVC1 is not None:
+        about = (*about, second_skeleton, second_PNVC1.shape)
+        arrays.append(second_PNVC1)
+        beside = {"second_keypoints": second_PNVC1}
     identity = hashlib.blake2b(repr(about).encode(), digest_size=16)
-    for array in (clip.keypoints_PNVC1, clip.frame_index_N, clip.frame_sec_N):
+    for array in arrays:
         identity.update(array.tobytes())
-    return {
+    return beside | {
         "clip_id": identity.hexdigest(),
         "frame_index": clip.frame_index_N,
         "frame_sec": clip.frame_sec_N,
@@ -176,16 +236,28 @@ def clip_row(clip: SampledClip, size_hw: tuple[int, int], skeleton: str) -> dict
     }
 
 
-def _clip_rows(file: SkeletonFile, skeleton: str, options: ImportOptions) -> Iterator[dict[str, Any]]:
+def _clip_rows(
+    file: SkeletonFile, second: SkeletonFile | None, settings: StoreSettings, options: ImportOptions
+) -> Iterator[dict[str, Any]]:
+    others = {} if second is None else {each.frame_dir: each for each in second.annotations}
     for annotation in file.annotations:
-        clip = sample_clip(
-            annotation,
-            num_frames=options.num_frames,
-            max_people=options.max_people,
-            fps=options.fps,
-            people_ranked=file.people_ranked,
-        )
-        yield clip_row(clip, annotation.size_hw, skeleton)
+        second_PNVC1 = None
+        if second is not None:
+            second_PNVC1 = np.zeros(settings.second_shape or (), np.float32)
+            if other := others.get(annotation.frame_dir):
+                second_PNVC1 = _sampled(other, second, options).keypoints_PNVC1
+        clip = _sampled(annotation, file, options)
+        yield clip_row(clip, annotation.size_hw, settings.skeleton, settings.second_skeleton, second_PNVC1)
+
+
+def _sampled(annotation: Annotation, file: SkeletonFile, options: ImportOptions) -> SampledClip:
+    return sample_clip(
+        annotation,
+        num_frames=options.num_frames,
+        max_people=options.max_people,
+        fps=options.fps,
+        people_ranked=file.people_ranked,
+    )
 
 
 def _write(
@@ -233,8 +305,14 @@ def _lines(labels: Path) -> list[str]:
     return names
 
 
-def _messages(file: SkeletonFile, layout: SkeletonLayout, options: ImportOptions) -> list[str]:
+def _messages(
+    file: SkeletonFile, layout: SkeletonLayout, second: SkeletonFile | None, options: ImportOptions
+) -> list[str]:
     messages = []
+    if second is not None:
+        there = {annotation.frame_dir for annotation in second.annotations}
+        if alone := sum(annotation.frame_dir not in there for annotation in file.annotations):
+            messages.append(f"{alone} of {len(file.annotations)} clips are not in {options.also}")
     if not (file.skeleton or options.skeleton):
         messages.append(
             f"skeleton {layout.name}, for its {layout.num_joints} joints; --skeleton says otherwise"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from harray.config import dump, to_dict
+from harray import __version__
+from harray.config import digest, dump, to_dict
 from harray.errors import InputError
 from harray.evaluation.figures import training_figure
 from harray.experiment import ExperimentConfig
@@ -18,6 +19,7 @@ from harray.tracking.registry import RUN_FILE, Registered, check_model_name, reg
 from harray.tracking.runs import TrainingRun
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, TrainingResult, train_store
+from harray.workflows.run_folder import RunFolder
 
 CONFIG_FILE, FIGURE_FILE = "config.yaml", "training.png"
 
@@ -29,6 +31,7 @@ class Trained:
     result: TrainingResult
     run_id: str
     registered: Registered | None
+    resumed: bool  # whether it went on with what the same command had left unfinished
 
     @property
     def model(self) -> str:
@@ -64,6 +67,8 @@ def train_recorded(
 ) -> Trained:
     """Train and record parameters, metrics per epoch, the resolved config, curves and the packaged model.
 
+    The same call after an interruption, however that happened, goes on in the same folder and MLflow run.
+
     Args:
         out: its `runs/` gets a folder with checkpoint, config and curves.
         num_workers: DDP workers of Ray Train; 0 trains in this process.
@@ -78,7 +83,10 @@ def train_recorded(
         check_model_name(name)
     uri = tracking_uri(out, tracking)
     seed = experiment.training.seed
-    folder = _new_folder(out.absolute() / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}")
+    store_digest = FeatureStore.open(store).digest()
+    mark = digest([__version__, to_dict(experiment), store_digest, num_workers, uri])
+    claimed = RunFolder.claim(out.absolute() / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}", mark)
+    folder = claimed.path
     dump(experiment, folder / CONFIG_FILE)
     request = TrainingRequest(
         store=store.absolute(),
@@ -88,22 +96,24 @@ def train_recorded(
         training=experiment.training,
         experiment_yaml=yaml.safe_dump(to_dict(experiment), sort_keys=False),
     )
-    tags = {"harray.store_digest": FeatureStore.open(store).digest(), "harray.seed": str(seed)}
-    with TrainingRun(uri, experiment, name=folder.name, tags=tags) as run:
+    tags = {"harray.store_digest": store_digest, "harray.seed": str(seed)}
+    with claimed, TrainingRun(uri, experiment, name=folder.name, tags=tags, run_id=claimed.run_id) as run:
+        (folder / RUN_FILE).write_text(run.run_id)
 
         def record(report: EpochReport) -> None:
             run.log_metrics(epoch_metrics(report), step=report.epoch)
             if on_epoch:
                 on_epoch(report)
 
-        result = _train(request, num_workers, record)
+        result = _train(request, num_workers, record, claimed.state_file)
         training_figure(result.history).savefig(folder / FIGURE_FILE, dpi=110)
         for file in (CONFIG_FILE, FIGURE_FILE):
             run.log_artifact(folder / file)
         model_id = run.log_model(result.checkpoint, step=result.best_epoch)
-        (folder / RUN_FILE).write_text(run.run_id)
         registered = register(uri, name, model_id) if name else None
-    return Trained(result=result, run_id=run.run_id, registered=registered)
+    return Trained(
+        result=result, run_id=run.run_id, registered=registered, resumed=claimed.run_id is not None
+    )
 
 
 def epoch_metrics(report: EpochReport) -> dict[str, float]:
@@ -117,25 +127,16 @@ def epoch_metrics(report: EpochReport) -> dict[str, float]:
 
 
 def _train(
-    request: TrainingRequest, num_workers: int, on_epoch: Callable[[EpochReport], None]
+    request: TrainingRequest,
+    num_workers: int,
+    on_epoch: Callable[[EpochReport], None],
+    state_file: Path,
 ) -> TrainingResult:
     if not num_workers:
-        return train_store(request, on_epoch)
+        return train_store(request, on_epoch, state_file)
     from harray.distributed.resources import start_ray
 
     with start_ray():
         from harray.distributed.training import train_on_ray
 
         return train_on_ray(request, num_workers=num_workers, on_epoch=on_epoch)
-
-
-def _new_folder(parent: Path, name: str) -> Path:
-    """A folder that nobody else has, even when two runs start in the same second."""
-    for suffix in ("", *(f"-{number}" for number in range(2, 100))):
-        folder = parent / f"{name}{suffix}"
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return folder
-    raise InputError(f"{parent}: a hundred runs of the same second; name another --out")

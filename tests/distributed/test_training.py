@@ -46,7 +46,9 @@ def request_(tmp_path) -> TrainingRequest:
         store=store.path,
         out=tmp_path / "model",
         model=with_overrides(ModelConfig(), TINY),
-        training=TrainingConfig(num_epochs=12, batch_size=7, device="cpu", val_share=0.34, patience=0),
+        training=TrainingConfig(
+            num_epochs=12, batch_size=7, device="cpu", val_share=0.34, patience=0, state_sec=0
+        ),
     )
 
 

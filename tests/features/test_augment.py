@@ -86,6 +86,35 @@ def test_turning_keeps_distances(layout, coordinates):
     assert torch.allclose(result.target_BPTKC.norm(dim=-1), keypoints.norm(dim=-1), atol=1e-5)
 
 
+def test_in_3d_a_turn_is_a_rotation_and_goes_about_all_three_axes():
+    config = dataclasses.replace(STILL, rotation_deg=30.0, turn_deg=20.0)
+    maps = linear_maps(config, 3, random(500))
+    assert torch.allclose(maps @ maps.transpose(1, 2), torch.eye(3).expand(500, 3, 3), atol=1e-5)
+    assert torch.allclose(torch.linalg.det(maps), torch.ones(500), atol=1e-5)  # none turned inside out
+    # A small rotation's antisymmetric part is its axis times its angle: every axis takes part, each on its own.
+    axes = torch.stack([maps[:, 2, 1], maps[:, 0, 2], maps[:, 1, 0]], dim=1) - torch.stack(
+        [maps[:, 1, 2], maps[:, 2, 0], maps[:, 0, 1]], dim=1
+    )
+    assert (axes.std(dim=0) > 0.2).all()
+    assert torch.corrcoef(axes.T).fill_diagonal_(0).abs().max() < 0.3
+
+
+@pytest.mark.parametrize("only", ["rotation_deg", "turn_deg"])
+def test_each_strength_turns_about_its_own_axes(only):
+    maps = linear_maps(dataclasses.replace(STILL, **{only: 30.0}), 3, random(100))
+    depth_stays = torch.allclose(maps[:, :, 2], torch.tensor([0.0, 0, 1]).expand(100, 3), atol=1e-6)
+    assert depth_stays == (only == "rotation_deg")
+
+
+def test_mirroring_in_3d_turns_x_around_and_neither_height_nor_depth():
+    keypoints, visible = batch(rows=1, layout=NTU25, coordinates=3)
+    result, _ = mirror(keypoints, visible, torch.tensor([True]), NTU25.flip_order)
+    left, right = NTU25.joints.index("left_hand_tip"), NTU25.joints.index("right_hand_tip")
+    assert torch.equal(result[:, :, :, left], keypoints[:, :, :, right] * torch.tensor([-1.0, 1, 1]))
+    middle = NTU25.joints.index("spine_mid")
+    assert torch.equal(result[:, :, :, middle], keypoints[:, :, :, middle] * torch.tensor([-1.0, 1, 1]))
+
+
 def test_a_flat_clip_turns_by_no_more_than_the_greatest_angle():
     maps = linear_maps(dataclasses.replace(STILL, rotation_deg=30.0), 2, random(500))
     angles = torch.atan2(maps[:, 0, 1], maps[:, 0, 0]) * 180 / math.pi

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from harray.features.normalise import normalise
-from harray.skeleton import COCO17, NTU25, PENN13, SkeletonLayout
+from harray.skeleton import COCO17, KINECT20, NTU25, PENN13, SkeletonLayout, generic_layout
 
 
 def clip(layout, coordinates=2, people=1, frames=6, seed=0):
@@ -39,6 +39,19 @@ def test_place_and_size_of_the_whole_clip_do_not_matter(layout, coordinates):
     near, _ = normalise(keypoints, confidence, layout, 0.3)
     far, _ = normalise(keypoints * 0.25 + 300, confidence, layout, 0.3)
     assert torch.allclose(near, far, atol=1e-4)
+
+
+@pytest.mark.parametrize("layout", [NTU25, KINECT20, generic_layout(11)], ids=lambda layout: layout.name)
+@pytest.mark.parametrize("unit", [0.001, 1000.0])
+def test_metres_and_millimetres_are_the_same_to_the_model(layout, unit):
+    keypoints, confidence = clip(layout, coordinates=3, people=2)
+    metres = keypoints / 50 + torch.tensor([0.5, -0.3, 3.0])  # two metres tall, three before the camera
+    confidence[0, 0, 2, 4] = 0
+    ours, seen = normalise(metres, confidence, layout, 0.3)
+    theirs, also_seen = normalise(metres * unit, confidence, layout, 0.3)
+    assert torch.allclose(ours, theirs, atol=1e-4)
+    assert torch.equal(seen, also_seen)
+    assert 0.3 < ours[seen].abs().max() < 1.5  # about the clip's centre, in body sizes
 
 
 def test_motion_through_the_picture_stays():

@@ -1,9 +1,10 @@
 """Random streams that belong to rows."""
 
+import numpy as np
 import pytest
 import torch
 
-from harray.features.rowrandom import RowRandom
+from harray.features.rowrandom import RowRandom, _hash
 
 
 def rows(*numbers):
@@ -43,3 +44,9 @@ def test_normal_draws_have_mean_0_and_deviation_1():
     assert abs(draws.mean().item()) < 0.02
     assert draws.std().item() == pytest.approx(1, abs=0.02)
     assert (draws.abs() > 1.96).float().mean().item() == pytest.approx(0.05, abs=0.01)
+
+
+def test_a_gpu_draws_what_a_cpu_draws():
+    numbers = np.arange(0, 2**32, 987_654_321 // 1000, dtype=np.uint32)
+    as_int64 = torch.from_numpy(numbers.astype(np.int64))
+    assert np.array_equal(_hash(numbers), _hash(as_int64).numpy())

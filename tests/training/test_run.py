@@ -61,7 +61,7 @@ def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True
 
 def request(tmp_path, **changes) -> TrainingRequest:
     values = {"store": tmp_path / "store", "out": tmp_path / "model", "model": MODEL}
-    training = TrainingConfig(num_epochs=2, batch_size=8, device="cpu", val_share=0.34)
+    training = TrainingConfig(num_epochs=2, batch_size=8, device="cpu", val_share=0.34, state_sec=0)
     return TrainingRequest(**({"training": training} | values | changes))
 
 
@@ -124,7 +124,9 @@ def test_a_killed_training_goes_on_from_its_state_file(tmp_path):
     result = train_store(request(tmp_path), lambda report: epochs.append(report.epoch), state)
     assert epochs == [1, 2, 2]
     assert result.val == expected.val
-    assert not state.exists()
+    again = train_store(request(tmp_path), lambda report: epochs.append(report.epoch), state)
+    assert epochs == [1, 2, 2]  # it was over, and only the checkpoint had to be written
+    assert again.history == result.history
 
 
 def test_the_state_of_another_training_is_refused(tmp_path):

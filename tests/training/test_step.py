@@ -91,7 +91,9 @@ def test_a_clip_costs_the_same_in_any_company():
     keypoints, visible = torch.randn(4, 2, 8, 13, 2), torch.rand(4, 2, 8, 13) < 0.7
     tokens = torch.randn(4, 5, 6).half()
     batch = Augmented(keypoints * visible[..., None], visible, keypoints, visible | True, tokens)
-    alone = module(Augmented(*(x[2:3] for x in batch)), torch.tensor([2]), RowRandom(0, 1, torch.tensor([2])))
+    alone = module(
+        Augmented(*(x[2:3] for x in batch[:5])), torch.tensor([2]), RowRandom(0, 1, torch.tensor([2]))
+    )
     assert torch.allclose(alone["total"], together[2:3], atol=1e-5)
 
 

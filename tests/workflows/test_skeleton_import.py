@@ -118,6 +118,8 @@ def test_a_large_pickle_is_written_in_several_shards_and_progress_is_told(
         (17, "coco17", "coco17", "coco17"),
         (17, "h36m", "generic17", "generic17"),
         (18, "generic18", None, "generic18"),
+        (11, None, "generic", "generic11"),
+        (17, "generic", None, "generic17"),
     ],
 )
 def test_the_layout_is_that_of_the_pickle_else_the_wanted_one_else_that_of_its_joints(
@@ -188,33 +190,94 @@ def test_real_pickles_of_other_projects_are_imported(shared_data, tmp_path):
     assert (jhmdb.skeleton, jhmdb.computed) == ("jhmdb15", 433)
 
 
-@pytest.mark.parametrize(
-    ("joints", "coordinates", "skeleton"), [(25, 3, "ntu25"), (15, 2, "jhmdb15"), (21, 3, "generic21")]
-)
-def test_a_model_learns_from_a_pickle_without_videos_or_scenes(
-    saved, clip_fields, tmp_path, joints, coordinates, skeleton
-):
-    annotations = []
-    for number in range(24):
-        clip = clip_fields(f"c{number}", 7, joints=joints, coordinates=coordinates, label=number % 2)
+def moving(clip_fields, num_clips, joints, coordinates, people):
+    """Clips of two actions in metres or pixels, without scores: the last person's fourth joint goes up or down.
+
+    In 3D one joint is lost in every clip, and stands at the origin as sensors leave it.
+    """
+    clips = []
+    for number in range(num_clips):
+        clip = clip_fields(f"c{number}", 7, people=people, joints=joints, coordinates=coordinates)
+        clip |= {"label": number % 2, "keypoint_score": None}
         clip["keypoint"] = clip["keypoint"].astype(np.float32) / 240
-        clip["keypoint"][0, :, 4, 1] += np.linspace(0, 3, 5) * (1 if number % 2 else -1) + number / 100
-        annotations.append(clip)
+        clip["keypoint"][-1, :, 4, 1] += np.linspace(0, 3, 5) * (1 if number % 2 else -1) + number / 100
+        if coordinates == 3:
+            clip["keypoint"][0, 1:3, 2] = 0
+        clips.append({name: value for name, value in clip.items() if value is not None})
+    return clips
+
+
+KINDS = [
+    (13, 2, 2, "penn13"),
+    (15, 2, 1, "jhmdb15"),
+    (17, 3, 1, "coco17"),
+    (20, 3, 1, "kinect20"),
+    (25, 3, 2, "ntu25"),
+    (11, 2, 3, "generic11"),
+    (21, 3, 1, "generic21"),
+]
+
+
+@pytest.mark.parametrize(("joints", "coordinates", "people", "skeleton"), KINDS)
+def test_a_model_learns_from_a_pickle_without_videos_or_scenes(
+    saved, clip_fields, tmp_path, joints, coordinates, people, skeleton
+):
+    annotations = moving(clip_fields, 24, joints, coordinates, people)
     names = [each["frame_dir"] for each in annotations]
     path = saved({"annotations": annotations, "split": {"train": names[:16], "val": names[16:]}})
-    import_skeletons(path, tmp_path / "store", ImportOptions(num_frames=8))
+    import_skeletons(path, tmp_path / "store", ImportOptions(num_frames=8, max_people=people))
     size = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1}
     request = TrainingRequest(
         store=tmp_path / "store",
         out=tmp_path / "model",
-        model=with_overrides(ModelConfig(), {**size, "cfn.enabled": False}),
+        model=with_overrides(ModelConfig(), size),
         features=with_overrides(FeaturesConfig(), {"augmentation.enabled": False}),
-        training=TrainingConfig(num_epochs=30, device="cpu"),
+        training=TrainingConfig(num_epochs=25, device="cpu"),
     )
     train_store(request)
     predictor = Predictor.load(tmp_path / "model")
     assert predictor.checkpoint.skeleton.name == skeleton
-    report = evaluate(predictor, FeatureStore.open(tmp_path / "store"), "val", model="m", occlusion=False)
+    assert predictor.network.cfn is None
+    store = FeatureStore.open(tmp_path / "store")
+    report = evaluate(predictor, store, "val", model="m", occlusion=False)
     assert report.scores.top1 >= 0.875
+    said = predictor.predict_clips(load_clips(store, ["val"]))
+    assert said.visible_NPTK[:, 0, 2:4, 2].any() == (coordinates == 2)  # of 8 frames, the lost joint's
+    assert np.isfinite(said.completed_NPTKC).all()
+    one = predictor.predict_keypoints(_row(store, 0), 240, 320)
+    assert one.label in ("0", "1")
     with pytest.raises(InputError, match="learned from imported skeletons"):
         predictor.extractor
+
+
+def _row(store, number):
+    """Keypoints and confidence of a stored clip, as `Predictor.predict_keypoints` takes them."""
+    clips = load_clips(store)
+    return np.concatenate(
+        [clips.keypoints_NPTKC[number].numpy(), clips.confidence_NPTK[number].numpy()[..., None]], axis=-1
+    )
+
+
+def test_a_model_refuses_a_store_of_another_layout_or_of_other_coordinates(
+    saved, clip_fields, tmp_path, harray
+):
+    stores = {"penn13": (13, 2), "jhmdb15": (15, 2), "deep13": (13, 3)}
+    for name, (joints, coordinates) in stores.items():
+        annotations = moving(clip_fields, 8, joints, coordinates, 1)
+        names = [each["frame_dir"] for each in annotations]
+        path = saved({"annotations": annotations, "split": {"train": names, "test": names}})
+        import_skeletons(path, tmp_path / name, FEW)
+    size = {"pcm.hidden_size": 4, "pcm.refine_size": 4, "mme.width": 8, "mme.num_blocks": 1}
+    train_store(
+        TrainingRequest(
+            store=tmp_path / "penn13",
+            out=tmp_path / "model",
+            model=with_overrides(ModelConfig(), size),
+            training=TrainingConfig(num_epochs=1, device="cpu"),
+        )
+    )
+    refusals = {"jhmdb15": "jhmdb15 skeletons, the model was trained on penn13", "deep13": "3 coordinates"}
+    for name, words in refusals.items():
+        ending = harray("evaluate", tmp_path / "model", "--store", tmp_path / name, "--out", tmp_path)
+        assert ending.code == 2
+        assert words in ending.err.splitlines()[-1]

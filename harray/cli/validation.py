@@ -1,0 +1,115 @@
+"""The command that cross-validates an experiment and its ablations."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from harray.cli import options
+from harray.cli.terminal import session
+from harray.config import parse_overrides, with_overrides
+from harray.errors import InputError
+from harray.experiment import ExperimentConfig
+
+if TYPE_CHECKING:
+    from harray.evaluation.cross_validation import CrossValidation
+
+
+def cross_validate(
+    store: options.Store,
+    recipe: options.Recipe = "default",
+    config: options.ConfigFile = None,
+    folds: Annotated[int, typer.Option("--folds", min=2, help="Parts, each held out once.")] = 5,
+    leave_one_group_out: Annotated[
+        bool, typer.Option("--leave-one-group-out", help="One fold per group, instead of --folds.")
+    ] = False,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Trainings of each fold, by training.seed and up.")
+    ] = 3,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", help="Also without pcm, pcm-linear, differences, scene or people; repeat."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option("--variant", metavar="'key=value ...'", help="Also with these overrides; repeat."),
+    ] = None,
+    hide: Annotated[
+        list[float] | None,
+        typer.Option("--hide", min=0.0, max=1.0, help="Also score with this share of joints hidden; repeat."),
+    ] = None,
+    splits: Annotated[
+        list[str] | None,
+        typer.Option("--splits", help="Whose clips are dealt; repeat. Default: training.train_split."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=0, help="Trainings at once; default: what the cluster holds; 0: here."),
+    ] = None,
+    out: options.Out = options.DEFAULT_OUT,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train on all folds but one, score that one, for every fold, seed and variant.
+
+    No held-out clip chooses anything: every training runs all its epochs. Finished trainings are kept under --out,
+    and the same command goes on after an interruption.
+    """
+    experiment = options.build_config(recipe, config, overrides)
+    options.check_store(store)
+    with session(out, "cross-validate", as_json) as terminal:
+        from harray.workflows.cross_validation import cross_validate, plan_cross_validation
+
+        plan = plan_cross_validation(
+            store.absolute(),
+            _variants(experiment, without or [], variant or []),
+            splits=splits,
+            num_folds=None if leave_one_group_out else folds,
+            num_seeds=seeds,
+            hidden_shares=hide or [],
+        )
+        with terminal.progress("training", "models") as update:
+            found = cross_validate(plan, out, num_workers=workers, on_progress=update)
+        how = "whole groups held out" if found.grouped else "no groups known"
+        terminal.result(
+            f"{sum(found.fold_sizes)} clips of {found.num_classes} classes in {len(found.fold_sizes)} folds, "
+            f"{how}; {len(found.seeds)} seeds"
+        )
+        terminal.result(_table(found))
+        terminal.json(found.to_json())
+
+
+def _variants(
+    experiment: ExperimentConfig, without: list[str], variants: list[str]
+) -> dict[str, ExperimentConfig]:
+    """`full`, then what is left out, then what is overridden, by name."""
+    from harray.evaluation.ablations import variants_without
+
+    named = {
+        name: with_overrides(experiment, {f"model.{key}": value for key, value in parts.items()})
+        for name, parts in variants_without(without).items()
+    }
+    for text in variants:
+        if text in named:
+            raise InputError(f"--variant {text!r}: given twice; name each once")
+        named[text] = with_overrides(experiment, parse_overrides(experiment, text.split()))
+    return named
+
+
+def _table(found: "CrossValidation") -> Table:
+    columns = ("top-1", "over folds", "over seeds", "pooled", "macro F1", "s/fold")
+    table = Table("", "by", *columns, box=None, pad_edge=False)
+    for name, scores in found.variants.items():
+        for part, values in scores.parts.items():
+            top1, first = values.top1, part == "fusion"
+            table.add_row(
+                name if first else "",
+                part.replace("_", " "),
+                f"{top1.mean:.4f}",
+                f"± {top1.std_folds:.4f}",
+                f"± {top1.std_seeds:.4f}",
+                f"{values.pooled_top1:.4f}",
+                f"{values.pooled_macro_f1:.4f}",
+                f"{scores.train_sec.mean:.1f}" if first else "",
+            )
+    return table

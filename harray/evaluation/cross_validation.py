@@ -1,0 +1,244 @@
+"""Cross-validation: every variant, seed and fold is one training whose fold is scored once, after it ended.
+
+    fold plan x seeds x variants -> Trial -> run_trial: train on the rest, score the held-out fold -> Outcome
+    outcomes of all trials -> CrossValidation: mean and deviation over folds and over seeds
+
+The held-out fold chooses nothing: a trial trains for all its epochs, without val clips, and keeps the averaged
+weights of the last.
+
+Letters: N clips, M held-out clips, P people, T frames, K joints, A action classes.
+"""
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harray.config import digest
+from harray.errors import InputError
+from harray.evaluation.evaluate import probabilities_by_part
+from harray.evaluation.occlusion import occluded
+from harray.features.tensors import ClipTensors, load_clips
+from harray.inference.predictor import Predictor
+from harray.metrics import classification_scores
+from harray.store import FeatureStore
+from harray.training.run import TrainingRequest, device_named, fit_clips
+
+FULL = "full"  # the variant that the others are compared with
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training and what it is scored on."""
+
+    variant: str
+    fold: int
+    request: TrainingRequest  # with the trial's seed; its `out` is not written
+    splits: tuple[str, ...] | None  # of the store; None for all clips
+    held_out: tuple[int, ...]  # places among the labelled clips of `splits`
+    hidden_shares: tuple[float, ...] = ()  # of joints, to score the fold under as well
+
+    @property
+    def seed(self) -> int:
+        return self.request.training.seed
+
+    @property
+    def key(self) -> str:
+        """Stands for everything that decides the outcome, but for the code."""
+        return digest([self.request.digest, self.splits, self.held_out, self.hidden_shares])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Class probabilities `[M, A]` of the held-out clips by part (as an evaluation's), in the fold's order."""
+
+    probabilities: Mapping[str, np.ndarray]
+    train_sec: float
+
+    def save(self, file: Path) -> None:
+        with file.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, train_sec=self.train_sec, **self.probabilities)
+
+    @classmethod
+    def load(cls, file: Path) -> "Outcome":
+        with np.load(file, allow_pickle=False) as arrays:
+            values = {name: arrays[name] for name in arrays.files}
+        return cls(train_sec=float(values.pop("train_sec")), probabilities=values)
+
+
+def run_trial(trial: Trial) -> Outcome:
+    """Train on all clips but the held-out ones, then score those once.
+
+    Raises:
+        InputError: a store that cannot be trained on.
+    """
+    request = dataclasses.replace(
+        trial.request, training=dataclasses.replace(trial.request.training, val_share=0.0)
+    )
+    store = FeatureStore.open(request.store)
+    clips = _labelled_clips(store.path, store.digest(), trial.splits)
+    rest = sorted(set(range(len(clips))) - set(trial.held_out))
+    device = device_named(request.training.device)
+    started = time.perf_counter()
+    fitted = fit_clips(request, store, clips.select(rest), None, device)
+    train_sec = time.perf_counter() - started
+    predictor = Predictor(fitted.checkpoint, device=str(device))
+    held_out = clips.select(trial.held_out)
+    probabilities = probabilities_by_part(predictor, held_out)
+    for share in trial.hidden_shares:
+        said = predictor.predict_clips(occluded(held_out, "joints", share))
+        probabilities[f"hidden {share:.0%}"] = said.probabilities_NA
+    return Outcome(train_sec=train_sec, probabilities=probabilities)
+
+
+def labelled_rows(store: FeatureStore, splits: Sequence[str] | None) -> Any:
+    """label, group and clip_id of the labelled clips, in the order of `Trial.held_out`, without their features.
+
+    Raises:
+        InputError: no such split, or fewer than two labels in it.
+    """
+    rows = store.read(None if splits is None else list(splits), columns=[])
+    rows = rows.filter(rows["label"].is_valid()).select(["label", "group", "clip_id"])
+    if (count := len(rows["label"].unique())) < 2:
+        raise InputError(f"store {store.path}: found {count} labels, expected at least two to tell apart")
+    return rows
+
+
+@lru_cache(maxsize=1)  # a Ray worker runs many trials on the same clips
+def _labelled_clips(store: Path, store_digest: str, splits: tuple[str, ...] | None) -> ClipTensors:
+    clips = load_clips(FeatureStore.open(store), None if splits is None else list(splits))
+    return clips.select((clips.labels_N >= 0).nonzero().squeeze(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """A score of every seed and fold, `[seeds][folds]`; deviations are of samples, 0 where there is one value."""
+
+    values_SF: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        return float(self.values_SF.mean())
+
+    @property
+    def std_folds(self) -> float:
+        """Over folds, each the mean of its seeds."""
+        return _deviation(self.values_SF.mean(axis=0))
+
+    @property
+    def std_seeds(self) -> float:
+        """Over seeds, each the mean of its folds."""
+        return _deviation(self.values_SF.mean(axis=1))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "mean": self.mean,
+            "std_folds": self.std_folds,
+            "std_seeds": self.std_seeds,
+            "values": self.values_SF.tolist(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartScores:
+    """Scores of one part of one variant."""
+
+    top1: Spread
+    macro_f1: Spread
+    pooled_top1: float  # of all held-out clips together; mean over seeds
+    pooled_macro_f1: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantScores:
+    """Scores of one variant: by pose and scene together, by each alone, and with joints hidden."""
+
+    parts: Mapping[str, PartScores]
+    train_sec: Spread
+
+    def to_json(self, full: "VariantScores | None") -> dict[str, Any]:
+        """`top1_less_than_full` tells by part what leaving something out costs, the same folds and seeds compared."""
+        values: dict[str, Any] = {"train_sec": self.train_sec.to_json(), "parts": {}}
+        for name, part in self.parts.items():
+            values["parts"][name] = {
+                "top1": part.top1.to_json(),
+                "macro_f1": part.macro_f1.to_json(),
+                "pooled_top1": part.pooled_top1,
+                "pooled_macro_f1": part.pooled_macro_f1,
+            }
+            if full is not None and name in full.parts:
+                loss = Spread(values_SF=full.parts[name].top1.values_SF - part.top1.values_SF)
+                values["parts"][name]["top1_less_than_full"] = loss.to_json()
+        return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossValidation:
+    """What a cross-validation found."""
+
+    store_digest: str
+    splits: tuple[str, ...] | None
+    num_classes: int
+    fold_sizes: tuple[int, ...]
+    seeds: tuple[int, ...]
+    grouped: bool  # clips of one group were held out together
+    variants: Mapping[str, VariantScores]
+
+    def to_json(self) -> dict[str, Any]:
+        full = self.variants.get(FULL)
+        return {
+            "store_digest": self.store_digest,
+            "splits": self.splits,
+            "num_clips": sum(self.fold_sizes),
+            "num_classes": self.num_classes,
+            "num_folds": len(self.fold_sizes),
+            "fold_sizes": self.fold_sizes,
+            "seeds": self.seeds,
+            "grouped": self.grouped,
+            "variants": {
+                name: scores.to_json(None if name == FULL else full) for name, scores in self.variants.items()
+            },
+        }
+
+
+def scores_of_variant(
+    outcomes_SF: Sequence[Sequence[Outcome]], labels: Sequence[np.ndarray]
+) -> VariantScores:
+    """Scores over all seeds and folds of one variant.
+
+    Args:
+        outcomes_SF: by seed, then by fold.
+        labels: `[M]` class numbers of each fold's held-out clips.
+    """
+    parts = {}
+    for name in outcomes_SF[0][0].probabilities:
+        by_fold = [
+            [
+                classification_scores(outcome.probabilities[name], truth)
+                for outcome, truth in zip(of_seed, labels, strict=True)
+            ]
+            for of_seed in outcomes_SF
+        ]
+        pooled = [
+            classification_scores(
+                np.concatenate([outcome.probabilities[name] for outcome in of_seed]), np.concatenate(labels)
+            )
+            for of_seed in outcomes_SF
+        ]
+        parts[name] = PartScores(
+            top1=Spread(values_SF=np.array([[fold.top1 for fold in of_seed] for of_seed in by_fold])),
+            macro_f1=Spread(values_SF=np.array([[fold.macro_f1 for fold in of_seed] for of_seed in by_fold])),
+            pooled_top1=float(np.mean([scores.top1 for scores in pooled])),
+            pooled_macro_f1=float(np.mean([scores.macro_f1 for scores in pooled])),
+        )
+    seconds = np.array([[outcome.train_sec for outcome in of_seed] for of_seed in outcomes_SF])
+    return VariantScores(parts=parts, train_sec=Spread(values_SF=seconds))
+
+
+def _deviation(values: np.ndarray) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0

@@ -1,0 +1,79 @@
+"""A training's folder: a new one, or that of the same training, interrupted, so that the same command goes on."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from harray.errors import InputError
+from harray.tracking.registry import RUN_FILE
+
+UNFINISHED_FILE, LOCK_FILE, STATE_FILE = "unfinished", ".lock", "state.pt"
+
+
+class RunFolder:
+    """A folder that one process holds inside `with`; left without an error, the training is over.
+
+    Attributes:
+        path: the folder.
+        state_file: where a training in one process keeps its state meanwhile.
+        run_id: the MLflow run of the interrupted training that is gone on with; None of a new one.
+    """
+
+    def __init__(self, path: Path, lock: FileLock) -> None:
+        self.path = path
+        self.state_file = path / STATE_FILE
+        run_file = path / RUN_FILE
+        self.run_id = run_file.read_text() if run_file.exists() else None
+        self._lock = lock
+
+    @classmethod
+    def claim(cls, parent: Path, name: str, mark: str) -> "RunFolder":
+        """The folder under `parent` where a training of this mark was interrupted, else a new one.
+
+        One that another process works in is left to it: the operating system frees a lock when its holder dies.
+
+        Args:
+            name: of a new folder; a number is added where there is one already.
+            mark: stands for everything that decides the outcome.
+        """
+        for file in sorted(parent.glob(f"*/{UNFINISHED_FILE}")):
+            lock = FileLock(file.with_name(LOCK_FILE))
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            if file.exists() and file.read_text() == mark:
+                return cls(file.parent, lock)
+            lock.release()
+        folder = _new_folder(parent, name)
+        lock = FileLock(folder / LOCK_FILE)
+        lock.acquire()
+        (folder / UNFINISHED_FILE).write_text(mark)
+        return cls(folder, lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            for name in (UNFINISHED_FILE, STATE_FILE):
+                (self.path / name).unlink(missing_ok=True)
+        self._lock.release()
+        if kind is None:
+            (self.path / LOCK_FILE).unlink(missing_ok=True)
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """A folder that nobody else has, even when two runs start in the same second."""
+    for suffix in ("", *(f"-{number}" for number in range(2, 100))):
+        folder = parent / f"{name}{suffix}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise InputError(f"{parent}: a hundred runs of the same second; name another --out")

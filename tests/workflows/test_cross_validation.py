@@ -1,0 +1,121 @@
+"""Cross-validation for real: tiny trainings through Ray, gone on with, and what it refuses."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from harray.config import with_overrides
+from harray.errors import InputError
+from harray.evaluation.cross_validation import run_trial
+from harray.experiment import ExperimentConfig
+from harray.store import FeatureStore, StoreSettings
+from harray.workflows.cross_validation import cross_validate, plan_cross_validation
+
+TINY = {
+    "model.pcm.hidden_size": 8,
+    "model.pcm.refine_size": 8,
+    "model.mme.width": 16,
+    "model.mme.num_blocks": 1,
+    "model.cfn.width": 8,
+    "training.num_epochs": 8,
+    "training.batch_size": 8,
+    "training.device": "cpu",
+    "features.augmentation.enabled": False,
+}
+EXPERIMENT = with_overrides(ExperimentConfig(), TINY)
+NO_PCM = with_overrides(EXPERIMENT, {"model.pcm.enabled": False})
+
+
+@pytest.fixture
+def store(tmp_path):
+    """24 clips of four actors: an arm goes up or down before a scene that says nothing; one clip has no label."""
+    settings = StoreSettings(skeleton="penn13", keypoints_shape=(1, 8, 13, 3), scene_shape=(1, 4, 6))
+    store = FeatureStore.create(tmp_path / "store", settings)
+    rng = np.random.default_rng(0)
+    features, rows = [], []
+    for number in range(25):
+        keypoints = rng.normal(0, 1, (1, 8, 13, 3)) + np.linspace(0, 100, 13)[:, None]
+        keypoints[0, :, 5, 1] += np.linspace(0, 60, 8) * (1 if number % 2 else -1)
+        keypoints[..., 2] = 1.0
+        clip = {"clip_id": f"c{number}", "frame_index": range(8), "frame_sec": np.arange(8.0), "height_px": 9}
+        tokens = rng.normal(0, 1, (1, 4, 6))
+        features.append(clip | {"width_px": 9, "keypoints": keypoints, "scene_tokens": tokens})
+        row = {"path": f"/{number:02}", "label": ("up", "down")[number % 2] if number < 24 else None}
+        row |= {"group": f"actor{number // 2 % 4}", "clip_id": f"c{number}", "splits": ["train"]}
+        rows.append(row | {"status": "extracted"})
+    store.write_shard(features)
+    store.append_ledger(rows)
+    return store
+
+
+def test_every_variant_seed_and_fold_is_trained_once_and_gone_on_with(ray_cluster, store, tmp_path):
+    plan = plan_cross_validation(
+        store.path,
+        {"full": EXPERIMENT, "without pcm": NO_PCM},
+        num_folds=2,
+        num_seeds=2,
+        hidden_shares=(0.5,),
+    )
+    assert len(plan.trials) == 8
+    told = []
+    found = cross_validate(plan, tmp_path, on_progress=lambda *said: told.append(said[:2]))
+    assert told == [(done, 8) for done in range(9)]
+    full = found.variants["full"]
+    assert list(full.parts) == ["fusion", "pose_only", "scene_only", "hidden 50%"]
+    assert full.parts["pose_only"].top1.values_SF.shape == (2, 2)
+    assert full.parts["fusion"].top1.mean > 0.8 > full.parts["scene_only"].top1.mean
+    files = sorted((tmp_path / "cross-validation").iterdir())
+    assert len(files) == 8
+    files[0].unlink()
+    told.clear()
+    again = cross_validate(plan, tmp_path, num_workers=0, on_progress=lambda *said: told.append(said[:2]))
+    assert told == [(7, 8), (8, 8)]
+    for name, scores in found.variants.items():
+        for part, values in scores.parts.items():
+            assert np.array_equal(again.variants[name].parts[part].top1.values_SF, values.top1.values_SF)
+
+
+def test_the_held_out_clips_are_not_trained_on(store):
+    """Their labels turned around, the same network is trained, and it is as wrong as it was right."""
+    (trial, _) = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=1).trials
+    before = run_trial(trial)
+    rows = store.read(columns=[]).select(["path", "clip_id", "group", "splits", "label"]).to_pylist()
+    for place in trial.held_out:
+        rows[place]["label"] = {"up": "down", "down": "up"}[rows[place]["label"]]
+    store.append_ledger([{**row, "status": "extracted"} for row in rows])
+    after = run_trial(trial)
+    for part, probabilities in before.probabilities.items():
+        np.testing.assert_array_equal(probabilities, after.probabilities[part])
+
+
+def test_leaving_one_group_out_holds_out_every_actor(store):
+    plan = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=None, num_seeds=1)
+    assert [len(fold) for fold in plan.folds] == [6] * 4
+    assert plan.grouped
+
+
+def test_a_trial_is_told_apart_by_all_that_decides_it(store):
+    (trial, other) = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=1).trials
+    renamed = dataclasses.replace(trial, variant="another name of it")
+    hiding = dataclasses.replace(trial, hidden_shares=(0.5,))
+    assert trial.key == renamed.key
+    assert len({trial.key, other.key, hiding.key}) == 3
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"num_folds": 5}, "found 4 groups, expected at least 5"),
+        ({"splits": ["val"]}, "no split 'val'"),
+    ],
+)
+def test_what_cannot_be_dealt_is_refused_before_anything_starts(store, how, words):
+    with pytest.raises(InputError, match=words):
+        plan_cross_validation(store.path, {"full": EXPERIMENT}, **how)
+
+
+def test_more_workers_than_the_cluster_holds_are_refused(ray_cluster, store, tmp_path):
+    plan = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=1)
+    with pytest.raises(InputError, match=r"64 trials at once needs 64 CPU .* use fewer --workers"):
+        cross_validate(plan, tmp_path, num_workers=64)

@@ -1,0 +1,106 @@
+"""A recorded training: the same command goes on with what was left when its process died."""
+
+import dataclasses
+import random
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from harray.config import dump, with_overrides
+from harray.recipes import recipe_named
+from harray.store import FeatureStore, StoreSettings
+from harray.tracking.location import connect
+from harray.training.checkpoint import load_checkpoint
+from harray.workflows.run_folder import RunFolder
+from harray.workflows.training import train_recorded
+
+NUM_EPOCHS = 8
+TINY = {
+    "model.pcm.hidden_size": 8,
+    "model.pcm.refine_size": 8,
+    "model.mme.width": 16,
+    "model.mme.num_blocks": 1,
+    "training.num_epochs": NUM_EPOCHS,
+    "training.batch_size": 8,
+    "training.val_share": 0.25,
+    "training.device": "cpu",
+    "training.state_sec": 0.0,
+}
+VICTIM = """
+import sys
+from pathlib import Path
+from harray.config import load
+from harray.experiment import ExperimentConfig
+from harray.workflows.training import train_recorded
+
+store, config, out, tracking = sys.argv[1:]
+train_recorded(Path(store), load(ExperimentConfig, Path(config)), Path(out), tracking=tracking,
+               on_epoch=lambda report: print(report.epoch, flush=True))
+"""
+
+
+@pytest.fixture
+def store(tmp_path):
+    """24 clips: an arm goes up or down."""
+    settings = StoreSettings(skeleton="penn13", keypoints_shape=(1, 8, 13, 3), scene_shape=None)
+    store = FeatureStore.create(tmp_path / "store", settings)
+    rng = np.random.default_rng(0)
+    features, rows = [], []
+    for number in range(24):
+        keypoints = rng.normal(0, 1, (1, 8, 13, 3)) + np.linspace(0, 100, 13)[:, None]
+        keypoints[0, :, 5, 1] += np.linspace(0, 60, 8) * (1 if number % 2 else -1)
+        keypoints[..., 2] = 1.0
+        clip = {"clip_id": f"c{number}", "frame_index": range(8), "frame_sec": np.arange(8.0), "height_px": 9}
+        features.append(clip | {"width_px": 9, "keypoints": keypoints})
+        row = {"path": f"/{number:02}.mp4", "label": ("up", "down")[number % 2], "clip_id": f"c{number}"}
+        rows.append(row | {"splits": ["train"], "status": "extracted"})
+    store.write_shard(features)
+    store.append_ledger(rows)
+    return store.path
+
+
+def test_a_training_killed_at_a_random_epoch_ends_like_an_undisturbed_one(store, tmp_path):
+    experiment = with_overrides(recipe_named("pose_only"), TINY)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    undisturbed = train_recorded(store, experiment, tmp_path / "calm", tracking=uri)
+    dump(experiment, tmp_path / "config.yaml")
+    last = random.randrange(1, NUM_EPOCHS)  # whichever it is, the end is the same
+    command = [sys.executable, "-c", VICTIM, store, tmp_path / "config.yaml", tmp_path / "out", uri]
+    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as victim:
+        assert victim.stdout is not None
+        for line in victim.stdout:
+            if line.strip() == str(last):
+                victim.send_signal(signal.SIGKILL)
+                break
+    assert victim.returncode == -signal.SIGKILL
+    epochs = []
+    trained = train_recorded(
+        store, experiment, tmp_path / "out", tracking=uri, on_epoch=lambda report: epochs.append(report.epoch)
+    )
+    assert trained.resumed
+    assert not undisturbed.resumed
+    assert last <= epochs[0] <= last + 2  # killed before, or long after, it could save what it had told
+    assert epochs[-1] == NUM_EPOCHS
+    ours, theirs = trained.result, undisturbed.result
+    assert dataclasses.asdict(ours.val) == pytest.approx(dataclasses.asdict(theirs.val), abs=1e-4)
+    assert [r.val_loss for r in ours.history] == pytest.approx([r.val_loss for r in theirs.history], abs=1e-4)
+    weights, expected = (load_checkpoint(r.checkpoint).network.state_dict() for r in (ours, theirs))
+    assert all(np.allclose(weights[name], value, atol=1e-4) for name, value in expected.items())
+    assert [folder.name for folder in (tmp_path / "out" / "runs").iterdir()] == [ours.checkpoint.parent.name]
+    assert not list(ours.checkpoint.parent.glob("state*"))
+    logged = connect(uri).get_metric_history(trained.run_id, "val.loss")
+    assert {metric.step for metric in logged} == set(range(1, NUM_EPOCHS + 1))
+
+
+def test_only_the_same_training_goes_on_and_only_where_nobody_works(tmp_path):
+    with pytest.raises(KeyboardInterrupt), RunFolder.claim(tmp_path, "run", "mark") as first:
+        raise KeyboardInterrupt
+    with RunFolder.claim(tmp_path, "run", "mark") as again:
+        assert again.path == first.path
+        busy = RunFolder.claim(tmp_path, "run", "mark")
+        other = RunFolder.claim(tmp_path, "run", "another mark")
+        assert len({again.path, busy.path, other.path}) == 3
+    assert RunFolder.claim(tmp_path, "run", "mark").path not in {first.path, busy.path, other.path}
