@@ -70,19 +70,37 @@ class _Seen(NamedTuple):
 def _compared(
     thing: str, having: list[_Seen], others: list[_Seen], without: tuple[str, ...]
 ) -> ObjectAttention:
-    about_actor_F4 = np.mean([_about_actor(clip.truth) for clip in having], axis=0)
-    boxes = [_placed(about_actor_F4, clip.truth) for clip in others]
+    having = [clip for clip in having if not _is_covered(clip.truth)] or having
     on_object = [relative_attention(clip.attention_FGG, clip.truth.object_box_T4) for clip in having]
-    on_place = [relative_attention(clip.attention_FGG, box) for clip, box in zip(others, boxes, strict=True)]
+    places = [[_placed(_about_actor(clip.truth), other.truth) for clip in having] for other in others]
+    on_place = [
+        np.nanmean([relative_attention(other.attention_FGG, box_F4) for box_F4 in boxes])
+        for other, boxes in zip(others, places, strict=True)
+    ]
+    shown, beside = _median(on_object), _median(on_place)
     return ObjectAttention(
         object=thing,
         on_object=float(np.nanmean(on_object)),
         on_its_place=float(np.nanmean(on_place)),
         without=without,
         num_clips=len(having),
-        look_with=having[0].look(having[0].truth.object_box_T4),
-        look_without=others[0].look(boxes[0]),
+        look_with=having[shown].look(having[shown].truth.object_box_T4),
+        look_without=others[beside].look(places[beside][shown]),
     )
+
+
+def _median(values: list[float]) -> int:
+    """The place of the middle one, so that the picture is neither the best nor the worst."""
+    return int(np.argsort(values)[len(values) // 2])
+
+
+def _is_covered(truth: Truth) -> bool:
+    """Whether an occluder lies over most of the object, so that there is little to look at."""
+    low = np.maximum(truth.object_box_T4[:, :2], truth.occluder_box_T4[:, :2])
+    high = np.minimum(truth.object_box_T4[:, 2:], truth.occluder_box_T4[:, 2:])
+    overlap_F = np.nan_to_num(np.clip(high - low, 0, None)).prod(axis=1)
+    size_F = (truth.object_box_T4[:, 2:] - truth.object_box_T4[:, :2]).prod(axis=1)
+    return bool((overlap_F > size_F / 2).any())
 
 
 def _rendered(

@@ -65,7 +65,7 @@ def objects_figure(objects: Mapping[str, "ObjectAttention"]) -> Figure:
     panels = figure.subplots(len(objects), 2, squeeze=False)
     for row, (label, found) in zip(panels, objects.items(), strict=True):
         sides = ((found.look_with, found.on_object), (found.look_without, found.on_its_place))
-        for axes, (look, mean), side in zip(row, sides, (found.object, f"no {found.object}"), strict=True):
+        for axes, (look, mean), side in zip(row, sides, ("with it", "others, without it"), strict=True):
             frame_HWC = read_frames_at(Path(look.path), np.array([look.frame_index])).rgb_THWC[0]
             height, width, _ = frame_HWC.shape
             axes.imshow(frame_HWC)
@@ -75,7 +75,7 @@ def objects_figure(objects: Mapping[str, "ObjectAttention"]) -> Figure:
             x0, y0, x1, y1 = look.box_4
             axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="cyan", linewidth=1.5)
             axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
-            axes.set_title(f"{label if side == found.object else ''} {side}: {mean:.2f}", fontsize=9)
+            axes.set_title(f"{label}, {side}: {mean:.2f}", fontsize=9)
     figure.colorbar(heat, ax=panels, label="attention (1 = even)", shrink=0.6)
     return figure
 
