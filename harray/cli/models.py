@@ -204,13 +204,13 @@ def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
         for name, values in curve.top1.items():
             table.add_row(name.replace("_", " ").replace("pcm", "PCM"), *(f"{value:.3f}" for value in values))
         terminal.result(table)
-    if report.objects:
-        table = Table(
-            "attention, 1 = even", "object", "on it", "on its place without it", box=None, pad_edge=False
-        )
-        for label, found in report.objects.items():
+    for part, labels in report.objects.items():
+        columns = ("object", "on it", "on its place without it")
+        table = Table(f"attention by {part.replace('_', ' ')}, 1 = even", *columns, box=None, pad_edge=False)
+        for label, found in labels.items():
             table.add_row(label, found.object, f"{found.on_object:.2f}", f"{found.on_its_place:.2f}")
-        terminal.result(table)
+        if labels:
+            terminal.result(table)
     if report.reconstruction:
         table = Table("error on hidden joints, body sizes", *RECONSTRUCTED, box=None, pad_edge=False)
         for kind, errors in report.reconstruction.items():
