@@ -29,6 +29,58 @@ def pose_only() -> ExperimentConfig:
     return with_overrides(default(), {"scenes.weights": "none", "model.cfn.enabled": False})
 
 
+def skeleton() -> ExperimentConfig:
+    """Skeletons that were imported, of any layout, 2D or 3D: no videos, no scene."""
+    return with_overrides(
+        pose_only(),
+        {
+            "training.num_epochs": 50,
+            "training.patience": 0,
+            "training.val_share": 0.0,
+            "features.augmentation.turn_deg": 30.0,
+        },
+    )
+
+
+def interaction() -> ExperimentConfig:
+    """Two people who do something to each other: either may lead, and what counts is also how far apart their
+    joints are."""
+    return with_overrides(
+        default(),
+        {
+            "poses.image_size": 480,
+            "model.mme.people_distances": True,
+            "features.augmentation.swap_people_probability": 0.5,
+            "training.num_epochs": 80,
+            "training.patience": 0,
+            "training.val_share": 0.0,
+        },
+    )
+
+
+def skeleton_small() -> ExperimentConfig:
+    """Skeletons alone, by a network so small that an epoch costs about as much as augmentation elsewhere.
+
+    Hidden joints stay hidden, and of the streams only joints and their movements from frame to frame are read.
+    """
+    return with_overrides(
+        pose_only(),
+        {
+            "model.pcm.enabled": False,
+            "model.mme.width": 32,
+            "model.mme.num_blocks": 1,
+            "model.mme.bones": False,
+            "model.mme.lags": (1,),
+            "model.mme.windows": (),
+            "model.mme.distances": False,
+            "model.mme.medians": False,
+            "training.batch_size": 128,
+            "training.patience": 0,
+            "training.val_share": 0.0,
+        },
+    )
+
+
 def procedural() -> ExperimentConfig:
     """The rendered videos of `harray synth`, with the weights made for them; what `harray demo` runs.
 

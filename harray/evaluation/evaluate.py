@@ -62,8 +62,8 @@ def evaluate(
 
 
 def probabilities_by_part(predictor: Predictor, clips: ClipTensors) -> dict[str, np.ndarray]:
-    """Class probabilities `[N, A]` of `fusion`, and where a scene decides too of `pose_only`, `scene_only` and
-    `scene_noise`, which is fusion with noise in the scene's place."""
+    """Class probabilities `[N, A]` of `fusion`, and where a scene decides too of `pose_only`, of `scene_only`, and
+    of fusion where the scene is noise, `scene_noise`."""
     fusion = predictor.predict_clips(clips)
     parts = {"fusion": fusion.probabilities_NA}
     if fusion.gate_N is not None:

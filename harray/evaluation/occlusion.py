@@ -61,8 +61,11 @@ def _top1(predictor: Predictor, clips: ClipTensors) -> float:
 def occluded(clips: ClipTensors, kind: str, share: float, seed: int = 0) -> ClipTensors:
     """The clips with a share in [0, 1] occluded; hidden joints have confidence 0. Kinds: as above."""
     changed = KINDS[kind](clips, share, RowRandom(seed, 0, torch.arange(len(clips))))
-    second = None if clips.second is None else occluded(clips.second, kind, share, seed)
-    return replace(changed, second=second)
+    return (
+        changed
+        if clips.second is None
+        else replace(changed, second=occluded(clips.second, kind, share, seed))
+    )
 
 
 def _joints(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
@@ -71,18 +74,17 @@ def _joints(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
 
 def _limbs(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
     hidden = ~_everything(clips)
-    limbs, num_people, num_frames = clips.skeleton.limbs, hidden.shape[1], hidden.shape[2]
-    chosen_NPL = random.chance("limbs", 0.5, num_people, len(limbs))
-    run_NLT = run_of_frames("limbs", num_frames, torch.full((len(clips), len(limbs), 1), share), random)
-    for number, limb in enumerate(limbs):
-        gone_NPT = chosen_NPL[:, :, number, None] & run_NLT[:, None, number]
-        hidden[..., list(limb)] |= gone_NPT[..., None]
+    length_N1 = torch.full((len(clips), 1), share)
+    for number, limb in enumerate(clips.skeleton.limbs):
+        chosen_NP = random.chance(f"limb{number}", 0.5, hidden.shape[1])
+        run_N1T = run_of_frames(f"limb{number}", hidden.shape[2], length_N1, random)
+        hidden[..., list(limb)] |= (chosen_NP[:, :, None] & run_N1T)[..., None]
     return _without(clips, hidden)
 
 
 def _spans(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
-    length_N11 = torch.full((len(clips), 1, 1), share)
-    run_N1T = run_of_frames("span", clips.confidence_NPTK.shape[2], length_N11, random)
+    length_N1 = torch.full((len(clips), 1), share)
+    run_N1T = run_of_frames("span", clips.confidence_NPTK.shape[2], length_N1, random)
     return _without(clips, run_N1T[..., None])
 
 

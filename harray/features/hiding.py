@@ -57,14 +57,15 @@ def hide_limbs(
     return visible_BPTK & (hidden_BPTK == 0)
 
 
-def run_of_frames(use: str, num_frames: int, length_BN1: Tensor, random: RowRandom) -> Tensor:
-    """Bool `[B, N, T]`: N runs of frames at random places, each as long as a share in [0, 1] of the clip."""
-    start_BN1 = random.uniform(use + ".start", length_BN1.shape[1], 1) * (1 - length_BN1)
+def run_of_frames(use: str, num_frames: int, length_BN: Tensor, random: RowRandom) -> Tensor:
+    """Bool `[B, N, T]`: runs of frames at random places, as long as shares in [0, 1] of the clip."""
+    length_BN1 = length_BN[..., None]
+    start_BN1 = random.uniform(use + ".start", length_BN.shape[1], 1) * (1 - length_BN1)
     time_T = (torch.arange(num_frames, device=random.device) + 0.5) / num_frames
     return (time_T >= start_BN1) & (time_T < start_BN1 + length_BN1)
 
 
 def _span(use: str, num_frames: int, greatest_share: float, random: RowRandom, count: int = 1) -> Tensor:
     """Bool `[B, count, T]`: runs of frames of random length and place."""
-    length_BN1 = random.uniform(use + ".length", count, 1) * greatest_share
-    return run_of_frames(use, num_frames, length_BN1, random)
+    length_BN = random.uniform(use + ".length", count) * greatest_share
+    return run_of_frames(use, num_frames, length_BN, random)
