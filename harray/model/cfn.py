@@ -1,8 +1,7 @@
 """CFN, the contextual fusion network: motion looks at the scene, and may shut it out.
 
     scene tokens -> standardised by the training set -> projected, normalised, placed --+
-    learned vector --> the first half of the queries: what stands out ----+--> attention over tokens -> scene vector
-    motion vector ---> the second half: what the motion asks for ---------+    (without pose the learned one asks both)
+    motion vector (or, without pose, a learned vector) -> queries -> attention over tokens -> scene vector
     motion and scene vectors -> gate in [0, 1];  gate * scene vector goes to the classifier
 
 Letters: B batch, S scene tokens, Q queries, H heads, D features.
@@ -92,21 +91,12 @@ class CFN(nn.Module):
         bias = self.project.bias - weight @ self.mean_D
         return nn.functional.linear(tokens_BSD.float(), weight, bias)
 
-    def _queries(self, no_motion_BD: Tensor, motion_BD: Tensor) -> Tensor:
-        """`[B, Q, width]`. Those that no motion steers keep the scene's own evidence in the decision."""
-        of_scene_BQD, of_motion_BQD = (
-            self.query(asking_BD).view(len(asking_BD), self.config.num_queries, -1)
-            for asking_BD in (no_motion_BD, motion_BD)
-        )
-        half = self.config.num_queries // 2
-        return torch.cat([of_scene_BQD[:, :half], of_motion_BQD[:, half:]], dim=1)
-
     def forward(self, tokens_BSD: Tensor, kept_BS: Tensor, motion_BD: Tensor | None) -> SceneView:
         """Look at projected tokens with the motion in mind, or, where it is None, without."""
         num_rows, heads = len(tokens_BSD), self.config.num_heads
         no_motion_BD = self.no_motion_D.expand(num_rows, -1)
         motion_BD = no_motion_BD if motion_BD is None else motion_BD
-        query_BQHD = self._queries(no_motion_BD, motion_BD).unflatten(2, (heads, -1))
+        query_BQHD = self.query(motion_BD).view(num_rows, self.config.num_queries, heads, -1)
         key_BSHD = self.key(tokens_BSD).view(num_rows, -1, heads, query_BQHD.shape[-1])
         value_BSHD = self.value(tokens_BSD).view_as(key_BSHD)
         scores = torch.einsum("bqhd,bshd->bqhs", query_BQHD, key_BSHD) / query_BQHD.shape[-1] ** 0.5

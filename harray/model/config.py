@@ -46,7 +46,7 @@ class CFNConfig:
     enabled: bool = True
     width: int = 64  # channels of a projected scene token
     num_heads: int = 4
-    num_queries: int = 2  # half of them steered by the motion, half by the scene alone
+    num_queries: int = 2
     gate: bool = True  # whether the scene can be shut out
     dropout: float = 0.2  # of the projected tokens' channels
 
