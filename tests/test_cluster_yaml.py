@@ -66,3 +66,20 @@ def test_every_node_starts_ray_from_the_projects_environment_with_the_token(clus
         assert "harray/.venv/bin" in start
         assert "RAY_AUTH_MODE=token" in start
     assert cluster["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+
+
+def test_nodes_share_a_file_system_and_a_bucket_that_are_named_once(cluster):
+    shell = "\n".join(line for key, lines in cluster.items() if key.endswith("commands") for line in lines)
+    assert (shell.count("YOUR-BUCKET"), shell.count("fs-YOURS")) == (1, 1)
+    assert "$FILE_SYSTEM:/ /shared" in shell
+    start = cluster["head_start_ray_commands"][-1]
+    assert "HARRAY_STORAGE=s3://$BUCKET/ray" in start
+    assert "HARRAY_OUT=/shared/out" in start
+
+
+def test_workers_are_spot_machines_and_the_head_is_not(cluster):
+    spot = {
+        name: "InstanceMarketOptions" in kind["node_config"]
+        for name, kind in cluster["available_node_types"].items()
+    }
+    assert spot == {"head": False, "gpu": True}

@@ -36,7 +36,7 @@ TIERS = [
     {"inference"},
     {"evaluation"},
     {"experiment"},
-    {"recipes"},
+    {"recipes", "searches"},
     {"tracking"},
     {"distributed"},
     {"workflows"},

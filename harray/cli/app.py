@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import bench, data, demo, models, skeletons, system, validation
+from harray.cli import bench, data, demo, models, skeletons, system, tuning, validation
 from harray.cli.terminal import Fault
 from harray.errors import InputError
 
@@ -49,6 +49,8 @@ COMMANDS: tuple[Callable, ...] = (
     demo.demo,
     data.extract,
     models.train,
+    tuning.tune,
+    tuning.rerun,
     models.evaluate,
     models.predict,
     models.ablate,
@@ -67,6 +69,7 @@ skeleton_app.command("import")(skeletons.import_)
 skeleton_app.command("export")(skeletons.export)
 bench_app.command("extraction")(bench.extraction)
 bench_app.command("training")(bench.training)
+bench_app.command("tuning")(bench.tuning)
 
 
 @app.callback(invoke_without_command=True)

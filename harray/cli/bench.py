@@ -8,6 +8,7 @@ from rich.table import Table
 
 from harray.cli import options
 from harray.cli.terminal import session
+from harray.errors import InputError
 
 
 def extraction(
@@ -75,5 +76,45 @@ def training(
         terminal.result(table)
         terminal.result(
             "times as long: " + ", ".join(f"{k} {value:.2f}" for k, value in bench.ratios.items())
+        )
+        terminal.json(bench.to_json())
+
+
+def tuning(
+    store: options.Store,
+    trials: Annotated[int, typer.Option("--trials", min=3, help="Trials of either way.")] = 20,
+    recipe: options.Recipe = "procedural",
+    out: options.Out = options.DEFAULT_OUT,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """What a sweep costs beside its trainings.
+
+    The same short trials as a bare Optuna loop on ready tensors in one process, and by `harray tune` with one warm
+    actor, its start and its MLflow runs included. Two epochs a trial, unless training.num_epochs=... says otherwise.
+    """
+    experiment = options.build_config(recipe, None, ["training.num_epochs=2", *(overrides or [])])
+    options.check_store(store)
+    with session(out, "bench-tuning", as_json) as terminal:
+        from harray.bench.tuning import bench_tuning
+
+        with terminal.progress("measuring", "trials") as update:
+            bench = bench_tuning(store, experiment, trials, update)
+        if not bench.same_configs:
+            raise InputError(
+                "the two ways ran different trials; measure on a CPU, where training repeats exactly"
+            )
+        table = Table("", "seconds", "beyond a trial's epochs (median, longest)", box=None)
+        for way, name, seconds in (
+            ("bare", "bare Optuna loop", bench.bare_sec),
+            ("tune", "harray tune", bench.tune_sec),
+        ):
+            beyond = f"{bench.beyond_epochs_sec[way]:.2f} s, {bench.longest_beyond_epochs_sec[way]:.2f} s"
+            table.add_row(name, f"{seconds:.1f}", beyond)
+        terminal.result(table)
+        terminal.result(
+            f"{bench.num_trials} trials, {bench.num_epochs} epochs; harray adds {bench.overhead_sec:.2f} s to a trial "
+            f"after the first, and {bench.first_trial_after_sec:.1f} s to start and to end; allowed in all: "
+            f"{bench.allowed_sec:.1f} s"
         )
         terminal.json(bench.to_json())

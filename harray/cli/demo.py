@@ -20,7 +20,8 @@ def demo(
 ) -> None:
     """The whole story on rendered videos, no GPU, no network.
 
-    Renders, extracts, trains, registers, loads the champion back, evaluates and explains unseen actors.
+    Renders, extracts, searches hyperparameters, trains the winner, registers it, loads the champion back, evaluates
+    and explains unseen actors.
     """
     experiment = options.build_config("procedural", None, overrides)
     with session(out, "demo", as_json) as terminal:
@@ -36,6 +37,10 @@ def demo(
                 on_stage=stages,
                 on_message=terminal.say,
             )
+        best = outcome.sweep.best[0]
+        terminal.result(
+            f"sweep: trial {best.number} of {len(outcome.sweep.rows)} won with val macro F1 {best.values[0]:.3f}"
+        )
         show_report(terminal, outcome.report)
         for entry in outcome.predictions:
             said = f"{entry['label']} {entry['probability']:.0%}"

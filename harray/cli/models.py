@@ -28,6 +28,8 @@ def train(
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="DDP workers of Ray Train; 0 trains in this process.")
     ] = 0,
+    storage: options.Storage = None,
+    max_failures: options.MaxFailures = 3,
     register: Annotated[
         str | None, typer.Option("--register", metavar="NAME", help="Register the model under this name.")
     ] = None,
@@ -42,15 +44,20 @@ def train(
     """
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
-    with session(out, "train", as_json) as terminal:
-        from harray.workflows.training import train_recorded
+    from harray.distributed.training_demand import cluster_for
+
+    with (
+        session(out, "train", as_json) as terminal,
+        cluster_for(workers, experiment.training.device, terminal.say),
+    ):
+        from harray.workflows.training import Workers, train_recorded
 
         with terminal.progress("training", "epochs") as update:
             trained = train_recorded(
                 store,
                 experiment,
                 out,
-                num_workers=workers,
+                workers=Workers(count=workers, storage=storage, max_failures=max_failures),
                 name=register,
                 tracking=tracking_uri,
                 on_epoch=lambda report: update(report.epoch, report.num_epochs, epoch_note(report)),
@@ -112,6 +119,10 @@ def predict(
     videos: Annotated[
         list[str], typer.Argument(metavar="VIDEO... [key=value ...]", help="Videos or folders of videos.")
     ],
+    actors: Annotated[
+        int,
+        typer.Option("--actors", min=0, help="Ray actors that share the videos; 0 predicts in this process."),
+    ] = 0,
     top: Annotated[int, typer.Option("--top", min=1, help="Labels listed per video.")] = 3,
     explain: Annotated[
         Path | None,
@@ -125,16 +136,20 @@ def predict(
     options.check_model(model)
     overrides = [text for text in videos if re.match(r"(poses|scenes)\.\w+=", text)]
     with session(out, "predict", as_json) as terminal:
-        from harray.inference import Predictor
         from harray.tracking.location import tracking_uri as ruling
         from harray.tracking.registry import resolve_model
         from harray.workflows.prediction import predict_videos, videos_among
 
         paths = videos_among(text for text in videos if text not in overrides)
-        checkpoint = resolve_model(model, ruling(out, tracking_uri))
-        predictor = Predictor.load(checkpoint, overrides)
         entries = predict_videos(
-            predictor, paths, top=top, explain_to=explain, on_video=lambda entry: show_entry(terminal, entry)
+            resolve_model(model, ruling(out, tracking_uri)),
+            paths,
+            top=top,
+            assignments=overrides,
+            num_actors=actors,
+            explain_to=explain,
+            on_video=lambda entry: show_entry(terminal, entry),
+            on_message=terminal.say,
         )
         terminal.json({"predictions": entries})
         failed = [entry for entry in entries if "error" in entry]

@@ -23,6 +23,23 @@ TrackingUri = Annotated[
     str | None,
     typer.Option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else sqlite under --out."),
 ]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar="HARRAY_STORAGE",
+        metavar="URI",
+        help="Where workers keep their state, reached by every node, such as s3://BUCKET/ray; else --out.",
+    ),
+]
+MaxFailures = Annotated[
+    int,
+    typer.Option(
+        "--max-failures",
+        min=0,
+        help="How often lost workers are replaced; more for long runs on spot machines.",
+    ),
+]
 Recipe = Annotated[str, typer.Option("--recipe", help="Named config of recipes.py to start from.")]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="YAML of an earlier run to start from, instead of a recipe.")

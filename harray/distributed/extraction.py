@@ -21,7 +21,14 @@ import pyarrow as pa
 from harray.distributed.extraction_plan import moved_rows, plan_extraction
 from harray.distributed.extraction_tally import QuarantineLimit, Tally
 from harray.distributed.extraction_worker import FAULT, ExtractionWorker
-from harray.distributed.resources import check_demand, cluster_resources, cpus_of_one_task, start_ray
+from harray.distributed.resources import (
+    MEMORY,
+    check_demand,
+    check_machine,
+    cluster_resources,
+    cpus_of_one_task,
+    start_ray,
+)
 from harray.errors import InputError
 from harray.extraction.config import (
     ExtractionConfig,
@@ -41,6 +48,8 @@ from harray.store.tries import Tries
 from harray.videos.files import stamp_of
 
 MAX_BATCH = 16  # videos per shard; a killed actor loses less than this
+
+ADVICE = "use fewer --actors"
 
 Progress = Callable[[int, int, dict[str, int]], None]
 
@@ -83,7 +92,8 @@ def extract(
 
     Args:
         source_table: of `schema.MANIFEST`.
-        num_actors: at most so many actors; None for one per core, or as many as the GPUs hold.
+        num_actors: so many actors, or one per video where those are fewer; None for one per core, or as many as
+            the GPUs hold.
         on_progress: called with inputs done, inputs in all, and the counts {"extracted", "quarantined",
             "computed"}, at the start and after every batch.
         on_message: called at the start with each thing the user should know; they are in the summary too.
@@ -114,6 +124,7 @@ def extract(
         tally = Tally(len(source_table), plan.kept, limit)
         on_progress(tally.done, tally.total, tally.named())
         if len(plan.todo):
+            check_machine({"CPU": min(num_actors or 0, len(plan.todo))}, "extraction", ADVICE)
             with start_ray():
                 for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors, say):
                     on_outcomes(outcomes)
@@ -189,6 +200,34 @@ def choose_pool(
     return Pool(num_actors=actors, num_threads=threads, device="cpu", gpus_per_actor=0.0)
 
 
+def pool_for(num_videos: int, num_actors: int | None, gpus_per_actor: float, purpose: str) -> Pool:
+    """The pool for so many videos on the running cluster.
+
+    Args:
+        num_actors: None for as many as it holds.
+        purpose: what for, such as "extraction".
+
+    Raises:
+        InputError: the cluster does not hold `num_actors`, or none of its GPUs the share that an actor takes.
+    """
+    there = cluster_resources()
+    wanted = min(num_actors or num_videos, num_videos)
+    cpus, gpus = there.get("CPU", 0), there.get("GPU", 0)
+    if gpus_per_actor > gpus > 0:
+        raise InputError(
+            f"{purpose} needs {gpus_per_actor:g} GPU an actor (there are {gpus:g}); lower poses.gpus_per_actor"
+        )
+    pool = choose_pool(there, wanted, gpus_per_actor, cpus_of_one_task())
+    if num_actors and pool.num_actors < wanted:
+        share = f" and {pool.gpus_per_actor:g} GPU" if pool.gpus_per_actor else ""
+        lower = "--actors or poses.gpus_per_actor" if share else "--actors"
+        raise InputError(
+            f"{purpose} with {wanted} actors needs {wanted} times 1 CPU{share}; there are {cpus:g} CPU and "
+            f"{gpus:g} GPU, which hold {pool.num_actors}; lower {lower}, or use a larger cluster"
+        )
+    return pool
+
+
 def batch_size_for(num_videos: int, num_actors: int) -> int:
     """Videos per batch: at least four batches for every actor, so that all end about together."""
     return max(1, min(MAX_BATCH, num_videos // (4 * num_actors)))
@@ -230,13 +269,13 @@ def _run(
     Raises:
         InputError: the cluster is too small, or the store cannot be written.
     """
-    import ray.data
-
-    most = min(num_actors or len(todo), len(todo))
-    pool = choose_pool(cluster_resources(), most, config.poses.gpus_per_actor, cpus_of_one_task())
-    check_demand({"CPU": pool.num_threads, "GPU": pool.gpus_per_actor}, "extraction")
+    pool = pool_for(len(todo), num_actors, config.poses.gpus_per_actor, "extraction")
+    demand = {"CPU": pool.num_threads, "GPU": pool.gpus_per_actor, MEMORY: todo.nbytes}
+    check_demand(demand, "extraction", ADVICE, on_message=say)
     for message in make_networks_ready(config, pool.device):
         say(message)
+    import ray.data  # seconds, which a refusal should not cost
+
     rows = batch_size_for(len(todo), pool.num_actors)
     batches = [todo.slice(start, rows) for start in range(0, len(todo), rows)]
     arguments: dict[str, Any] = {

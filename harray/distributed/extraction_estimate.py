@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from harray.distributed.extraction import Pool, choose_pool, store_settings
+from harray.distributed.extraction import Pool, pool_for, store_settings
 from harray.distributed.extraction_plan import plan_extraction
 from harray.distributed.extraction_worker import use_threads
-from harray.distributed.resources import cluster_resources, cpus_of_one_task, start_ray
+from harray.distributed.resources import start_ray
 from harray.extraction.config import ExtractionConfig, settings_digest
 from harray.extraction.extractor import ClipExtractor
 from harray.extraction.faults import ExtractionError
@@ -64,12 +64,7 @@ def estimate(
         ledger, clip_ids = store.ledger(), store.clip_ids()
     plan = plan_extraction(source_table, ledger, clip_ids, stamp_of, retry)
     with start_ray():
-        pool = choose_pool(
-            cluster_resources(),
-            min(num_actors or len(plan.todo) or 1, len(plan.todo) or 1),
-            config.poses.gpus_per_actor,
-            cpus_of_one_task(),
-        )
+        pool = pool_for(len(plan.todo) or 1, num_actors, config.poses.gpus_per_actor, "extraction")
     digest = settings_digest(settings.extraction, settings.weights)
     probe_sec = probe(plan.todo["path"].to_pylist(), config, digest, pool)
     return Estimate(

@@ -1,21 +1,30 @@
 """The Ray cluster: which one, and whether it can hold what is about to start.
 
 Ray waits without a word for resources that will never come: on 2 CPUs a trial, a training worker and a data task
-wait for each other for ever. So what a command needs is compared with what there is before it starts.
+wait for each other for ever. So what a command needs is compared with what there is before it starts:
+
+    no cluster yet       more than this machine has is refused before one is started
+    a cluster            more than it has is refused; what other work holds is waited for a few seconds
+    one that autoscales  more than it may grow to is refused; what is not there yet is said and waited for
 """
 
 import dataclasses
 import os
+import socket
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
+from harray.distributed.autoscaler import cluster_limit
 from harray.errors import InputError
 
 OBJECT_STORE_BYTES = 512 << 20  # of a local cluster; features go to the store's files, not through Ray
 START_ATTEMPTS = 3
-GRACE_SEC = 10.0  # freed resources take a moment to be reported
+ANSWER_SEC = 3.0  # for a cluster's head to accept a connection
+GRACE_SEC = 3.0  # freed resources take a moment to be reported
+MEMORY = "object_store_memory"  # bytes, by Ray's name
 
 # Ray reads these when it is first imported. By default it starts every worker of a `uv run` driver through uv
 # again, reports usage, and warns about a change of its own to come. Ray Train takes one report from a worker each
@@ -89,12 +98,24 @@ def _join(address: str) -> None:
     import ray
 
     try:
+        _check_answers(address)
         ray.init(address=address, **_QUIET)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"RAY_ADDRESS={address}: no cluster answers there ({str(error).splitlines()[0]}); "
             "start one with `ray start --head`, or unset RAY_ADDRESS to work on this machine"
         ) from error
+
+
+def _check_answers(address: str) -> None:
+    """Ask whether anything listens there: Ray itself would try for minutes.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():  # "auto" names none
+        socket.create_connection((host, int(port)), timeout=ANSWER_SEC).close()
 
 
 def _start_local(num_cpus: int | None) -> None:
@@ -136,10 +157,10 @@ def cpus_of_one_task() -> int:
 
 
 def autoscaler_limit() -> dict[str, float]:
-    """CPUs and GPUs that the autoscaler may let the cluster grow to; empty where there is none."""
-    from ray._private.state import state  # Ray Train's own check reads it here; there is no public way
+    """CPUs and GPUs that an autoscaler may let the cluster grow to; empty where there is none."""
+    import ray
 
-    return _devices(state.get_max_resources_from_cluster_config() or {})
+    return cluster_limit(ray.get_runtime_context().gcs_address)
 
 
 def free_resources() -> dict[str, float]:
@@ -156,37 +177,78 @@ def missing_resources(demand: Mapping[str, float], there: Mapping[str, float]) -
     "3 CPU (there are 2) and 0.5 GPU (there are 0)"
     """
     lacking = [
-        f"{amount:g} {name} (there are {there.get(name, 0):g})"
+        _in_words(name, amount, there.get(name, 0))
         for name, amount in demand.items()
         if amount > there.get(name, 0) + 1e-6
     ]
     return " and ".join(lacking) or None
 
 
-def check_demand(demand: Mapping[str, float], purpose: str, advice: str = "use fewer workers") -> None:
-    """Refuse, within seconds, what the cluster cannot run, neither as it is nor as its autoscaler may make it.
+def _in_words(name: str, amount: float, there: float) -> str:
+    if name == MEMORY:
+        return f"{amount / 1e9:.1f} GB of object store memory (there are {there / 1e9:.1f})"
+    return f"{amount:g} {name} (there are {there:g})"
+
+
+def check_machine(demand: Mapping[str, float], purpose: str, advice: str) -> None:
+    """Refuse at once what this machine has not, where the command would start a cluster on it.
+
+    Raises:
+        InputError: more CPUs than cores.
+    """
+    ray = sys.modules.get("ray")
+    if os.environ.get("RAY_ADDRESS", "").removeprefix("local") or (ray and ray.is_initialized()):
+        return  # a cluster, which `check_demand` asks
+    cpus = {"CPU": demand.get("CPU", 0)}
+    if missing := missing_resources(cpus, {"CPU": os.cpu_count() or 1}):
+        raise InputError(f"{purpose} needs {missing}; {advice} or join a larger cluster by RAY_ADDRESS")
+
+
+def check_possible(demand: Mapping[str, float], purpose: str, advice: str = "use fewer workers") -> None:
+    """Refuse what the cluster cannot run, neither as it is nor as its autoscaler may make it.
+
+    Raises:
+        InputError: the cluster is too small.
+    """
+    if missing := missing_resources(demand, cluster_resources()):
+        raise InputError(f"{purpose} needs {missing}; {advice} or a larger cluster")
+
+
+def check_demand(
+    demand: Mapping[str, float],
+    purpose: str,
+    advice: str = "use fewer workers",
+    on_message: Callable[[str], None] = lambda message: None,
+) -> None:
+    """Refuse, within seconds, what the cluster cannot run, and say what an autoscaler is waited for.
 
     Args:
-        demand: what must be there at the same time, such as {"CPU": 3, "GPU": 0.5}.
+        demand: what must be there at the same time, such as {"CPU": 3, "GPU": 0.5, "object_store_memory": 1e9}.
         purpose: what for, such as "training with 2 workers".
-        advice: what the user could do.
+        advice: which flag the user could change.
+        on_message: called with what is being waited for, where nodes are to be added.
 
     Raises:
         InputError: the cluster is too small, or other work holds too much of it.
     """
-    if missing := missing_resources(demand, cluster_resources()):
-        raise InputError(f"{purpose} needs {missing}; {advice} or a larger cluster")
-    if autoscaler_limit():
-        return  # Ray waits for the nodes that it asks for
+    check_possible(demand, purpose, advice)
     deadline = time.monotonic() + GRACE_SEC
     while missing := missing_resources(demand, free_resources()):
+        missing = missing.replace("there are", "free now")
+        if autoscaler_limit():
+            on_message(f"waiting for the cluster to grow: {purpose} needs {missing}")
+            return  # Ray asks the autoscaler for nodes, and waits for them
         if time.monotonic() > deadline:
             raise InputError(
-                f"{purpose} needs {missing.replace('there are', 'free now')}: other work holds the rest; "
-                f"wait for it, {advice} or use a larger cluster"
+                f"{purpose} needs {missing}: other work holds the rest; wait for it, {advice} or use a larger cluster"
             )
         time.sleep(0.2)
 
 
+def gpus_for(device: str, num_workers: int, there: Mapping[str, float]) -> float:
+    """GPUs per worker: one each if wanted, or if the device is `auto` and there are enough; else none."""
+    return float(device == "cuda" or (device == "auto" and there.get("GPU", 0) >= num_workers))
+
+
 def _devices(resources: Mapping[str, float]) -> dict[str, float]:
-    return {name: resources[name] for name in ("CPU", "GPU") if name in resources}
+    return {name: resources[name] for name in ("CPU", "GPU", MEMORY) if name in resources}

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,14 @@ from ray.train import (
 )
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
-from harray.distributed.resources import check_demand, cluster_resources
+from harray.distributed.resources import cluster_resources, gpus_for
+from harray.distributed.training_demand import check_training
 from harray.metrics import Scores
 from harray.training.checkpoint import save_checkpoint
 from harray.training.loop import EpochReport, report_from
 from harray.training.run import TrainingRequest, TrainingResult, fit, result_of
 from harray.training.state import load_state, save_state
+from harray.videos.files import is_uri, remote
 
 STATE_FILE, MODEL_FOLDER, RESULT_FILE = "state.pt", "model", "result.json"
 
@@ -48,14 +50,14 @@ def train_on_ray(
     *,
     storage: Path | str | None = None,
     gpus_per_worker: float | None = None,
-    max_failures: int = 2,
+    max_failures: int = 3,
 ) -> TrainingResult:
     """Train on `num_workers` workers of the running cluster; the result is that of `train_store` with this seed.
 
     Args:
         on_epoch: called in this process, in a thread of its own, once per epoch.
-        storage: where Ray keeps the run's checkpoints until the end, a folder or bucket that all nodes reach;
-            by default `request.out` with `.ray` added. What was interrupted there is gone on with.
+        storage: where Ray keeps this run's checkpoints until the end, a folder or URI that all nodes reach; by
+            default `request.out` with `.ray` added. What was interrupted there is gone on with.
         gpus_per_worker: None for one each where the cluster has so many and `training.device` allows it, else 0.
         max_failures: how many times dead workers are replaced before giving up.
 
@@ -67,8 +69,7 @@ def train_on_ray(
     storage = f"{request.out}.ray" if storage is None else str(storage)
     if gpus_per_worker is None:
         gpus_per_worker = gpus_for(request.training.device, num_workers, cluster_resources())
-    demand = {"CPU": num_workers, "GPU": num_workers * gpus_per_worker}
-    check_demand(demand, f"training with {num_workers} workers")
+    check_training(num_workers, gpus_per_worker)
     with _epochs_told(on_epoch) as log:
         trainer = TorchTrainer(
             _work,
@@ -83,8 +84,7 @@ def train_on_ray(
     with result.checkpoint.as_directory() as folder:
         shutil.copytree(Path(folder, MODEL_FOLDER), request.out, dirs_exist_ok=True)
         values = json.loads(Path(folder, RESULT_FILE).read_text())
-    if storage == f"{request.out}.ray":
-        shutil.rmtree(storage)
+    _remove(storage)
     return TrainingResult(
         checkpoint=request.out,
         val=None if values["val"] is None else Scores(**values["val"]),
@@ -95,9 +95,12 @@ def train_on_ray(
     )
 
 
-def gpus_for(device: str, num_workers: int, there: Mapping[str, float]) -> float:
-    """GPUs per worker: one each if wanted, or if the device is `auto` and there are enough; else none."""
-    return float(device == "cuda" or (device == "auto" and there.get("GPU", 0) >= num_workers))
+def _remove(storage: str) -> None:
+    if not is_uri(storage):
+        shutil.rmtree(storage)
+        return
+    filesystem, inner = remote(storage)
+    filesystem.delete_dir(inner)
 
 
 def run_name(request: TrainingRequest, num_workers: int) -> str:

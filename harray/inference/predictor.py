@@ -57,25 +57,39 @@ class Predictor:
     """A loaded checkpoint in evaluation mode, on the GPU where there is one."""
 
     def __init__(
-        self, checkpoint: Checkpoint, overrides: dict[str, Any] | None = None, device: str | None = None
+        self,
+        checkpoint: Checkpoint,
+        overrides: dict[str, Any] | None = None,
+        device: str | None = None,
+        num_threads: int | None = None,
     ):
         self.checkpoint = checkpoint
         self.overrides = overrides or {}
+        self.num_threads = num_threads
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = checkpoint.network.eval().to(self.device)
 
     @classmethod
-    def load(cls, folder: Path | str, assignments: Sequence[str] = ()) -> "Predictor":
+    def load(
+        cls,
+        folder: Path | str,
+        assignments: Sequence[str] = (),
+        device: str | None = None,
+        num_threads: int | None = None,
+    ) -> "Predictor":
         """Load a checkpoint folder.
 
         Args:
             assignments: `key=value` texts for the extraction of videos, such as `poses.weights=PATH` where the
                 recorded path is not on this machine.
+            device: None for the GPU where there is one.
+            num_threads: of the extraction's networks on a CPU; None for as many as there are cores.
 
         Raises:
             InputError: no such folder, not a checkpoint, or an unknown key.
         """
-        return cls(load_checkpoint(Path(folder)), parse_overrides(ExtractionConfig(), assignments))
+        overrides = parse_overrides(ExtractionConfig(), assignments)
+        return cls(load_checkpoint(Path(folder)), overrides, device, num_threads)
 
     @property
     def classes(self) -> list[str]:
@@ -94,7 +108,7 @@ class Predictor:
                 "this model learned from imported skeletons; give it keypoints, or a store to evaluate"
             )
         config = extraction_as_before(kept.extraction, kept.weights, kept.origin, self.overrides)
-        return ClipExtractor(config, str(self.device))
+        return ClipExtractor(config, str(self.device), self.num_threads)
 
     def without_pcm(self) -> "Predictor":
         """The same network with linear interpolation in time in PCM's place."""
@@ -102,7 +116,8 @@ class Predictor:
         pcm = replace(network.config.pcm, enabled=False, fill="linear")
         for branch in network.branches:
             branch.pcm, branch.config = None, replace(network.config, pcm=pcm)
-        return Predictor(replace(self.checkpoint, network=network), self.overrides, str(self.device))
+        checkpoint = replace(self.checkpoint, network=network)
+        return Predictor(checkpoint, self.overrides, str(self.device), self.num_threads)
 
     def predict_clips(
         self, clips: ClipTensors, *, use_pose: bool = True, use_scene: bool = True

@@ -1,6 +1,7 @@
 """One MLflow run: parameters, metrics per epoch, tags, files and the packaged model, without global state."""
 
 import contextlib
+import dataclasses
 import getpass
 import json
 import subprocess
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
 
+    from harray.training.loop import EpochReport
+
 EXPERIMENT = "harray"
 
 # MLflow's own limits (mlflow.utils.validation)
-_MAX_PARAMS, _MAX_METRICS, _MAX_VALUE_CHARS = 100, 1000, 6000
-_PASSING = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
+MAX_PARAMS, MAX_METRICS, _MAX_VALUE_CHARS = 100, 1000, 6000
+PASSING = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
 
 
 class TrainingRun:
@@ -65,7 +68,7 @@ class TrainingRun:
 
     def __enter__(self) -> Self:
         self.client = connect(self.uri)
-        self.experiment_id = _experiment_id(self.client, self.uri, self.experiment)
+        self.experiment_id = experiment_id(self.client, self.uri, self.experiment)
         if self.run_id:
             self.client.update_run(self.run_id, status="RUNNING")
             return self
@@ -95,8 +98,8 @@ class TrainingRun:
 
     def _log_parameters(self) -> None:
         params = parameters(self.config)
-        for start in range(0, len(params), _MAX_PARAMS):
-            self.client.log_batch(self.run_id, params=params[start : start + _MAX_PARAMS])
+        for start in range(0, len(params), MAX_PARAMS):
+            self.client.log_batch(self.run_id, params=params[start : start + MAX_PARAMS])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Record an epoch's metrics in one request; MLflow's own retries apply."""
@@ -108,14 +111,14 @@ class TrainingRun:
         try:
             self.flush()
         except MlflowException as error:
-            if error.error_code not in _PASSING:
+            if error.error_code not in PASSING:
                 raise
 
     def flush(self) -> None:
         """Send the metrics that were kept back."""
         while self._pending:
-            self.client.log_batch(self.run_id, metrics=self._pending[:_MAX_METRICS])
-            del self._pending[:_MAX_METRICS]
+            self.client.log_batch(self.run_id, metrics=self._pending[:MAX_METRICS])
+            del self._pending[:MAX_METRICS]
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Add or replace tags, in one request."""
@@ -178,6 +181,16 @@ def parameters(config: Any) -> "list[Param]":
     return [Param(name, _as_text(value)) for name, value in flatten(config).items()]
 
 
+def epoch_metrics(report: "EpochReport") -> dict[str, float]:
+    """An epoch's figures under their MLflow names."""
+    metrics = {f"train.loss.{name}": value for name, value in report.losses.items()}
+    metrics |= {"train.learning_rate": report.learning_rate, "train.epoch_sec": report.seconds}
+    if report.val is not None and report.val_loss is not None:
+        metrics |= {f"val.{name}": value for name, value in dataclasses.asdict(report.val).items()}
+        metrics["val.loss"] = report.val_loss
+    return metrics
+
+
 def origin_tags() -> dict[str, str]:
     """harray's version, the git commit of its checkout (absent when installed from a wheel), and who ran it."""
     tags = {
@@ -215,7 +228,7 @@ def _as_text(value: Any) -> str:
     return text if len(text) <= _MAX_VALUE_CHARS else f"{text[: _MAX_VALUE_CHARS - 1]}…"
 
 
-def _experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
+def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     if found := client.get_experiment_by_name(name):

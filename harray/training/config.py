@@ -6,8 +6,12 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    train_split: str = "train"  # of the store; a store without any split trains on all its clips
-    val_split: str = "val"  # selects the epoch; carved out of the train split where the store has none
+    train_split: str = (
+        "train"  # of the store, several as `train+val`; a store without any trains on all its clips
+    )
+    val_split: str = (
+        "val"  # selects the epoch; carved out of the train split where the store has no such split
+    )
     num_epochs: int = 60
     batch_size: int = 16  # over all workers
     learning_rate: float = 4e-3  # the highest, after warm-up
@@ -27,3 +31,8 @@ class TrainingConfig:
     mixed_precision: bool = True  # bfloat16 on a GPU
     state_sec: float = 5.0  # at least, between savings of what resuming needs; 0 saves after each epoch
     seed: int = 0
+
+    @property
+    def train_splits(self) -> list[str]:
+        """The names in `train_split`."""
+        return self.train_split.split("+")

@@ -109,14 +109,22 @@ class Trainer:
             on_epoch: called after each epoch, on every worker.
             on_state: called after that with `state()`, which a later `run(state=...)` goes on from.
         """
-        self._start(state)
-        step = self._wrapped(TrainingStep(self.network, self.config, self.augmentation))
-        while self.progress.epoch < self.config.num_epochs and not self._out_of_patience():
-            report = self._epoch(step)
+        for report in self.epochs(state):
             if on_epoch:
                 on_epoch(report)
             if on_state:
                 on_state(self.state(), report)
+        return self.chosen()
+
+    def epochs(self, state: dict[str, Any] | None = None) -> Iterator[EpochReport]:
+        """Train epoch by epoch, for callers that may stop in between; after each, `state()` can be kept."""
+        self._start(state)
+        step = self._wrapped(TrainingStep(self.network, self.config, self.augmentation))
+        while self.progress.epoch < self.config.num_epochs and not self._out_of_patience():
+            yield self._epoch(step)
+
+    def chosen(self) -> FusionNetwork:
+        """The network with the averaged weights of the best epoch so far."""
         self.network.load_state_dict(self.best)
         return self.network.eval()
 

@@ -121,11 +121,20 @@ def fit_clips(
     state: dict[str, Any] | None = None,
 ) -> Fitted:
     """Train on these clips of the store, whatever its splits say; without val all epochs run and the last counts."""
+    trainer = new_trainer(request, train, val, device)
+    with threads(request.training.num_threads, device):
+        trained = trainer.run(on_epoch, on_state, state)
+    return Fitted(checkpoint=checkpoint_of(trained, request, train, origin_of(store)), trainer=trainer)
+
+
+def new_trainer(
+    request: TrainingRequest, train: ClipTensors, val: ClipTensors | None, device: torch.device
+) -> Trainer:
+    """A trainer of a fresh network on this worker's share of the clips."""
     which = request.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
-    network = new_network(request, train)
-    trainer = Trainer(
-        network,
+    return Trainer(
+        new_network(request, train),
         share_of(train, request.features),
         None if val is None else share_of(val, request.features),
         features=request.features,
@@ -134,21 +143,33 @@ def fit_clips(
         second_layout=train.second_skeleton,
         device=device,
     )
-    with _threads(request.training.num_threads, device):
-        trained = trainer.run(on_epoch, on_state, state)
-    checkpoint = Checkpoint(
-        network=trained,
+
+
+def origin_of(store: FeatureStore) -> dict[str, Any]:
+    """What a checkpoint says of the store that it was trained on."""
+    settings = store.settings
+    return {
+        "store_digest": store.digest(),
+        "extraction": settings.extraction,
+        "weights": settings.weights,
+        "origin": settings.origin,
+    }
+
+
+def checkpoint_of(
+    network: FusionNetwork, request: TrainingRequest, clips: ClipTensors, origin: dict[str, Any]
+) -> Checkpoint:
+    """A trained network with all that using it needs; `origin` as `origin_of` gives it."""
+    looked_at = clips.looked_at(request.features.keypoints)
+    return Checkpoint(
+        network=network,
         features=request.features,
-        classes=train.classes,
-        skeleton=train.skeleton,
-        second_skeleton=train.second_skeleton,
-        scene_grid=train.scene_grid,
-        store_digest=store.digest(),
-        extraction=store.settings.extraction,
-        weights=store.settings.weights,
-        origin=store.settings.origin,
+        classes=clips.classes,
+        skeleton=looked_at.skeleton,
+        second_skeleton=looked_at.second_skeleton,
+        scene_grid=looked_at.scene_grid,
+        **origin,
     )
-    return Fitted(checkpoint=checkpoint, trainer=trainer)
 
 
 def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipTensors, ClipTensors | None]:
@@ -158,7 +179,7 @@ def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipT
         InputError: no such split, or fewer than two classes in it.
     """
     splits = store.splits()
-    train = load_clips(store, [request.training.train_split] if splits else None)
+    train = load_clips(store, request.training.train_splits if splits else None)
     if len(train.labels_N[train.labels_N >= 0].unique()) < 2:
         raise InputError(
             f"store {store.path}: its clips to train on bear fewer than two labels; "
@@ -225,7 +246,8 @@ def result_of(trainer: Trainer, checkpoint: Path, train_sec: float) -> TrainingR
 
 
 @contextmanager
-def _threads(num_threads: int, device: torch.device) -> Generator[None]:
+def threads(num_threads: int, device: torch.device) -> Generator[None]:
+    """Torch on so many threads where it computes on a CPU, as before afterwards."""
     before = torch.get_num_threads()
     if device.type == "cpu":
         torch.set_num_threads(num_threads)

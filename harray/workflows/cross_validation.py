@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def plan_cross_validation(
     splits: Sequence[str] | None = None,
     num_folds: int | None = 5,
     num_seeds: int = 3,
-    hidden_shares: Sequence[float] = (),
+    occlusions: Sequence[tuple[str, float]] = (),
 ) -> Plan:
     """Decide on folds and trials.
 
@@ -58,7 +59,7 @@ def plan_cross_validation(
         splits: whose clips are dealt into folds; None for the config's train split, or for all clips of a store
             without any split.
         num_folds: None leaves one group out at a time.
-        hidden_shares: of joints in [0, 1], to score every held-out fold under as well.
+        occlusions: kinds (as of `occluded`) and shares, to score every held-out fold under as well.
 
     Raises:
         InputError: no store, no such split, or too few clips or groups for the folds.
@@ -89,7 +90,7 @@ def plan_cross_validation(
             ),
             splits=chosen,
             held_out=tuple(held_out),
-            hidden_shares=tuple(hidden_shares),
+            occlusions=tuple(occlusions),
         )
         for seed in seeds
         for fold, held_out in enumerate(folds)
@@ -152,6 +153,7 @@ def cross_validate(
     )
 
 
+@cache  # code that changes under a running process is not what it runs
 def code_digest() -> str:
     """Stands for the code that decides an outcome: what older code found is not taken for this code's."""
     root, content = Path(harray.__file__).parent, blake2b(digest_size=8)

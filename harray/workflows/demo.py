@@ -1,6 +1,7 @@
-"""The whole story on procedural videos: render, extract, train, register, evaluate the champion, explain.
+"""The whole story on procedural videos: render, extract, search, train, register, evaluate the champion, explain.
 
-actions -> videos -> store -> model -> registry -> champion -> report, overlays of unseen actors
+actions -> videos -> store -> a short sweep's winner -> model -> registry -> champion -> report, overlays of unseen
+actors
 """
 
 import itertools
@@ -9,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harray.config import with_overrides
 from harray.distributed.extraction import extract
+from harray.distributed.resources import start_ray
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
-from harray.inference import Predictor
 from harray.store import FeatureStore
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
@@ -21,10 +23,13 @@ from harray.tracking.registry import resolve_model
 from harray.videos.sources import list_videos
 from harray.workflows.evaluation import evaluate_recorded
 from harray.workflows.prediction import predict_videos
+from harray.workflows.sweep_outcome import SweepOutcome
 from harray.workflows.training import train_recorded
+from harray.workflows.tuning import SweepRequest, tune_recorded
 
 MODEL_NAME = "demo"
 NUM_EXPLAINED = 3
+SEARCH, NUM_TRIALS, TRIAL_EPOCHS = "optimisation", 8, 3
 
 Update = Callable[[int, int, str], None]
 
@@ -42,6 +47,7 @@ class DemoOutcome:
     store: Path
     predictions: list[dict[str, Any]]
     train_sec: float
+    sweep: SweepOutcome
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the evaluation's first."""
@@ -55,6 +61,7 @@ class DemoOutcome:
             "store": str(self.store),
             "predictions": self.predictions,
             "train_sec": self.train_sec,
+            "sweep": self.sweep.to_json(),
         }
 
 
@@ -78,11 +85,14 @@ def run_demo(
         InputError: `out` holds a demo of another seed or size.
     """
     store = out / "store"
-    _render_and_extract(out / "videos", store, experiment, clips_per_action, on_stage, on_message)
-    update = on_stage("training", "epochs")
+    with start_ray():
+        _render_and_extract(out / "videos", store, experiment, clips_per_action, on_stage, on_message)
+        sweep = _short_sweep(store, experiment, out, tracking, on_stage, on_message)
+    update = on_stage("training the winner", "epochs")
+    epochs = {"training.num_epochs": experiment.training.num_epochs}
     trained = train_recorded(
         store,
-        experiment,
+        with_overrides(sweep.experiment, epochs),
         out,
         name=MODEL_NAME,
         tracking=tracking,
@@ -93,10 +103,9 @@ def run_demo(
     uri = tracking_uri(out, tracking)
     report, files = evaluate_recorded(trained.model, store, "test", out, uri)
     update = on_stage("explaining clips of unseen actors", "clips")
-    predictor = Predictor.load(resolve_model(trained.model, uri))
     done = itertools.count(1)
     entries = predict_videos(
-        predictor,
+        resolve_model(trained.model, uri),
         unseen_videos(FeatureStore.open(store)),
         top=3,
         explain_to=out / "explained",
@@ -112,7 +121,30 @@ def run_demo(
         store=store,
         predictions=entries,
         train_sec=trained.result.train_sec,
+        sweep=sweep,
     )
+
+
+def _short_sweep(
+    store: Path,
+    experiment: ExperimentConfig,
+    out: Path,
+    tracking: str | None,
+    on_stage: Callable[[str, str], Update],
+    on_message: Callable[[str], None],
+) -> SweepOutcome:
+    """A few trials of a few epochs; a second demo in the same folder finds the first one's."""
+    epochs = min(TRIAL_EPOCHS, experiment.training.num_epochs)
+    request = SweepRequest(
+        store=store,
+        experiment=with_overrides(experiment, {"training.num_epochs": epochs}),
+        out=out,
+        search=SEARCH,
+        num_trials=NUM_TRIALS,
+        resume=True,
+        tracking=tracking,
+    )
+    return tune_recorded(request, on_stage("searching hyperparameters", "trials"), on_message)
 
 
 def _render_and_extract(

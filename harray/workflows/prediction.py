@@ -1,35 +1,54 @@
-"""Predict videos one after another; one that cannot be read takes no other with it."""
+"""Predict many videos, here or over a cluster; one that cannot be read takes no other with it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from harray.errors import InputError
-from harray.extraction.faults import ExtractionError
 from harray.inference import Predictor
+from harray.inference.entries import VideoTask, video_entry
 from harray.videos.sources import VIDEO_SUFFIXES
 
 
 def predict_videos(
-    predictor: Predictor,
+    checkpoint: Path,
     videos: Iterable[Path],
     *,
     top: int,
+    assignments: Sequence[str] = (),
+    num_actors: int = 0,
     explain_to: Path | None = None,
-    on_video: Callable[[dict[str, Any]], None] | None = None,
+    on_video: Callable[[dict[str, Any]], None] = lambda entry: None,
+    on_message: Callable[[str], None] = lambda message: None,
 ) -> list[dict[str, Any]]:
-    """One entry a video: video, label, probability, top, and the pictures' paths where they were asked for.
+    """One entry a video, in their order: video, label, probability, top, and the pictures' paths where they were
+    asked for. A video that cannot be read has an `error` instead.
 
-    A video that cannot be read has an `error` instead.
+    Args:
+        assignments: as for `Predictor.load`.
+        num_actors: Ray actors that share the videos; 0 predicts in this process.
+        explain_to: folder for the pictures; with actors, one that every node reaches.
+        on_video: called with each entry as it is done.
+        on_message: called with what the user should know.
+
+    Raises:
+        InputError: no checkpoint, no weights to extract with, or more actors than the cluster holds.
     """
-    entries, names = [], Counter[str]()
-    for video in videos:
-        names[video.stem] += 1  # two videos of one name must not share their pictures
-        name = video.stem if names[video.stem] == 1 else f"{video.stem}-{names[video.stem]}"
-        entries.append(_entry(predictor, video, top, explain_to and explain_to / name))
-        if on_video:
-            on_video(entries[-1])
+    tasks = _tasks(videos, top, explain_to)
+    if num_actors:
+        from harray.distributed.resources import check_machine, start_ray
+
+        check_machine({"CPU": min(num_actors, len(tasks))}, "prediction", "use fewer --actors")
+        with start_ray():
+            from harray.distributed.prediction import predict_on_ray
+
+            return predict_on_ray(checkpoint, tasks, assignments, num_actors, on_video, on_message)
+    predictor = Predictor.load(checkpoint, assignments)
+    entries = []
+    for task in tasks:
+        entries.append(video_entry(predictor, task))
+        on_video(entries[-1])
     return entries
 
 
@@ -53,20 +72,11 @@ def videos_among(names: Iterable[str]) -> list[Path]:
     return videos
 
 
-def _entry(predictor: Predictor, video: Path, top: int, explain_as: Path | None) -> dict[str, Any]:
-    try:
-        prediction = predictor.predict_video(video)
-    except ExtractionError as error:
-        return {"video": str(video), "error": f"{error.stage}: {error.cause}"}
-    entry: dict[str, Any] = {
-        "video": str(video),
-        "label": prediction.label,
-        "probability": prediction.probability,
-        "top": [{"label": label, "probability": probability} for label, probability in prediction.top(top)],
-    }
-    if explain_as is not None:
-        from harray.inference.explain import explain
-
-        pictures = explain(prediction, predictor.checkpoint.skeleton, explain_as.parent, explain_as.name)
-        entry["explanation"] = [str(path) for path in pictures]
-    return entry
+def _tasks(videos: Iterable[Path], top: int, explain_to: Path | None) -> list[VideoTask]:
+    tasks, names = [], Counter[str]()
+    for video in videos:
+        names[video.stem] += 1  # two videos of one name must not share their pictures
+        name = video.stem if names[video.stem] == 1 else f"{video.stem}-{names[video.stem]}"
+        explain_as = explain_to and explain_to.absolute() / name
+        tasks.append(VideoTask(video=str(video), top=top, explain_as=explain_as))
+    return tasks

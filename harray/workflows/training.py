@@ -1,8 +1,7 @@
 """Train inside an MLflow run, package the model and register it."""
 
-import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +15,21 @@ from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
 from harray.tracking.location import tracking_uri
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name, register
-from harray.tracking.runs import TrainingRun
+from harray.tracking.runs import TrainingRun, epoch_metrics
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, TrainingResult, train_store
 from harray.workflows.run_folder import RunFolder
 
 CONFIG_FILE, FIGURE_FILE = "config.yaml", "training.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Over what a training is spread."""
+
+    count: int = 0  # DDP workers of Ray Train; 0 trains in this process
+    storage: str | None = None  # for their state, reached by every node; None for beside the checkpoint
+    max_failures: int = 3  # how often lost workers are replaced
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +46,11 @@ class Trained:
         """How to name it as MODEL."""
         return self.registered.uri if self.registered else str(self.result.checkpoint)
 
+    @property
+    def model_version(self) -> str:
+        """This very model, whichever the champion is."""
+        return f"models:/{self.registered.name}/{self.registered.version}" if self.registered else self.model
+
 
 def check_trainable(store: Path, experiment: ExperimentConfig) -> None:
     """Refuse, before anything is started, what cannot be trained on.
@@ -46,11 +59,12 @@ def check_trainable(store: Path, experiment: ExperimentConfig) -> None:
         InputError: no store, no such split, or fewer than two labels.
     """
     opened = FeatureStore.open(store)
-    splits, wanted = opened.splits(), experiment.training.train_split
-    if splits and wanted not in splits:
-        raise InputError(
-            f"store {store}: no split {wanted!r}, it has {', '.join(splits)}; set training.train_split=NAME"
-        )
+    splits = opened.splits()
+    for wanted in experiment.training.train_splits:
+        if splits and wanted not in splits:
+            raise InputError(
+                f"store {store}: no split {wanted!r}, it has {', '.join(splits)}; set training.train_split=NAME"
+            )
     if len(labels := opened.labels()) < 2:
         raise InputError(f"store {store}: found {len(labels)} labels, expected at least two to tell apart")
 
@@ -60,9 +74,10 @@ def train_recorded(
     experiment: ExperimentConfig,
     out: Path,
     *,
-    num_workers: int = 0,
+    workers: Workers = Workers(),
     name: str | None = None,
     tracking: str | None = None,
+    tags: Mapping[str, str] | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Trained:
     """Train and record parameters, metrics per epoch, the resolved config, curves and the packaged model.
@@ -71,9 +86,9 @@ def train_recorded(
 
     Args:
         out: its `runs/` gets a folder with checkpoint, config and curves.
-        num_workers: DDP workers of Ray Train; 0 trains in this process.
         name: register the model under it.
         tracking: tracking URI, where it is not to be the environment's or the default under `out`.
+        tags: of the run, beside those that identify data and origin.
 
     Raises:
         InputError: a store that cannot be trained on, a bad name, or more workers than the cluster holds.
@@ -84,7 +99,7 @@ def train_recorded(
     uri = tracking_uri(out, tracking)
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()
-    mark = digest([__version__, to_dict(experiment), store_digest, num_workers, uri])
+    mark = digest([__version__, to_dict(experiment), store_digest, workers.count, uri])
     claimed = RunFolder.claim(out.absolute() / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}", mark)
     folder = claimed.path
     dump(experiment, folder / CONFIG_FILE)
@@ -96,7 +111,13 @@ def train_recorded(
         training=experiment.training,
         experiment_yaml=yaml.safe_dump(to_dict(experiment), sort_keys=False),
     )
-    tags = {"harray.store_digest": store_digest, "harray.seed": str(seed)}
+    origin = {
+        "harray.store": str(request.store),
+        "harray.store_digest": store_digest,
+        "harray.seed": str(seed),
+        "harray.num_workers": str(workers.count),
+    }
+    tags = {**origin, **(tags or {})}
     with claimed, TrainingRun(uri, experiment, name=folder.name, tags=tags, run_id=claimed.run_id) as run:
         (folder / RUN_FILE).write_text(run.run_id)
 
@@ -105,7 +126,7 @@ def train_recorded(
             if on_epoch:
                 on_epoch(report)
 
-        result = _train(request, num_workers, record, claimed.state_file)
+        result = _train(request, workers, record, claimed.state_file)
         training_figure(result.history).savefig(folder / FIGURE_FILE, dpi=110)
         for file in (CONFIG_FILE, FIGURE_FILE):
             run.log_artifact(folder / file)
@@ -116,27 +137,21 @@ def train_recorded(
     )
 
 
-def epoch_metrics(report: EpochReport) -> dict[str, float]:
-    """An epoch's figures under their MLflow names."""
-    metrics = {f"train.loss.{name}": value for name, value in report.losses.items()}
-    metrics |= {"train.learning_rate": report.learning_rate, "train.epoch_sec": report.seconds}
-    if report.val is not None and report.val_loss is not None:
-        metrics |= {f"val.{name}": value for name, value in dataclasses.asdict(report.val).items()}
-        metrics["val.loss"] = report.val_loss
-    return metrics
-
-
 def _train(
     request: TrainingRequest,
-    num_workers: int,
+    workers: Workers,
     on_epoch: Callable[[EpochReport], None],
     state_file: Path,
 ) -> TrainingResult:
-    if not num_workers:
+    if not workers.count:
         return train_store(request, on_epoch, state_file)
     from harray.distributed.resources import start_ray
 
+    run = request.out.parent.name  # a folder of its own: Ray Train goes on with what it finds
+    storage = None if workers.storage is None else f"{workers.storage.rstrip('/')}/{run}"
     with start_ray():
         from harray.distributed.training import train_on_ray
 
-        return train_on_ray(request, num_workers=num_workers, on_epoch=on_epoch)
+        return train_on_ray(
+            request, workers.count, on_epoch, storage=storage, max_failures=workers.max_failures
+        )

@@ -59,6 +59,30 @@ def test_extracting_the_same_again_computes_nothing_and_says_so(demo, harray):
     assert "nothing to compute" in ending.err
 
 
+@pytest.mark.parametrize(
+    ("command", "flag", "said"),
+    [
+        ("extract", "--actors", "extraction with 36 actors needs 36 times 1 CPU; there are 2 CPU"),
+        ("train", "--workers", "training with 64 workers needs 64 CPU (there are 2); use fewer --workers"),
+        ("predict", "--actors", "prediction with 36 actors needs 36 times 1 CPU; there are 2 CPU"),
+    ],
+)
+def test_what_the_cluster_cannot_hold_is_refused_by_one_line_and_nothing_is_recorded(
+    demo, harray, tmp_path, command, flag, said
+):
+    out, _ = demo
+    model = next(out.glob("runs/*/checkpoint"))
+    arguments = {
+        "extract": [out / "videos", "--store", tmp_path / "store", "--recipe", "procedural"],
+        "train": ["--store", out / "store"],
+        "predict": [model, out / "videos"],
+    }
+    ending = harray(command, *arguments[command], flag, 64, "--out", tmp_path / "out")
+    assert ending.code == 2
+    assert said in ending.err.splitlines()[-1]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"logs"}
+
+
 def test_store_info_counts_what_is_there(demo, harray):
     out, _ = demo
     ending = harray("store", "info", out / "store")

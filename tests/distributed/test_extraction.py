@@ -1,16 +1,19 @@
 """Extraction with a network of random weights: what is found in the videos does not matter here."""
 
+import re
 import resource
 import shutil
 
 import pytest
 
 from harray.config import with_overrides
+from harray.distributed import extraction
 from harray.distributed.extraction import (
     Pool,
     batch_size_for,
     choose_pool,
     extract,
+    pool_for,
     store_settings,
     weights_messages,
 )
@@ -203,6 +206,44 @@ def test_other_settings_are_refused_before_anything_starts(videos, config, tmp_p
 )
 def test_actors_fit_the_machine(resources, num_actors, pool):
     assert choose_pool(resources, num_actors, gpus_per_actor=0.25) == pool
+
+
+@pytest.mark.parametrize(
+    ("resources", "num_actors", "gpus_per_actor", "said"),
+    [
+        (
+            {"CPU": 2},
+            64,
+            0.25,
+            "needs 9 times 1 CPU; there are 2 CPU and 0 GPU, which hold 2; lower --actors,",
+        ),
+        (
+            {"CPU": 16, "GPU": 2},
+            5,
+            0.4,
+            "needs 5 times 1 CPU and 0.4 GPU; there are 16 CPU and 2 GPU, which hold 4; lower --actors or "
+            "poses.gpus_per_actor,",
+        ),
+        ({"CPU": 16, "GPU": 1}, None, 2, "needs 2 GPU an actor (there are 1); lower poses.gpus_per_actor"),
+    ],
+)
+def test_actors_beyond_the_cluster_are_refused(monkeypatch, resources, num_actors, gpus_per_actor, said):
+    monkeypatch.setattr(extraction, "cluster_resources", lambda: resources)
+    monkeypatch.setattr(extraction, "cpus_of_one_task", lambda: 1)
+    with pytest.raises(InputError, match=re.escape(said)):
+        pool_for(9, num_actors, gpus_per_actor, "extraction")
+
+
+def test_actors_beyond_this_machine_are_refused_before_a_cluster_is_started(
+    videos, config, tmp_path, monkeypatch
+):
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(InputError, match=r"extraction needs 6 CPU \(there are 2\); use fewer --actors"):
+        extract(list_videos(videos), config, tmp_path / "store", num_actors=64)
 
 
 def test_no_actor_asks_for_more_than_a_node_or_a_gpu_has():

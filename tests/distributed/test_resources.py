@@ -17,6 +17,11 @@ from harray.errors import InputError
         ({"CPU": 3, "GPU": 2}, {"CPU": 2.0, "GPU": 1.0}, "3 CPU (there are 2) and 2 GPU (there are 1)"),
         ({"CPU": 0.3}, {"CPU": 0.1 + 0.2}, None),  # what floating point loses is not missing
         ({}, {}, None),
+        (
+            {"object_store_memory": 3e9},
+            {"object_store_memory": 0.5e9},
+            "3.0 GB of object store memory (there are 0.5)",
+        ),
     ],
 )
 def test_what_is_missing_is_said_in_words(demand, there, missing):
@@ -46,14 +51,22 @@ def test_a_demand_that_waits_for_other_work_is_refused_within_seconds(monkeypatc
 def test_nodes_that_the_autoscaler_may_add_count_and_are_not_waited_for_here(ray_cluster, monkeypatch):
     monkeypatch.setattr(resources, "autoscaler_limit", lambda: {"CPU": 66.0, "GPU": 8.0})
     monkeypatch.setattr(resources, "free_resources", dict)
-    assert resources.cluster_resources() == {"CPU": 66.0, "GPU": 8.0}
-    check_demand({"CPU": 8, "GPU": 8}, "extraction")
+    there = resources.cluster_resources()
+    assert (there["CPU"], there["GPU"]) == (66.0, 8.0)
+    assert there["object_store_memory"] > 0
+    said = []
+    check_demand({"CPU": 8, "GPU": 8}, "extraction", on_message=said.append)
+    assert said == [
+        "waiting for the cluster to grow: extraction needs 8 CPU (free now 0) and 8 GPU (free now 0)"
+    ]
     with pytest.raises(InputError, match=r"9 GPU \(there are 8\)"):
         check_demand({"GPU": 9}, "extraction")
 
 
-def test_a_cluster_without_autoscaler_has_no_limit_to_grow_to(ray_cluster):
-    assert resources.autoscaler_limit() == {}
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9"])
+def test_a_cluster_that_is_not_there_is_not_waited_for(monkeypatch, address):
+    with pytest.raises(InputError, match=f"RAY_ADDRESS={address}: no cluster answers there"):
+        resources._join(address)
 
 
 def test_what_is_freed_in_time_is_waited_for(monkeypatch):

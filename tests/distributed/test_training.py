@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from harray.config import with_overrides
-from harray.distributed.training import gpus_for, run_name, train_on_ray
+from harray.distributed.resources import gpus_for
+from harray.distributed.training import run_name, train_on_ray
 from harray.errors import InputError
 from harray.model.config import ModelConfig
 from harray.store import FeatureStore, StoreSettings

@@ -14,6 +14,7 @@ import pytest
 from harray.tracking.location import connect, probe, tracking_uri
 from harray.tracking.registry import register, resolve_model
 from harray.tracking.runs import TrainingRun
+from harray.tracking.sweeps import SweepLog
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class Config:
 
 
 @pytest.fixture(scope="module")
-def server(empty_database, tmp_path_factory):
+def server_process(empty_database, tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
     (folder / "mlflow.db").write_bytes(empty_database.read_bytes())
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -48,10 +49,46 @@ def server(empty_database, tmp_path_factory):
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail((folder / "log").read_text()[-2000:])
             time.sleep(0.2)
-        yield uri
+        yield process, uri
     finally:
         os.killpg(process.pid, signal.SIGTERM)  # the server and its worker, a session of their own
         process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server(server_process):
+    return server_process[1]
+
+
+def test_a_sweep_loses_nothing_while_the_server_does_not_answer(server_process, tmp_path):
+    process, uri = server_process
+    with SweepLog(tmp_path, uri, "away") as log:
+        log.start(None, "sweep", params={})
+        log.start(0, "trial-0", params={"seed": "1"})
+        log.metrics(0, 1, {"val.macro_f1": 0.1})
+        log.drain(print)
+        os.killpg(process.pid, signal.SIGSTOP)
+        try:
+            for epoch in range(2, 6):
+                log.metrics(0, epoch, {"val.macro_f1": epoch / 10})
+            log.start(1, "trial-1", params={"seed": "1"})
+            log.metrics(1, 1, {"val.macro_f1": 0.7})
+            deadline = time.monotonic() + 30
+            while not log.trouble:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        finally:
+            os.killpg(process.pid, signal.SIGCONT)
+        log.end(0, "FINISHED")
+        log.drain(print)
+    client = connect(uri)
+    steps = {
+        trial: [metric.step for metric in client.get_metric_history(run_id, "val.macro_f1")]
+        for trial, run_id in log.run_ids.items()
+    }
+    assert steps == {None: [], 0: [1, 2, 3, 4, 5], 1: [1]}
+    assert client.get_run(log.run_ids[0]).info.status == "FINISHED"
+    assert client.get_run(log.run_ids[1]).data.tags["mlflow.parentRunId"] == log.run_ids[None]
 
 
 def test_a_run_and_its_model_go_through_a_server(server, checkpoint, tmp_path, monkeypatch):

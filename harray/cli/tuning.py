@@ -1,0 +1,234 @@
+"""Commands that search, and that repeat what was recorded: tune, rerun."""
+
+import dataclasses
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from harray.cli import options
+from harray.cli.terminal import Terminal, session
+from harray.config import flatten
+from harray.errors import InputError
+
+if TYPE_CHECKING:
+    from harray.workflows.sweep_outcome import SweepOutcome
+    from harray.workflows.tuning import SweepRequest
+    from harray.workflows.winner import Winner
+
+BEST_SHOWN = 5
+
+
+def tune(
+    store: options.Store,
+    search: Annotated[
+        str,
+        typer.Option(
+            "--search", help="pcm, mme, cfn, optimisation, all, or your own function as FILE.py:NAME."
+        ),
+    ] = "all",
+    trials: Annotated[int, typer.Option("--trials", min=1, help="Trials in all.")] = 24,
+    time_budget: Annotated[
+        str | None,
+        typer.Option("--time-budget", help="Stop after such as 90s, 30m or 2h; --resume goes on."),
+    ] = None,
+    workers_per_trial: Annotated[
+        int,
+        typer.Option(
+            "--workers-per-trial", min=0, help="DDP workers of Ray Train in each trial; 0 needs none."
+        ),
+    ] = 0,
+    at_once: Annotated[
+        int | None,
+        typer.Option("--at-once", min=1, help="Trials at the same time; by default what the cluster holds."),
+    ] = None,
+    objective: Annotated[
+        Literal["accuracy", "accuracy-latency"],
+        typer.Option("--objective", help="Val macro F1, alone or against the time to recognise a clip."),
+    ] = "accuracy",
+    max_failed: Annotated[
+        str, typer.Option("--max-failed", help="Stop when more of the trials fail than this share.")
+    ] = "25%",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last sweep of the same search and settings.")
+    ] = False,
+    register: Annotated[
+        str | None,
+        typer.Option("--register", metavar="NAME", help="Train the best on train + val and register it."),
+    ] = None,
+    split: Annotated[
+        str, typer.Option("--split", help="With --register: scored once, by the final model.")
+    ] = "test",
+    recipe: options.Recipe = "default",
+    config: options.ConfigFile = None,
+    out: options.Out = options.DEFAULT_OUT,
+    tracking_uri: options.TrackingUri = None,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """Search hyperparameters with Optuna on Ray Tune.
+
+    Starts from the recipe, which is the first trial; trials see train and val only, and hopeless ones stop early.
+    What key=value fixes is not searched. Every trial is a run in MLflow, nested in the sweep's. A sweep may be
+    killed at any moment: the same command with --resume goes on.
+    """
+    from harray.distributed.sweep_demand import cluster_for_sweep
+    from harray.searches import first_point, search_named
+
+    experiment = options.build_config(recipe, config, overrides)
+    options.check_store(store)
+    fixed = tuple(sorted(text.partition("=")[0] for text in overrides or []))
+    first_point(search_named(search), experiment, fixed)
+    budget_sec, failed_share = _seconds(time_budget) if time_budget else math.inf, _share(max_failed)
+    if register:
+        from harray.tracking.registry import check_model_name
+
+        check_model_name(register)
+    with (
+        session(out, "tune", as_json) as terminal,
+        cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, terminal.say),
+    ):
+        from harray.workflows.tuning import SweepRequest, tune_recorded
+
+        request = SweepRequest(
+            store=store.absolute(),
+            experiment=experiment,
+            out=out,
+            search=search,
+            fixed=fixed,
+            num_trials=trials,
+            time_budget_sec=budget_sec,
+            workers_per_trial=workers_per_trial,
+            at_once=at_once,
+            objective=objective,
+            max_failed=failed_share,
+            resume=resume,
+            tracking=tracking_uri,
+        )
+        with terminal.progress("tuning", "trials") as update:
+            outcome = tune_recorded(request, update, terminal.say)
+        show_sweep(terminal, request, outcome)
+        winner = _registered(terminal, request, outcome, register, split) if register else None
+        said = {**outcome.to_json(), "model_version": winner and winner.model_version}
+        said["test"] = dataclasses.asdict(winner.report.scores) if winner and winner.report else None
+        terminal.json(said)
+
+
+def rerun(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="MLflow run of a training or of a trial.")],
+    store: Annotated[
+        Path | None, typer.Option("--store", help="Where the run's store lies now, if it was moved.")
+    ] = None,
+    out: options.Out = options.DEFAULT_OUT,
+    tracking_uri: options.TrackingUri = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train again as a run did, and say whether the metrics agree.
+
+    From the recorded configuration and seed, on a store whose clips have the recorded digest.
+    """
+    with session(out, "rerun", as_json) as terminal:
+        from harray.workflows.rerun import TOLERANCE, rerun_recorded
+
+        with terminal.progress("training again", "epochs") as update:
+            again = rerun_recorded(
+                run_id,
+                out,
+                store=store,
+                tracking=tracking_uri,
+                on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
+            )
+        table = Table(f"epoch {again.num_epochs}", "then", "now", box=None, pad_edge=False)
+        for name, (then, now) in again.val.items():
+            table.add_row(name, f"{then:.4f}", f"{now:.4f}")
+        terminal.result(table)
+        verdict = "the metrics agree" if again.agrees else "the metrics DIFFER"
+        terminal.result(
+            f"{verdict}: greatest difference {again.greatest_difference:.2g} ({again.metric}, epoch {again.epoch}), "
+            f"tolerance {TOLERANCE:g}; run {again.rerun_id}"
+        )
+        terminal.json({**dataclasses.asdict(again), "agrees": again.agrees})
+
+
+def _registered(
+    terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome", name: str, split: str
+) -> "Winner":
+    """Train the winner on train and val, and register it."""
+    from harray.workflows.winner import train_winner
+
+    with terminal.progress("training the winner on train + val", "epochs") as update:
+        winner = train_winner(
+            outcome,
+            request.store,
+            request.out,
+            name,
+            split=split,
+            tracking=request.tracking,
+            on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
+        )
+    score = f", {split} macro F1 {winner.report.scores.macro_f1:.3f}" if winner.report else ""
+    terminal.result(f"registered: {winner.model}, {winner.num_epochs} epochs on train + val{score}")
+    return winner
+
+
+def show_sweep(terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome") -> None:
+    """The best trials beside the recipe, and where the rest is."""
+    base = flatten(request.experiment)
+    table = Table("trial", "val macro F1", *_latency(request, "ms"), "epochs", "what differs from the recipe")
+    table.box, table.pad_edge = None, False
+    for row in outcome.rows[:BEST_SHOWN]:
+        values = [f"{value:.3f}" for value in row.values] or [row.state]
+        changed = [
+            f"{name.rpartition('.')[2]}={_short(value)}"
+            for name, value in row.params.items()
+            if _short(value) != _short(base.get(name))
+        ]
+        note = "" if row.state == "finished" else f" ({row.state})"
+        table.add_row(f"{row.number}{note}", *values, str(row.num_epochs), " ".join(changed) or "nothing")
+    terminal.result(table)
+    states = outcome.to_json()["states"]
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    terminal.result(f"{len(outcome.rows)} trials in {outcome.seconds:.0f} s: {counts}")
+    if outcome.stopped_by:
+        terminal.result(f"stopped: {outcome.stopped_by}; --resume goes on")
+    for reason in dict.fromkeys(row.reason for row in outcome.rows if row.state == "failed"):
+        terminal.result(f"failed: {reason}")
+    for figure in outcome.figures:
+        terminal.result(f"figure: {figure}")
+    terminal.result(f"next: harray train --store {request.store} --config {outcome.best_config}")
+
+
+def _latency(request: "SweepRequest", name: str) -> list[str]:
+    return [name] if request.objective == "accuracy-latency" else []
+
+
+def _short(value: object) -> str:
+    if isinstance(value, tuple):
+        value = list(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise InputError(f"--max-failed {text}: expected a share such as 25%")
+    return share
+
+
+def _seconds(text: str) -> float:
+    """A time as people write it: 90s, 30m, 2h, 1h30m.
+
+    Raises:
+        InputError: something else.
+    """
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    if not text.strip() or match is None:
+        raise InputError(f"time {text!r}: expected such as 90s, 30m, 2h or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds

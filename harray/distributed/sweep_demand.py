@@ -1,0 +1,61 @@
+"""What a sweep asks of the cluster. Light: it is asked before anything heavy is imported or started."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from harray.distributed.resources import check_demand, check_machine, cluster_resources, gpus_for, start_ray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where trials run."""
+
+    at_once: int
+    num_workers: int  # of Ray Train in each; 0 where a trial is one process
+    gpus_per_worker: float
+
+
+@contextmanager
+def cluster_for_sweep(
+    num_workers: int,
+    at_once: int | None,
+    device: str,
+    on_message: Callable[[str], None] = lambda message: None,
+) -> Generator[Places]:
+    """The cluster that holds the trials, reached and asked before anything heavy is imported or recorded.
+
+    Args:
+        num_workers: of each trial; 0 for a process without Ray Train.
+        at_once: trials at the same time; None for as many as there is place for.
+        device: of `gpus_for`.
+        on_message: called with what is being waited for, where nodes are to be added.
+
+    Raises:
+        InputError: the cluster, or the machine that is to be one, does not hold them.
+    """
+    count = at_once or 1
+    purpose = f"a sweep with {count} trial{'s' * (count > 1)} at once of {max(1, num_workers)} CPU each"
+    advice = "lower --at-once or --workers-per-trial,"
+    check_machine(demand_of(num_workers, 0.0, count), purpose, advice)
+    with start_ray():
+        there = cluster_resources()
+        gpus = gpus_for(device, max(1, num_workers), there)
+        check_demand(demand_of(num_workers, gpus, count), purpose, advice, on_message)
+        places = at_once or max(1, places_for(demand_of(num_workers, gpus), there))
+        yield Places(at_once=places, num_workers=num_workers, gpus_per_worker=gpus)
+
+
+def demand_of(num_workers: int, gpus_per_worker: float, at_once: int = 1) -> dict[str, float]:
+    """CPUs and GPUs that trials hold: one process's each, or those of its Ray Train workers."""
+    count = max(1, num_workers) * at_once
+    return {"CPU": float(count)} | ({"GPU": count * gpus_per_worker} if gpus_per_worker else {})
+
+
+def places_for(demand: Mapping[str, float], there: Mapping[str, float]) -> int:
+    """How many trials of this demand the cluster holds at the same time; 0 where not even one.
+
+    >>> places_for({"CPU": 2.0, "GPU": 1.0}, {"CPU": 16.0, "GPU": 4.0})
+    4
+    """
+    return int(min(there.get(name, 0) // amount for name, amount in demand.items()))

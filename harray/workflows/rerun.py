@@ -1,0 +1,139 @@
+"""Train again what a run recorded, and compare."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harray.config import leaf_types, parse_overrides, with_overrides
+from harray.errors import InputError
+from harray.experiment import ExperimentConfig
+from harray.store import FeatureStore
+from harray.tracking.location import tracking_uri
+from harray.tracking.recorded import RecordedRun, recorded_run
+from harray.tracking.runs import TrainingRun, epoch_metrics
+from harray.training.loop import EpochReport
+from harray.training.run import TrainingRequest, device_named, new_trainer, threads, training_clips
+
+COMPARED = ("train.loss.", "val.")  # metrics; times are not repeated
+TOLERANCE = 1e-3  # of a metric; the same machine gives the same figures, another one rounds otherwise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rerun:
+    """A run beside its repetition."""
+
+    run_id: str
+    rerun_id: str
+    num_epochs: int
+    greatest_difference: float  # of any metric in any epoch
+    metric: str  # which one it is, and in which epoch
+    epoch: int
+    val: dict[str, tuple[float, float]]  # of the last epoch: metric -> (then, now)
+
+    @property
+    def agrees(self) -> bool:
+        return self.greatest_difference <= TOLERANCE
+
+
+def rerun_recorded(
+    run_id: str,
+    out: Path,
+    *,
+    store: Path | None = None,
+    tracking: str | None = None,
+    on_epoch: Callable[[EpochReport], None] = lambda _: None,
+) -> Rerun:
+    """Train as a run did, for as many epochs, in this process, recorded as a run of its own.
+
+    Args:
+        run_id: of a training or of a trial; also as `runs:/ID`.
+        store: where the store lies now; by default where it lay then.
+
+    Raises:
+        InputError: no such run, one without epochs, or a store with other clips than then.
+    """
+    uri = tracking_uri(out, tracking)
+    recorded = recorded_run(uri, run_id, COMPARED)
+    experiment, num_epochs = experiment_of(recorded), max(recorded.history.get("train.loss.total", {0: 0}))
+    if not num_epochs:
+        raise InputError(f"run {recorded.run_id}: it recorded no epoch, so there is nothing to compare with")
+    opened = _store_of(recorded, store)
+    request = TrainingRequest(
+        store=opened.path,
+        out=out,
+        features=experiment.features,
+        model=experiment.model,
+        training=experiment.training,
+    )
+    device = device_named(experiment.training.device)
+    tags = {
+        "harray.rerun_of": recorded.run_id,
+        "harray.store": str(opened.path),
+        "harray.store_digest": opened.digest(),
+        "harray.seed": str(experiment.training.seed),
+    }
+    now: dict[str, dict[int, float]] = {}
+    with (
+        TrainingRun(uri, experiment, name=f"rerun of {recorded.name}", tags=tags) as run,
+        threads(experiment.training.num_threads, device),
+    ):
+        trainer = new_trainer(request, *training_clips(request, opened), device)
+        for report in itertools.islice(trainer.epochs(), num_epochs):
+            metrics = epoch_metrics(report)
+            run.log_metrics(metrics, step=report.epoch)
+            for name, value in metrics.items():
+                now.setdefault(name, {})[report.epoch] = value
+            on_epoch(report)
+    return compared(recorded, now, run.run_id, num_epochs)
+
+
+def experiment_of(recorded: RecordedRun) -> ExperimentConfig:
+    """The configuration that a run recorded as its parameters."""
+    known = leaf_types(ExperimentConfig)
+    texts = [f"{name}={value}" for name, value in recorded.params.items() if name in known]
+    if not texts:
+        raise InputError(
+            f"run {recorded.run_id}: it recorded no configuration; expected a run of `harray train` or a trial"
+        )
+    return with_overrides(ExperimentConfig(), parse_overrides(ExperimentConfig(), texts))
+
+
+def compared(
+    recorded: RecordedRun, now: dict[str, dict[int, float]], rerun_id: str, num_epochs: int
+) -> Rerun:
+    """Where the two differ most; an epoch that only one of them has differs infinitely."""
+    differences = {
+        (name, epoch): abs(value - now.get(name, {}).get(epoch, float("inf")))
+        for name, values in recorded.history.items()
+        for epoch, value in values.items()
+        if name.startswith(COMPARED)
+    }
+    metric, epoch = max(differences, key=lambda place: differences[place])
+    last = {
+        name: (values[num_epochs], now[name][num_epochs])
+        for name, values in recorded.history.items()
+        if name.startswith("val.") and num_epochs in values and num_epochs in now.get(name, {})
+    }
+    return Rerun(
+        run_id=recorded.run_id,
+        rerun_id=rerun_id,
+        num_epochs=num_epochs,
+        greatest_difference=differences[metric, epoch],
+        metric=metric,
+        epoch=epoch,
+        val=last,
+    )
+
+
+def _store_of(recorded: RecordedRun, store: Path | None) -> FeatureStore:
+    where = store or recorded.tags.get("harray.store")
+    if where is None:
+        raise InputError(f"run {recorded.run_id}: it did not record its store; name it by --store")
+    opened = FeatureStore.open(Path(where))
+    then, found = recorded.tags.get("harray.store_digest"), opened.digest()
+    if then != found:
+        raise InputError(
+            f"store {where}: its clips have the digest {found}, the run's had {then}; name that store by --store"
+        )
+    return opened

@@ -1,0 +1,134 @@
+"""What a sweep found: table, figures, the best configuration."""
+
+import csv
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harray.config import dump, load, with_overrides
+from harray.errors import InputError
+from harray.experiment import ExperimentConfig
+from harray.searches import config_values
+from harray.workflows.sweep_folder import BEST_FILE, SUMMARY_FILE, TABLE_FILE
+
+if TYPE_CHECKING:
+    from harray.distributed.sweep import Sweep, TrialRow
+    from harray.tracking.sweeps import SweepLog
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOutcome:
+    """What a sweep found."""
+
+    folder: Path
+    run_id: str
+    tracking_uri: str
+    rows: "list[TrialRow]"  # best first
+    best: "list[TrialRow]"  # the best, or the Pareto front
+    best_config: Path
+    figures: list[Path]
+    seconds: float  # of this start
+    stopped_by: str  # why not all trials began; empty where they did
+
+    @property
+    def experiment(self) -> ExperimentConfig:
+        """The winner's configuration."""
+        return load(ExperimentConfig, self.best_config)
+
+    def to_json(self) -> dict[str, Any]:
+        states = [row.state for row in self.rows]
+        return {
+            "folder": str(self.folder),
+            "run_id": self.run_id,
+            "tracking_uri": self.tracking_uri,
+            "num_trials": len(self.rows),
+            "states": {state: states.count(state) for state in dict.fromkeys(states)},
+            "best": [dataclasses.asdict(row) for row in self.best],
+            "trials": [dataclasses.asdict(row) for row in self.rows],
+            "best_config": str(self.best_config),
+            "figures": [str(figure) for figure in self.figures],
+            "seconds": self.seconds,
+            "stopped_by": self.stopped_by,
+        }
+
+
+def finish(
+    sweep: "Sweep",
+    folder: Path,
+    log: "SweepLog",
+    uri: str,
+    seconds: float,
+    on_message: Callable[[str], None],
+) -> SweepOutcome:
+    """Table, figures and best configuration of a sweep whose trials are over, all in MLflow too.
+
+    Raises:
+        InputError: no trial finished, or the tracking server stayed away.
+    """
+    from harray.distributed.sweep import best_rows, ranking
+    from harray.distributed.sweep_figures import write_figures
+
+    settings = sweep.settings
+    rows, best = ranking(sweep.rows(), settings.directions), best_rows(sweep.study)
+    stopped_by = _stopped_by(sweep)
+    if not best:
+        log.end(None, "FAILED", tags={"harray.reason": stopped_by or "no trial finished"})
+        log.drain(on_message)
+        raise InputError(_why_none(folder, rows, stopped_by))
+    for row in best:
+        values = config_values(row.params, sweep.base)
+        dump(with_overrides(sweep.base, values), folder / f"trial-{row.number:03d}.yaml")
+    dump(load(ExperimentConfig, folder / f"trial-{best[0].number:03d}.yaml"), folder / BEST_FILE)
+    _write_table(rows, folder / TABLE_FILE)
+    figures = write_figures(sweep.study, settings, folder)
+    log.files(None, [folder / BEST_FILE, folder / TABLE_FILE, *figures])
+    values = {
+        f"best.{name}": value
+        for name, value in zip(("val.macro_f1", "latency_ms"), best[0].values, strict=False)
+    }
+    values |= {"best.trial": best[0].number, "trials.failed": sweep.num_failed(), "trials": len(rows)}
+    status = "FAILED" if sweep.has_failed() else "FINISHED"
+    log.end(None, status, tags={"harray.reason": stopped_by} if stopped_by else {}, values=values)
+    log.drain(on_message)
+    outcome = SweepOutcome(
+        folder=folder,
+        run_id=log.run_ids[None],
+        tracking_uri=uri,
+        rows=rows,
+        best=best,
+        best_config=folder / BEST_FILE,
+        figures=figures,
+        seconds=seconds,
+        stopped_by=stopped_by,
+    )
+    if not stopped_by:
+        (folder / SUMMARY_FILE).write_text(json.dumps(outcome.to_json(), default=str))
+    return outcome
+
+
+def _why_none(folder: Path, rows: "list[TrialRow]", stopped_by: str) -> str:
+    reasons = "; ".join(list(dict.fromkeys(row.reason for row in rows))[:3])
+    why = stopped_by or "all ended otherwise"
+    return f"sweep {folder}: no trial finished; {why} ({reasons}); give it more time or a narrower search"
+
+
+def _stopped_by(sweep: "Sweep") -> str:
+    settings = sweep.settings
+    if sweep.has_failed():
+        return f"{sweep.num_failed()} trials failed, more than {settings.max_failed:.0%} of {settings.num_trials}"
+    left = settings.num_trials - sweep.num_ended()
+    return f"time was up with {left} trials to go" if left > 0 else ""
+
+
+def _write_table(rows: "list[TrialRow]", file: Path) -> None:
+    names = sorted({name for row in rows for name in row.params})
+    with file.open("w", newline="") as table:
+        writer = csv.writer(table)
+        writer.writerow(["trial", "state", "value", "latency_ms", "epochs", "seconds", "reason", *names])
+        for row in rows:
+            values = [*row.values, "", ""][:2]
+            about = [row.number, row.state, *values, row.num_epochs, f"{row.seconds:.2f}", row.reason]
+            writer.writerow([*about, *(row.params.get(name, "") for name in names)])

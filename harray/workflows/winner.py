@@ -1,0 +1,80 @@
+"""A sweep's winner, trained once more on all but test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harray.config import with_overrides
+from harray.evaluation.report import EvaluationReport
+from harray.experiment import ExperimentConfig
+from harray.store import FeatureStore
+from harray.training.loop import EpochReport
+from harray.workflows.evaluation import evaluate_recorded
+from harray.workflows.sweep_outcome import SweepOutcome
+from harray.workflows.training import train_recorded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Winner:
+    """The winner, trained on train and val, registered, and scored on test."""
+
+    name: str
+    model: str
+    model_version: int
+    run_id: str
+    num_epochs: int
+    report: EvaluationReport | None  # None where the store has no such split
+
+
+def train_winner(
+    outcome: SweepOutcome,
+    store: Path,
+    out: Path,
+    name: str,
+    *,
+    split: str = "test",
+    tracking: str | None = None,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> Winner:
+    """Train the winner on train and val with the number of epochs that was found, register it, and only then look
+    at the test split, once.
+
+    Raises:
+        InputError: a bad name.
+    """
+    experiment = winner_on_all(outcome, store)
+    tags = {"harray.sweep_run": outcome.run_id, "harray.trial": str(outcome.best[0].number)}
+    trained = train_recorded(
+        store, experiment, out, name=name, tracking=tracking, on_epoch=on_epoch, tags=tags
+    )
+    assert trained.registered is not None
+    report = None
+    if split in FeatureStore.open(store).splits():
+        report, _ = evaluate_recorded(trained.model_version, store, split, out, outcome.tracking_uri)
+    return Winner(
+        name=name,
+        model=trained.model_version,
+        model_version=trained.registered.version,
+        run_id=trained.run_id,
+        num_epochs=experiment.training.num_epochs,
+        report=report,
+    )
+
+
+def winner_on_all(outcome: SweepOutcome, store: Path) -> ExperimentConfig:
+    """The winner's configuration for its last training: on train and val, for as many epochs as it took."""
+    winner = outcome.experiment
+    splits, training = FeatureStore.open(store).splits(), winner.training
+    has_val = training.val_split in splits
+    return with_overrides(
+        winner,
+        {
+            "training.train_split": f"{training.train_split}+{training.val_split}"
+            if has_val
+            else training.train_split,
+            "training.val_split": "",
+            "training.val_share": 0.0,
+            "training.num_epochs": outcome.best[0].best_epoch,
+            "training.patience": 0,
+        },
+    )

@@ -1,0 +1,229 @@
+"""A sweep without Ray: trials run here, one after another, and drivers vanish between any two writes."""
+
+import contextlib
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+
+from harray.distributed.sweep import FAILED, FINISHED, STOPPED, WORKER_DIED, Sweep, best_rows, ranking
+from harray.distributed.sweep_figures import write_figures
+from harray.distributed.sweep_settings import SweepSettings
+from harray.distributed.trial import (
+    STATE_FILE,
+    TrialFailure,
+    TrialJob,
+    check_finite,
+    from_arrays,
+    reason_of,
+    to_arrays,
+    trial_steps,
+)
+from harray.searches import search_named
+from harray.store import FeatureStore
+from harray.tracking.sweeps import JOURNAL_FILE, Journal, SweepLog
+from harray.training.loop import EpochReport
+from harray.training.run import TrainingRequest, origin_of, training_clips
+from tests.distributed.sweeping import tiny_experiment, tiny_store
+
+NOWHERE = "http://127.0.0.1:9"  # nothing is sent: what would be is in the journal
+
+
+class Vanished(BaseException):
+    """The driver is killed."""
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    store = FeatureStore.open(tiny_store(tmp_path_factory.mktemp("sweep") / "store"))
+    asked = TrainingRequest(store=store.path, out=store.path, training=tiny_experiment().training)
+    return store, *training_clips(asked, store)
+
+
+class Driver:
+    """Opens a sweep in a folder and runs its trials; a second one in the same folder goes on."""
+
+    def __init__(self, folder, clips, **settings):
+        store, self.train, self.val = clips
+        self.settings = SweepSettings(num_trials=5, num_epochs=6, search="optimisation", **settings)
+        self.base = tiny_experiment()
+        self.folder = folder
+        self.job = TrialJob(
+            folder=folder / "trials", store=store.path, base=self.base, origin=origin_of(store),
+            measures_latency=not self.settings.prunes,
+        )  # fmt: skip
+        self.epochs_run = []
+
+    def run(self, vanish_at=math.inf):
+        """All that is left; vanishes before the `vanish_at`-th write to journal or study."""
+        with SweepLog(self.folder, NOWHERE, "s") as log:
+            self.sweep = Sweep(self.folder, self.settings, search_named("optimisation"), self.base, log)
+            self._count_writes(log, vanish_at)
+            while plan := self.sweep.next():
+                for result in trial_steps(self.job, plan, self.train, self.val, torch.device("cpu")):
+                    if "outcome" not in result and "went_on_after" not in result:
+                        self.epochs_run.append((plan.number, result["num_epochs"]))
+                    if "outcome" in result or self.sweep.told(plan.number, result):
+                        self.sweep.ended(plan.number, result)
+                        (self.job.folder_of(plan.number) / STATE_FILE).unlink()
+                        break
+        return self
+
+    def _count_writes(self, log, vanish_at):
+        left = [vanish_at]
+        backend = self.sweep.study._storage._backend
+
+        def counted(write):
+            def wrapped(*values, **named):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise Vanished
+                return write(*values, **named)
+
+            return wrapped
+
+        log._journal.append = counted(log._journal.append)
+        backend.append_logs = counted(backend.append_logs)
+
+
+def journal_of(folder):
+    journal = Journal(folder / JOURNAL_FILE)
+    journal.close()
+    return [event for _, event in journal.events]
+
+
+def told(folder):
+    """Trial -> epochs in the journal, and the trials that it starts and ends."""
+    epochs, starts, ends = {}, [], []
+    for event in journal_of(folder):
+        if event["event"] == "metrics":
+            epochs.setdefault(event["trial"], []).append(event["step"])
+        {"start": starts, "end": ends}.get(event["event"], []).append(event["trial"])
+    return epochs, starts, ends
+
+
+def without_times(rows):
+    return [dataclasses.replace(row, seconds=0, checkpoint="") for row in rows]
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory, clips):
+    return Driver(tmp_path_factory.mktemp("calm"), clips).run()
+
+
+def test_trials_finish_or_are_stopped_early_and_the_first_is_the_recipe(calm):
+    rows = calm.sweep.rows()
+    assert [row.number for row in rows] == [0, 1, 2, 3, 4]
+    assert {row.state for row in rows} == {FINISHED, STOPPED}
+    assert rows[0].params["training.learning_rate"] == tiny_experiment().training.learning_rate
+    for row in rows:
+        assert (row.num_epochs == 6) == (row.state == FINISHED)
+        assert ("not among the best" in row.reason) == (row.state == STOPPED)
+        assert len(row.values) == 1 and 0 <= row.values[0] <= 1
+    best = best_rows(calm.sweep.study)
+    assert best == ranking(rows, ["maximize"])[:1]
+    epochs, starts, ends = told(calm.folder)
+    assert starts == ends == [0, 1, 2, 3, 4]
+    assert epochs == {row.number: list(range(1, row.num_epochs + 1)) for row in rows}
+
+
+def test_a_driver_that_vanishes_at_any_write_leaves_what_its_successor_needs(calm, clips, tmp_path):
+    """Twelve drivers in turn, each killed a few writes farther than it began; a write is never half done."""
+    driver = Driver(tmp_path, clips)
+    kills, run = [9, 14, 3, 17, 25, 5, 31, 13, 40, 22, 7, 26], []
+    for writes in kills:
+        try:
+            driver.run(writes)
+        except Vanished:
+            run += driver.epochs_run
+            driver.epochs_run = []
+            continue
+        break
+    else:
+        driver.run()
+    run += driver.epochs_run
+    assert len(driver.sweep.rows()) == 5
+    epochs, starts, ends = told(tmp_path)
+    assert sorted(starts) == sorted(ends) == [0, 1, 2, 3, 4]
+    for row in driver.sweep.rows():
+        assert epochs[row.number] == list(range(1, row.num_epochs + 1))
+    assert without_times(driver.sweep.rows())[0] == without_times(calm.sweep.rows())[0]
+    repeated = len(run) - len(set(run))
+    assert repeated == 0, "the state is kept before an epoch is told"
+
+
+def test_a_trial_that_fails_is_told_to_optuna_with_its_reason_and_too_many_end_the_sweep(clips, tmp_path):
+    driver = Driver(tmp_path, clips, max_failed=0.2)
+    with SweepLog(tmp_path, NOWHERE, "s") as log:
+        sweep = Sweep(tmp_path, driver.settings, search_named("optimisation"), driver.base, log)
+        sweep.ended(sweep.next().number, {"failed": "NaN: the loss of epoch 1 is not a finite number"})
+        sweep.ended(sweep.next().number, None)
+        assert sweep.next() is None
+        assert sweep.has_failed()
+        assert [(row.state, row.values) for row in sweep.rows()] == [(FAILED, ()), (FAILED, ())]
+        assert sweep.rows()[1].reason == WORKER_DIED
+        assert best_rows(sweep.study) == []
+    ends = [event for event in journal_of(tmp_path) if event["event"] == "end"]
+    assert [event["status"] for event in ends] == ["FAILED", "FAILED"]
+    assert "NaN" in ends[0]["tags"]["harray.reason"]
+
+
+def test_time_that_is_up_stops_trials_and_begins_none(clips, tmp_path):
+    driver = Driver(tmp_path, clips)
+    with SweepLog(tmp_path, NOWHERE, "s") as log:
+        sweep = Sweep(tmp_path, driver.settings, search_named("optimisation"), driver.base, log)
+        plan = sweep.next()
+        sweep.deadline = 0.0
+        result = next(trial_steps(driver.job, plan, driver.train, driver.val, torch.device("cpu")))
+        assert sweep.told(plan.number, result)
+        sweep.ended(plan.number, result)
+        assert sweep.next() is None
+        assert [(row.state, row.reason) for row in sweep.rows()] == [(STOPPED, "time was up")]
+
+
+def test_two_objectives_give_a_front_and_stop_nothing_early(clips, tmp_path):
+    driver = Driver(tmp_path, clips, objective="accuracy-latency").run()
+    assert {row.state for row in driver.sweep.rows()} == {FINISHED}
+    front = best_rows(driver.sweep.study)
+    for row in driver.sweep.rows():
+        f1, latency = row.values
+        assert latency > 0
+        assert row in front or any(other.values[0] >= f1 and other.values[1] <= latency for other in front)
+    figures = write_figures(driver.sweep.study, driver.settings, tmp_path)
+    assert "pareto.png" in [figure.name for figure in figures]
+    assert all(figure.stat().st_size > 5000 for figure in figures)
+
+
+def test_clips_in_the_object_store_are_the_same_clips(clips):
+    _, train, _ = clips
+    again = from_arrays(to_arrays(train))
+    assert again.keypoints_NPTKC.data_ptr() == train.keypoints_NPTKC.data_ptr()
+    assert (again.classes, again.scene_grid, again.paths) == (train.classes, train.scene_grid, train.paths)
+
+
+@pytest.mark.parametrize(
+    ("losses", "val_loss", "fails"),
+    [({"total": 1.0}, 0.5, False), ({"total": math.nan}, 0.5, True), ({"total": 1.0}, math.inf, True)],
+)
+def test_a_loss_that_is_no_number_fails_the_trial(losses, val_loss, fails):
+    report = EpochReport(
+        epoch=3, num_epochs=9, losses=losses, val=None, val_loss=val_loss, learning_rate=0.1, seconds=1.0
+    )
+    with pytest.raises(TrialFailure, match="NaN: the loss of epoch 3") if fails else contextlib.nullcontext():
+        check_finite(report)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory.\nTried"), "out of memory: CUDA out of memory. Tried"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory: DefaultCPU"),
+        (TrialFailure("NaN: it is"), "NaN: it is"),
+        (ValueError("x"), "ValueError: x"),
+    ],
+)
+def test_the_reason_of_a_failure_in_a_line(error, reason):
+    assert reason_of(error).startswith(reason)
+    assert json.dumps(reason_of(error))
