@@ -171,6 +171,6 @@ def _run(trials: list[Trial], num_workers: int | None):
     from harray.distributed.resources import start_ray
 
     with start_ray():
-        from harray.distributed.trials import run_trials
+        from harray.distributed.cross_validation import run_trials
 
         yield from run_trials(trials, num_workers)
