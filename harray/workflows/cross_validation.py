@@ -67,7 +67,7 @@ def plan_cross_validation(
     opened = FeatureStore.open(store)
     first = next(iter(variants.values())).training
     if splits is None and opened.splits():
-        splits = [first.train_split]
+        splits = first.train_splits
     chosen = None if splits is None else tuple(splits)
     rows = labelled_rows(opened, chosen)
     labels, groups, clip_ids = (rows[name].to_pylist() for name in ("label", "group", "clip_id"))
