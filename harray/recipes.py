@@ -82,7 +82,7 @@ def skeleton_small() -> ExperimentConfig:
 
 
 def ucf101() -> ExperimentConfig:
-    """UCF101 with its official lists: `harray extract ROOT --dataset ucf101 --splits-dir LISTS --store STORE`, then
+    """UCF101 with its official lists: `harray extract ROOT --dataset ucf101 --splits LISTS --store STORE`, then
     train on train1 and evaluate on test1, and so for 2 and 3 (`training.train_split=train2`, `--split test2`).
 
     Data: 13,320 clips of 101 actions, 320x240; a part of train1 is carved out by group to choose the epoch.

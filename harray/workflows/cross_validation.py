@@ -1,7 +1,7 @@
 """Cross-validate variants of an experiment on a store; what an interrupted run finished is not trained again."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -67,7 +67,7 @@ def plan_cross_validation(
     opened = FeatureStore.open(store)
     first = next(iter(variants.values())).training
     if splits is None and opened.splits():
-        splits = [first.train_split]
+        splits = first.train_splits
     chosen = None if splits is None else tuple(splits)
     rows = labelled_rows(opened, chosen)
     labels, groups, clip_ids = (rows[name].to_pylist() for name in ("label", "group", "clip_id"))
@@ -162,15 +162,18 @@ def code_digest() -> str:
     return content.hexdigest()
 
 
-def _run(trials: list[Trial], num_workers: int | None):
+def _run(trials: list[Trial], num_workers: int | None) -> Iterator[tuple[Trial, Outcome]]:
     if num_workers == 0:
         yield from ((trial, run_trial(trial)) for trial in trials)
         return
     if not trials:
         return
-    from harray.distributed.resources import start_ray
+    from harray.distributed.resources import check_machine, start_ray
 
+    at_once = min(num_workers or 1, len(trials))
+    num_threads = trials[0].request.training.num_threads
+    check_machine({"CPU": at_once * num_threads}, f"{at_once} trials at once", "use fewer --workers")
     with start_ray():
-        from harray.distributed.trials import run_trials
+        from harray.distributed.cross_validation import run_trials
 
         yield from run_trials(trials, num_workers)

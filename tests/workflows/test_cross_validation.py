@@ -117,8 +117,8 @@ def test_what_cannot_be_dealt_is_refused_before_anything_starts(store, how, word
 
 
 def test_more_workers_than_the_cluster_holds_are_refused(ray_cluster, store, tmp_path):
-    plan = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=1)
-    with pytest.raises(InputError, match=r"64 trials at once needs 64 CPU .* use fewer --workers"):
+    plan = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=2)
+    with pytest.raises(InputError, match=r"4 trials at once needs 4 CPU .* use fewer --workers"):
         cross_validate(plan, tmp_path, num_workers=64)
 
 
