@@ -106,7 +106,7 @@ class TrialActor(tune.Trainable):
         if self.job.num_workers:
             self.steps = team_steps(self.job, plan, self.val_clips)
         else:
-            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            device = torch.device("cuda" if self.job.gpus_per_worker else "cpu")
             self.steps = trial_steps(self.job, plan, self.train_clips, self.val_clips, device)
 
     def step(self) -> dict[str, Any]:
