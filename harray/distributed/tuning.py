@@ -31,6 +31,7 @@ from harray.distributed.trial import (
 )
 from harray.features.tensors import ClipTensors
 
+WAITING_BYTES = 1e6
 REPLACEMENTS = 2  # of a trial's dead actor before the trial counts as failed
 # Tune reads these when a Tuner starts: no log files of its own, no signal handler, no pauses to save its state.
 _ENVIRONMENT = {
@@ -202,11 +203,12 @@ class _StudyScheduler(FIFOScheduler):
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
 
-def _held_by_trial(job: TrialJob) -> dict[str, float]:
-    """Of the trial's own actor; with a team, its workers hold the rest, and the actor only waits."""
+def _held_by_trial(job: TrialJob) -> tune.PlacementGroupFactory:
+    """What the trial's own actor holds; with a team, the workers hold CPUs and GPUs, and the actor only waits."""
     if job.num_workers:
-        return {"cpu": 0}
-    return {"cpu": 1} | ({"gpu": job.gpus_per_worker} if job.gpus_per_worker else {})
+        return tune.PlacementGroupFactory([{"memory": WAITING_BYTES}])  # something it must be
+    gpus = {"GPU": job.gpus_per_worker} if job.gpus_per_worker else {}
+    return tune.PlacementGroupFactory([{"CPU": 1.0, **gpus}])
 
 
 def _own(result: dict[str, Any]) -> dict[str, Any]:
