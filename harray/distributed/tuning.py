@@ -11,14 +11,14 @@ successor starts a Tuner anew, and the Sweep hands it what is left.
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from harray.distributed.sweep import Sweep, TrialPlan
+from harray.distributed.sweep_settings import TrialPlan
 from harray.distributed.trial import (
     RAY_FOLDER,
     STATE_FILE,
@@ -32,6 +32,9 @@ from harray.distributed.trial import (
 from harray.features.tensors import ClipTensors
 
 WAITING_BYTES = 1e6
+if TYPE_CHECKING:
+    from harray.distributed.sweep import Sweep  # and with it Optuna, which workers do not need
+
 REPLACEMENTS = 2  # of a trial's dead actor before the trial counts as failed
 # Tune reads these when a Tuner starts: no log files of its own, no signal handler, no pauses to save its state.
 _ENVIRONMENT = {
@@ -45,7 +48,7 @@ _ENVIRONMENT = {
 
 
 def run_sweep(
-    sweep: Sweep,
+    sweep: "Sweep",
     job: TrialJob,
     train: ClipTensors,
     val: ClipTensors,
@@ -129,7 +132,7 @@ class TrialActor(tune.Trainable):
 class _Bridge:
     """Between Tune's trial ids and the sweep's numbers. An error of ours ends the sweep: Tune would go on."""
 
-    def __init__(self, sweep: Sweep, job: TrialJob, on_result: Callable[[], None]):
+    def __init__(self, sweep: "Sweep", job: TrialJob, on_result: Callable[[], None]):
         self.sweep = sweep
         self.job = job
         self.on_result = on_result
