@@ -31,10 +31,10 @@ from harray.distributed.trial import (
 )
 from harray.features.tensors import ClipTensors
 
-WAITING_BYTES = 1e6
 if TYPE_CHECKING:
     from harray.distributed.sweep import Sweep  # and with it Optuna, which workers do not need
 
+WAITING_BYTES = 1e6  # that the actor of a team's trial holds
 REPLACEMENTS = 2  # of a trial's dead actor before the trial counts as failed
 # Tune reads these when a Tuner starts: no log files of its own, no signal handler, no pauses to save its state.
 _ENVIRONMENT = {
@@ -209,7 +209,7 @@ class _StudyScheduler(FIFOScheduler):
 def _held_by_trial(job: TrialJob) -> tune.PlacementGroupFactory:
     """What the trial's own actor holds; with a team, the workers hold CPUs and GPUs, and the actor only waits."""
     if job.num_workers:
-        return tune.PlacementGroupFactory([{"memory": WAITING_BYTES}])  # something it must be
+        return tune.PlacementGroupFactory([{"memory": WAITING_BYTES}])  # Tune wants it to hold something
     gpus = {"GPU": job.gpus_per_worker} if job.gpus_per_worker else {}
     return tune.PlacementGroupFactory([{"CPU": 1.0, **gpus}])
 
