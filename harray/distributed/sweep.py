@@ -24,7 +24,7 @@ from harray.config import with_overrides
 from harray.distributed.sweep_settings import LATENCY, STUDY_FILE, SweepSettings, TrialPlan
 from harray.experiment import ExperimentConfig
 from harray.searches import Drawing, Search, config_values, first_point
-from harray.tracking.runs import epoch_metrics, parameters
+from harray.tracking.runs import epoch_metrics, parameter_texts
 from harray.tracking.sweeps import STATE_TAG, SweepLog
 from harray.training.loop import report_from
 
@@ -117,7 +117,7 @@ class Sweep:
         self.log.start(
             plan.number,
             f"trial-{plan.number:03d}",
-            params={param.key: param.value for param in parameters(config)},
+            params=parameter_texts(config),
             tags={"harray.seed": str(config.training.seed), **self.settings.tags()},
         )
         return plan
