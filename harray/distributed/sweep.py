@@ -21,10 +21,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from harray.config import with_overrides
-from harray.distributed.sweep_settings import LATENCY, STUDY_FILE, SweepSettings
+from harray.distributed.sweep_settings import LATENCY, STUDY_FILE, SweepSettings, TrialPlan
 from harray.experiment import ExperimentConfig
 from harray.searches import Drawing, Search, config_values, first_point
-from harray.tracking.runs import epoch_metrics, parameters
+from harray.tracking.runs import epoch_metrics, parameter_texts
 from harray.tracking.sweeps import STATE_TAG, SweepLog
 from harray.training.loop import report_from
 
@@ -33,14 +33,6 @@ _STATES = {TrialState.COMPLETE: FINISHED, TrialState.PRUNED: STOPPED, TrialState
 _RUN_STATUS = {FINISHED: "FINISHED", STOPPED: "FINISHED", FAILED: "FAILED"}
 _FIGURES = ("seconds", "num_epochs", "best_epoch", "went_on_after")  # of a result, kept as they were last
 WORKER_DIED = "its worker died again and again, as it does when memory runs out"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialPlan:
-    """A trial to run."""
-
-    number: int
-    overrides: dict[str, Any]  # typed, of the base config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +117,7 @@ class Sweep:
         self.log.start(
             plan.number,
             f"trial-{plan.number:03d}",
-            params={param.key: param.value for param in parameters(config)},
+            params=parameter_texts(config),
             tags={"harray.seed": str(config.training.seed), **self.settings.tags()},
         )
         return plan

@@ -1,7 +1,8 @@
-"""What a sweep is asked to do. Plain values, so that they stand in a file beside the study."""
+"""What a sweep is asked to do, and a trial. Plain values: they stand in files and travel to workers, which should not
+import Optuna for them."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 ACCURACY, LATENCY = "accuracy", "accuracy-latency"
 STUDY_FILE = "optuna.jsonl"
@@ -42,3 +43,11 @@ class SweepSettings:
             "harray.search": self.search,
             "harray.objective": self.objective,
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialPlan:
+    """A trial to run."""
+
+    number: int
+    overrides: dict[str, Any]  # typed, of the base config

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from harray.config import digest, to_dict, with_overrides
-from harray.distributed.sweep import TrialPlan
+from harray.distributed.sweep_settings import TrialPlan
 from harray.experiment import ExperimentConfig
 from harray.features.tensors import ClipTensors, normalised
 from harray.model.network import FusionNetwork

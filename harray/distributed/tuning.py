@@ -11,14 +11,14 @@ successor starts a Tuner anew, and the Sweep hands it what is left.
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from harray.distributed.sweep import Sweep, TrialPlan
+from harray.distributed.sweep_settings import TrialPlan
 from harray.distributed.trial import (
     RAY_FOLDER,
     STATE_FILE,
@@ -31,6 +31,10 @@ from harray.distributed.trial import (
 )
 from harray.features.tensors import ClipTensors
 
+if TYPE_CHECKING:
+    from harray.distributed.sweep import Sweep  # and with it Optuna, which workers do not need
+
+WAITING_BYTES = 1e6  # that the actor of a team's trial holds
 REPLACEMENTS = 2  # of a trial's dead actor before the trial counts as failed
 # Tune reads these when a Tuner starts: no log files of its own, no signal handler, no pauses to save its state.
 _ENVIRONMENT = {
@@ -44,7 +48,7 @@ _ENVIRONMENT = {
 
 
 def run_sweep(
-    sweep: Sweep,
+    sweep: "Sweep",
     job: TrialJob,
     train: ClipTensors,
     val: ClipTensors,
@@ -106,7 +110,7 @@ class TrialActor(tune.Trainable):
         if self.job.num_workers:
             self.steps = team_steps(self.job, plan, self.val_clips)
         else:
-            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            device = torch.device("cuda" if self.job.gpus_per_worker else "cpu")
             self.steps = trial_steps(self.job, plan, self.train_clips, self.val_clips, device)
 
     def step(self) -> dict[str, Any]:
@@ -128,7 +132,7 @@ class TrialActor(tune.Trainable):
 class _Bridge:
     """Between Tune's trial ids and the sweep's numbers. An error of ours ends the sweep: Tune would go on."""
 
-    def __init__(self, sweep: Sweep, job: TrialJob, on_result: Callable[[], None]):
+    def __init__(self, sweep: "Sweep", job: TrialJob, on_result: Callable[[], None]):
         self.sweep = sweep
         self.job = job
         self.on_result = on_result
@@ -202,11 +206,12 @@ class _StudyScheduler(FIFOScheduler):
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
 
-def _held_by_trial(job: TrialJob) -> dict[str, float]:
-    """Of the trial's own actor; with a team, its workers hold the rest, and the actor only waits."""
+def _held_by_trial(job: TrialJob) -> tune.PlacementGroupFactory:
+    """What the trial's own actor holds; with a team, the workers hold CPUs and GPUs, and the actor only waits."""
     if job.num_workers:
-        return {"cpu": 0}
-    return {"cpu": 1} | ({"gpu": job.gpus_per_worker} if job.gpus_per_worker else {})
+        return tune.PlacementGroupFactory([{"memory": WAITING_BYTES}])  # Tune wants it to hold something
+    gpus = {"GPU": job.gpus_per_worker} if job.gpus_per_worker else {}
+    return tune.PlacementGroupFactory([{"CPU": 1.0, **gpus}])
 
 
 def _own(result: dict[str, Any]) -> dict[str, Any]:

@@ -178,7 +178,12 @@ def parameters(config: Any) -> "list[Param]":
     """
     from mlflow.entities import Param
 
-    return [Param(name, _as_text(value)) for name, value in flatten(config).items()]
+    return [Param(name, value) for name, value in parameter_texts(config).items()]
+
+
+def parameter_texts(config: Any) -> dict[str, str]:
+    """The same as plain texts, without importing MLflow."""
+    return {name: _as_text(value) for name, value in flatten(config).items()}
 
 
 def epoch_metrics(report: "EpochReport") -> dict[str, float]:

@@ -4,8 +4,9 @@
                               sent: how far
 
 What happens is written to a journal on disk before anything is sent, and sent by a thread in batches; so an absent
-server stops no trial, and a killed driver's successor goes on where it was. Sending twice changes nothing: a run
-is looked up by its tags before it is made, and MLflow keeps equal metrics of one moment once.
+server stops no trial, and a killed driver's successor goes on where it was. Sending twice changes nothing: a run is
+looked up by its tags before it is made, and MLflow keeps equal metrics of one moment once. Nobody else may import
+MLflow meanwhile: two threads that do so at once break its import.
 """
 
 import json

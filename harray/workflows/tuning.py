@@ -100,10 +100,10 @@ def tune_recorded(
 
 
 def _begin(log: "SweepLog", request: SweepRequest, settings: SweepSettings, name: str) -> None:
-    from harray.tracking.runs import parameters
+    from harray.tracking.runs import parameter_texts
 
-    params = {param.key: param.value for param in parameters(request.experiment)}
-    params |= {f"sweep.{param.key}": param.value for param in parameters(settings)}
+    params = parameter_texts(request.experiment)
+    params |= {f"sweep.{name}": text for name, text in parameter_texts(settings).items()}
     log.start(None, name, params=params, tags=settings.tags())
 
 

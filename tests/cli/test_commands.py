@@ -24,6 +24,9 @@ def test_the_demo_leaves_a_registered_model_a_report_and_pictures(demo):
     assert said["num_missing"] == 0
     assert set(said["ablation"]) == {"fusion", "pose_only", "scene_only", "scene_noise"}
     assert said["model"] == "models:/demo@champion"
+    assert [row["number"] for row in sorted(said["sweep"]["trials"], key=lambda row: row["number"])] == [
+        *range(8)
+    ]
     assert Path(said["report"]).read_text().startswith("<!doctype html>")
     kinds = {Path(path).name.split("_")[-1] for entry in said["predictions"] for path in entry["explanation"]}
     assert kinds == {"overlay.mp4", "time.png", "scene.png", "card.png"}
