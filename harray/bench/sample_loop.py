@@ -87,8 +87,10 @@ def _hidden(
     visible = observed_PTK.copy()
     if rng.random() < config.hide_probability:
         visible &= rng.random(visible.shape, np.float32) >= rng.random() * config.hide_share
-    if rng.random() < 0.5:
-        visible &= (rng.random((num_people, num_joints)) >= config.hide_joint_probability)[:, None]
+    if rng.random() < config.hide_joint_probability:
+        num_hidden = int(rng.random() * config.hide_joint_share * num_joints)
+        for person in visible:
+            person[:, rng.permutation(num_joints)[:num_hidden]] = False
     for limb in layout.limbs:
         for person in np.flatnonzero(rng.random(num_people) < config.hide_limb_probability):
             first, last = _span(num_frames, min(1.0, 2 * config.hide_span_share), rng)

@@ -1,6 +1,7 @@
 """Clips with joints hidden or misdetected on purpose, and the accuracy that is left.
 
     joints       each joint of each frame by itself, with probability `share`
+    whole_joints that share of each person's joints, rounded down, throughout the clip
     limbs        every limb with probability 1/2, for one run of frames of that share of the clip
     spans        everybody, for one run of frames of that share of the clip
     confidence   each joint with probability `share` misdetected: confidence drawn anew, place wrong to match
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from harray.evaluation.report import OcclusionCurve
-from harray.features.hiding import hide_joints, run_of_frames
+from harray.features.hiding import hide_joints, hide_whole_joints, run_of_frames
 from harray.features.normalise import centre_and_size
 from harray.features.rowrandom import RowRandom
 from harray.features.tensors import ClipTensors
@@ -30,7 +31,7 @@ def occlusion_curves(
     predictors: Mapping[str, Predictor],
     clips: ClipTensors,
     *,
-    kinds: Sequence[str] = ("joints", "limbs", "spans", "confidence"),
+    kinds: Sequence[str] = ("joints", "whole_joints", "limbs", "spans", "confidence"),
     hidden_shares: tuple[float, ...] = HIDDEN_SHARES,
     seed: int = 0,
 ) -> dict[str, OcclusionCurve]:
@@ -70,6 +71,10 @@ def occluded(clips: ClipTensors, kind: str, share: float, seed: int = 0) -> Clip
 
 def _joints(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
     return _without(clips, ~hide_joints(_everything(clips), share, random))
+
+
+def _whole_joints(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
+    return _without(clips, ~hide_whole_joints(_everything(clips), share, random))
 
 
 def _limbs(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
@@ -135,6 +140,7 @@ def _without(clips: ClipTensors, hidden_NPTK: Tensor) -> ClipTensors:
 
 KINDS: dict[str, Callable[[ClipTensors, float, RowRandom], ClipTensors]] = {
     "joints": _joints,
+    "whole_joints": _whole_joints,
     "limbs": _limbs,
     "spans": _spans,
     "confidence": _confidence,

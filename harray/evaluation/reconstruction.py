@@ -22,12 +22,17 @@ from harray.features.interpolation import fill_hidden
 from harray.features.tensors import ClipTensors
 from harray.inference.predictor import Predictor
 
-SHARES = {"joints": 0.5, "limbs": 0.5, "spans": 0.3}  # how much of each kind is hidden; "real" needs no share
+SHARES = {
+    "joints": 0.5,
+    "whole_joints": 0.5,
+    "limbs": 0.5,
+    "spans": 0.3,
+}  # how much of each kind is hidden; "real" needs no share
 FILLS = ("hold", "linear", "spline")
 
 
 def reconstruction(predictor: Predictor, clips: ClipTensors, *, seed: int = 0) -> dict[str, Reconstruction]:
-    """Errors by kind of occlusion: joints, limbs, spans, real. A kind that cannot be made here is left out."""
+    """Errors by kind of occlusion: joints, whole_joints, limbs, spans, real; none that cannot be made."""
     clips = clips.looked_at(predictor.checkpoint.features.keypoints)
     min_confidence = predictor.checkpoint.features.min_confidence
     variants: dict[str, ClipTensors | None] = {

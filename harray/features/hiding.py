@@ -15,12 +15,12 @@ def hide_for_training(
     visible_BPTK: Tensor, config: AugmentationConfig, layout: SkeletonLayout, random: RowRandom
 ) -> Tensor:
     """Visible joints less random joints, whole limbs, spans of frames and people, drawn per row."""
-    _, num_people, num_frames, num_joints = visible_BPTK.shape
+    _, num_people, num_frames, _ = visible_BPTK.shape
     share_B = random.uniform("share") * config.hide_share * random.chance("hide", config.hide_probability)
     visible = hide_joints(visible_BPTK, share_B, random)
-    whole_BPK = random.chance("joint", config.hide_joint_probability, num_people, num_joints)
-    whole_BPK &= random.chance("joint.clip", 0.5, 1, 1)
-    visible = visible & ~whole_BPK[:, :, None]
+    share_B = random.uniform("joint.share") * config.hide_joint_share
+    share_B = share_B * random.chance("joint.hide", config.hide_joint_probability)
+    visible = hide_whole_joints(visible, share_B, random)
     visible = hide_limbs(visible, config, layout, random)
     span_B1T = random.chance("span", config.hide_span_probability, 1, 1) & _span(
         "span", num_frames, config.hide_span_share, random
@@ -39,6 +39,18 @@ def hide_joints(visible_BPTK: Tensor, share_B: Tensor | float, random: RowRandom
     if isinstance(share_B, Tensor):
         share_B = share_B[:, None, None, None]
     return visible_BPTK & (random.uniform("joints", *visible_BPTK.shape[1:]) >= share_B)
+
+
+def hide_whole_joints(visible_BPTK: Tensor, share_B: Tensor | float, random: RowRandom) -> Tensor:
+    """Visible joints less a random share in [0, 1], rounded down, of each person's joints, throughout the clip.
+
+    Nested in the share, as `hide_joints` is.
+    """
+    _, num_people, _, num_joints = visible_BPTK.shape
+    if isinstance(share_B, Tensor):
+        share_B = share_B[:, None, None]
+    place_BPK = random.uniform("joint", num_people, num_joints).argsort(dim=-1).argsort(dim=-1)
+    return visible_BPTK & (place_BPK + 1 > share_B * num_joints)[:, :, None]
 
 
 def hide_limbs(

@@ -234,7 +234,7 @@ def test_an_ablation_compares_variants_under_the_same_hiding(demo, harray):
         assert set(variants) == {"full", "without pcm"}
         assert len(variants["full"]["mean"]) == len(ending.json["hidden_shares"]) == 5
         assert variants["full"]["full_minus_this"] == [0.0] * 5
-    assert set(ending.json["occlusion"]) == {"joints", "limbs", "spans", "confidence"}
+    assert set(ending.json["occlusion"]) == {"joints", "whole_joints", "limbs", "spans", "confidence"}
 
 
 def test_doctor_fits_on_a_screen_and_says_where_weights_come_from(harray, tmp_path):

@@ -33,7 +33,7 @@ def test_nothing_changes_at_share_zero_and_the_arguments_never(kind):
         assert torch.equal(same.confidence_NPTK, before.confidence_NPTK)
 
 
-@pytest.mark.parametrize("kind", ["joints", "limbs", "spans"])
+@pytest.mark.parametrize("kind", ["joints", "whole_joints", "limbs", "spans"])
 def test_what_a_smaller_share_hides_a_larger_one_hides_too(kind):
     little, much = hidden(kind, 0.3), hidden(kind, 0.6)
     assert (much | ~little).all()

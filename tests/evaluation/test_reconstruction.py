@@ -71,7 +71,12 @@ def test_bodies_that_glide_are_completed_without_error_in_their_middle():
         store_digest="",
     )
     table = reconstruction(Predictor(checkpoint, device="cpu"), clips)
-    assert set(table) == {"joints", "limbs", "spans"}  # nothing is really hidden anywhere, so no "real"
+    assert set(table) == {
+        "joints",
+        "whole_joints",
+        "limbs",
+        "spans",
+    }  # nothing is really hidden anywhere, so no "real"
     joints = table["joints"]
     assert joints.num_joints == pytest.approx(8 * 16 * 13 / 2, rel=0.1)
     assert joints.error["pcm"] == pytest.approx(

@@ -8,7 +8,7 @@ import torch
 
 from harray.features.augment import augment, linear_maps, mirror, mirror_tokens, resample, swap_people
 from harray.features.config import AugmentationConfig
-from harray.features.hiding import hide_joints, hide_limbs
+from harray.features.hiding import hide_joints, hide_limbs, hide_whole_joints
 from harray.features.rowrandom import RowRandom
 from harray.skeleton import COCO17, NTU25, PENN13
 
@@ -206,3 +206,10 @@ def test_hiding_more_hides_what_was_hidden_before():
     less, more = hide_joints(everything, 0.2, random(5)), hide_joints(everything, 0.6, random(5))
     assert not (~less & more).any()
     assert (~more).float().mean().item() == pytest.approx(0.6, abs=0.1)
+
+
+@pytest.mark.parametrize(("share", "num_hidden"), [(0.0, 0), (0.5, 6), (0.78, 10), (1.0, 13)])
+def test_joints_are_hidden_throughout_in_whole_numbers(share, num_hidden):
+    seen = hide_whole_joints(torch.ones(20, 2, 8, 13, dtype=torch.bool), share, random(20))
+    assert torch.equal(seen.any(dim=2), seen.all(dim=2))
+    assert ((~seen).all(dim=2).sum(dim=-1) == num_hidden).all()
