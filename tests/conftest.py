@@ -12,6 +12,7 @@ from harray.distributed.resources import prepare_ray
 
 prepare_ray()  # before any test module imports Ray
 os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads wait by spinning: two on a busy core crawl
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -13,20 +13,19 @@ falls on all of them; the next round takes the next part.
 
 import dataclasses
 import functools
-import os
 import resource
 import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import get_context
+from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from harray.bench.processes import equal_priority, new_process
 from harray.bench.workers import BATCHED, NOTEBOOK, baseline_seconds, forward_seconds
 from harray.distributed.extraction import ExtractionSummary, Pool, choose_pool, extract
 from harray.distributed.resources import cluster_resources, start_ray
@@ -37,7 +36,6 @@ from harray.videos.frames import VideoError, read_frames
 
 HARRAY, WHOLE, ONE_CORE, LIMIT = "harray", "harray_whole", "harray_one_core", "forward_limit"
 RATIOS = (NOTEBOOK, BATCHED, LIMIT, ONE_CORE)  # what harray's rate is divided by
-NICENESS = "RAY_worker_niceness"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,7 +104,7 @@ def bench_extraction(
     with start_ray():
         pool = choose_pool(cluster_resources(), len(frames_hw), config.poses.gpus_per_actor)
     with ExitStack() as stack:
-        baseline, *limit = [stack.enter_context(_process()) for _ in range(1 + pool.num_actors)]
+        baseline, *limit = [stack.enter_context(new_process()) for _ in range(1 + pool.num_actors)]
         bench = _Rounds(config, pool, baseline, limit)
         for index in range(rounds):
             part = dict(list(frames_hw.items())[index::rounds])
@@ -221,25 +219,6 @@ def steady_rate(finished: list[Finished]) -> list[float]:
             return []
         rates.append(sum(batch.num_clips for batch in counted) / (counted[-1].end_sec - first.end_sec))
     return [sum(rates)] if rates else []
-
-
-@contextmanager
-def equal_priority() -> Generator[None]:
-    """Actors of a cluster that starts meanwhile run at this process's priority, as the other ways do; Ray would
-    start them so nice (15) that they yield to all else on the machine."""
-    before = os.environ.get(NICENESS)
-    os.environ[NICENESS] = "0"
-    try:
-        yield
-    finally:
-        os.environ.pop(NICENESS)
-        if before is not None:
-            os.environ[NICENESS] = before
-
-
-def _process() -> ProcessPoolExecutor:
-    """A process of its own: ultralytics and its threads stay out of the driver, and it keeps what it loads."""
-    return ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
 
 
 def _frame_sizes(manifest: pa.Table) -> Sizes:

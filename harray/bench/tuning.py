@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from harray.bench.extraction import equal_priority
+from harray.bench.processes import equal_priority
 from harray.experiment import ExperimentConfig
 from harray.workflows.tuning import SweepRequest, tune_recorded
 

@@ -68,6 +68,7 @@ store_app.command("retry")(data.store_retry)
 skeleton_app.command("import")(skeletons.import_)
 skeleton_app.command("export")(skeletons.export)
 bench_app.command("extraction")(bench.extraction)
+bench_app.command("training")(bench.training)
 bench_app.command("tuning")(bench.tuning)
 
 

@@ -48,6 +48,38 @@ def extraction(
         terminal.json(bench.to_json())
 
 
+def training(
+    store: options.Store,
+    recipe: options.Recipe = "default",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How often each way is measured.")] = 2,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Counted each time, after a first.")] = 3,
+    out: options.Out = options.DEFAULT_OUT,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """How long an epoch takes here: beside the bare loop, and over Ray Train with one worker and with two.
+
+    And the recipe skeleton_small beside the augmentation alone, done in numpy one clip after another.
+    """
+    experiment = options.build_config(recipe, None, overrides)
+    options.check_store(store)
+    with session(out, "bench-training", as_json) as terminal:
+        from harray.bench.training import bench_training
+
+        with terminal.progress("measuring", "steps") as update:
+            bench = bench_training(store, experiment, rounds, epochs, update)
+        table = Table("", "s/epoch", "clips/s", "peak MB", "rounds", box=None)
+        for way, seconds in bench.epoch_sec.items():
+            each = " ".join(f"{value:.2f}" for value in bench.measured[way])
+            rate = f"{bench.samples_per_sec[way]:.0f}"
+            table.add_row(way, f"{seconds:.2f}", rate, f"{bench.peak_mb[way]:.0f}", each)
+        terminal.result(table)
+        terminal.result(
+            "times as long: " + ", ".join(f"{k} {value:.2f}" for k, value in bench.ratios.items())
+        )
+        terminal.json(bench.to_json())
+
+
 def tuning(
     store: options.Store,
     trials: Annotated[int, typer.Option("--trials", min=3, help="Trials of either way.")] = 20,

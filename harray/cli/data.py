@@ -184,6 +184,9 @@ def store_info(
     shape = "x".join(map(str, info.settings.keypoints_shape))
     scene = "x".join(map(str, info.settings.scene_shape)) if info.settings.scene_shape else "none"
     terminal.result(f"skeleton {info.settings.skeleton}, keypoints {shape}, scene tokens {scene}")
+    if info.settings.second_shape:
+        shape = "x".join(map(str, info.settings.second_shape))
+        terminal.result(f"beside them skeleton {info.settings.second_skeleton}, keypoints {shape}")
     if info.reasons:
         table = Table("stage", "error", "inputs", "for example", title="quarantined", box=None)
         for stage, error, count, message in info.reasons:

@@ -25,7 +25,7 @@ def demo(
     """
     experiment = options.build_config("procedural", None, overrides)
     with session(out, "demo", as_json) as terminal:
-        from harray.cli.models import show_report
+        from harray.cli.models import show_scores
         from harray.workflows.demo import run_demo
 
         with terminal.stages() as stages:
@@ -41,7 +41,7 @@ def demo(
         terminal.result(
             f"sweep: trial {best.number} of {len(outcome.sweep.rows)} won with val macro F1 {best.values[0]:.3f}"
         )
-        show_report(terminal, outcome.report)
+        show_scores(terminal, outcome.report)
         for entry in outcome.predictions:
             said = f"{entry['label']} {entry['probability']:.0%}"
             terminal.result(f"unseen actor, {Path(entry['video']).name}: {said}")

@@ -204,8 +204,8 @@ def epoch_note(report: "EpochReport") -> str:
     return f"val top-1 {report.val.top1:.3f}" if report.val else f"loss {report.losses['total']:.3f}"
 
 
-def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
-    """Scores, ablation and occlusion of an evaluation, in a few lines."""
+def show_scores(terminal: Terminal, report: "EvaluationReport") -> None:
+    """Scores of an evaluation, by pose and scene together and apart."""
     scores = report.scores
     terminal.result(f"{scores.num_clips} clips of {report.split!r} evaluated, {report.num_missing} missing")
     table = Table("", "top-1", "top-5", "precision", "recall", "F1 (macro)", box=None, pad_edge=False)
@@ -213,19 +213,24 @@ def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
         values = (part.top1, part.top5, part.macro_precision, part.macro_recall, part.macro_f1)
         table.add_row(name.replace("_", " "), *(f"{value:.3f}" for value in values))
     terminal.result(table)
+
+
+def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
+    """All of an evaluation: scores, then accuracy under occlusion, attention on objects, and completion's error."""
+    show_scores(terminal, report)
     for kind, curve in report.occlusion.items():
         shares = [f"{share:.0%}" for share in curve.hidden_shares]
         table = Table(f"top-1, occlusion: {kind}", *shares, box=None, pad_edge=False)
         for name, values in curve.top1.items():
             table.add_row(name.replace("_", " ").replace("pcm", "PCM"), *(f"{value:.3f}" for value in values))
         terminal.result(table)
-    if report.objects:
-        table = Table(
-            "attention, 1 = even", "object", "on it", "on its place without it", box=None, pad_edge=False
-        )
-        for label, found in report.objects.items():
+    for part, labels in report.objects.items():
+        columns = ("object", "on it", "on its place without it")
+        table = Table(f"attention by {part.replace('_', ' ')}, 1 = even", *columns, box=None, pad_edge=False)
+        for label, found in labels.items():
             table.add_row(label, found.object, f"{found.on_object:.2f}", f"{found.on_its_place:.2f}")
-        terminal.result(table)
+        if labels:
+            terminal.result(table)
     if report.reconstruction:
         table = Table("error on hidden joints, body sizes", *RECONSTRUCTED, box=None, pad_edge=False)
         for kind, errors in report.reconstruction.items():

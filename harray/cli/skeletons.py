@@ -82,6 +82,8 @@ def export(
     terminal.result(
         f"{exported.exported} clips of {exported.skeleton} skeletons{left_out}: {exported.pickle}"
     )
+    if exported.left_out:
+        terminal.say(f"a pickle holds one kind of keypoints: {exported.left_out} left out")
     people, frames = exported.keypoints_shape[:2]
     terminal.result(
         f"back: harray skeleton import {pickle} --store STORE --frames {frames} --people {people}"

@@ -1,5 +1,6 @@
 """The command that cross-validates an experiment and its ablations."""
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,8 +36,12 @@ def cross_validate(
         typer.Option("--variant", metavar="'key=value ...'", help="Also with these overrides; repeat."),
     ] = None,
     hide: Annotated[
-        list[float] | None,
-        typer.Option("--hide", min=0.0, max=1.0, help="Also score with this share of joints hidden; repeat."),
+        list[str] | None,
+        typer.Option(
+            "--hide",
+            metavar="[KIND:]SHARE",
+            help="Also score so occluded: 0.5, limbs:0.5, spans:0.3; repeat.",
+        ),
     ] = None,
     splits: Annotated[
         list[str] | None,
@@ -66,7 +71,7 @@ def cross_validate(
             splits=splits,
             num_folds=None if leave_one_group_out else folds,
             num_seeds=seeds,
-            hidden_shares=hide or [],
+            occlusions=[_occlusion(text) for text in hide or []],
         )
         with terminal.progress("training", "models") as update:
             found = cross_validate(plan, out, num_workers=workers, on_progress=update)
@@ -94,6 +99,22 @@ def _variants(
             raise InputError(f"--variant {text!r}: given twice; name each once")
         named[text] = with_overrides(experiment, parse_overrides(experiment, text.split()))
     return named
+
+
+def _occlusion(text: str) -> tuple[str, float]:
+    """Kind and share of `limbs:0.5`; joints where no kind is named."""
+    from harray.evaluation.occlusion import KINDS
+
+    kind, _, share = text.rpartition(":")
+    try:
+        value = float(share)
+    except ValueError:
+        value = math.nan
+    if (kind or "joints") not in KINDS or not 0 <= value <= 1:
+        raise InputError(
+            f"--hide {text!r}: expected a share in [0, 1], or KIND:SHARE with {', '.join(KINDS)}"
+        )
+    return kind or "joints", value
 
 
 def _table(found: "CrossValidation") -> Table:

@@ -3,8 +3,8 @@
     truth: object's box, actor's box -> the object's region about the actor -> cells of the scene's grid
     attention inside the region / the region's share of the frame = 1 where attention is even
 
-The same region about the actor in clips without any object tells whether the object draws the attention, or
-just its place.
+The same region about the actor in the same scene without any object tells whether the object draws the attention,
+or just its place.
 
 Letters: N clips, F scene frames, G cells along a side of the scene's grid.
 """
@@ -26,29 +26,32 @@ from harray.synth.truth import Truth, load_truth
 
 
 def object_attention(
-    predictor: Predictor, store: FeatureStore, clips: ClipTensors
+    predictor: Predictor, store: FeatureStore, clips: ClipTensors, *, use_pose: bool = True
 ) -> dict[str, ObjectAttention]:
-    """By label; empty without scene branch or for clips that `harray synth` did not render."""
+    """By label; empty without scene branch or for clips that `harray synth` did not render.
+
+    Args:
+        use_pose: whether the motion asks too, or the scene decides alone.
+    """
     grid = clips.scene_grid
     rendered = {} if grid is None or predictor.network.cfn is None else _rendered(store, clips, grid[0])
     if grid is None or not rendered:
         return {}
     rows = sorted(rendered)
-    attention_NS = predictor.predict_clips(clips.select(rows)).attention_scene_NS
+    attention_NS = predictor.predict_clips(clips.select(rows), use_pose=use_pose).attention_scene_NS
     assert attention_NS is not None
     attention_NFGG = attention_NS.reshape(-1, grid[0], grid[1], grid[1])
-    seen: dict[str, list[_Seen]] = {}
-    for row, attention_FGG in zip(rows, attention_NFGG, strict=True):
-        frames_F, truth = rendered[row]
-        seen.setdefault(truth.label, []).append(_Seen(clips.paths[row], frames_F, truth, attention_FGG))
-    things = [action for action in ACTIONS if action.object is not None and action.name in seen]
-    bare = [action for action in ACTIONS if action.object is None and action.name in seen]
+    seen = [
+        _Seen(clips.paths[row], *rendered[row], attention_FGG)
+        for row, attention_FGG in zip(rows, attention_NFGG, strict=True)
+    ]
+    bare = {action.name for action in ACTIONS if action.object is None}
     found = {}
-    for action in things if bare else ():
-        mates = [other.name for other in bare if other.motion is action.motion]
-        without = tuple(mates or [other.name for other in bare])
-        others = [clip for name in without for clip in seen[name]]
-        found[action.name] = _compared(str(action.object), seen[action.name], others, without)
+    for action in ACTIONS:
+        having = [clip for clip in seen if clip.truth.label == action.name]
+        others = [clip for clip in seen if clip.truth.label in bare and clip.truth.scene in action.scenes]
+        if action.object is not None and having and others:
+            found[action.name] = _compared(action.object, having, others)
     return found
 
 
@@ -67,22 +70,38 @@ class _Seen(NamedTuple):
         )
 
 
-def _compared(
-    thing: str, having: list[_Seen], others: list[_Seen], without: tuple[str, ...]
-) -> ObjectAttention:
-    about_actor_F4 = np.mean([_about_actor(clip.truth) for clip in having], axis=0)
-    boxes = [_placed(about_actor_F4, clip.truth) for clip in others]
+def _compared(thing: str, having: list[_Seen], others: list[_Seen]) -> ObjectAttention:
+    having = [clip for clip in having if not _is_covered(clip.truth)] or having
     on_object = [relative_attention(clip.attention_FGG, clip.truth.object_box_T4) for clip in having]
-    on_place = [relative_attention(clip.attention_FGG, box) for clip, box in zip(others, boxes, strict=True)]
+    places = [[_placed(_about_actor(clip.truth), other.truth) for clip in having] for other in others]
+    on_place = [
+        np.nanmean([relative_attention(other.attention_FGG, box_F4) for box_F4 in boxes])
+        for other, boxes in zip(others, places, strict=True)
+    ]
+    shown, beside = _median(on_object), _median(on_place)
     return ObjectAttention(
         object=thing,
         on_object=float(np.nanmean(on_object)),
         on_its_place=float(np.nanmean(on_place)),
-        without=without,
+        without=tuple(sorted({clip.truth.label for clip in others})),
         num_clips=len(having),
-        look_with=having[0].look(having[0].truth.object_box_T4),
-        look_without=others[0].look(boxes[0]),
+        look_with=having[shown].look(having[shown].truth.object_box_T4),
+        look_without=others[beside].look(places[beside][shown]),
     )
+
+
+def _median(values: list[float]) -> int:
+    """The place of the middle one, so that the picture is neither the best nor the worst."""
+    return int(np.argsort(values)[len(values) // 2])
+
+
+def _is_covered(truth: Truth) -> bool:
+    """Whether an occluder lies over most of the object, so that there is little to look at."""
+    low = np.maximum(truth.object_box_T4[:, :2], truth.occluder_box_T4[:, :2])
+    high = np.minimum(truth.object_box_T4[:, 2:], truth.occluder_box_T4[:, 2:])
+    overlap_F = np.nan_to_num(np.clip(high - low, 0, None)).prod(axis=1)
+    size_F = (truth.object_box_T4[:, 2:] - truth.object_box_T4[:, :2]).prod(axis=1)
+    return bool((overlap_F > size_F / 2).any())
 
 
 def _rendered(

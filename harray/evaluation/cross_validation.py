@@ -6,7 +6,7 @@
 The held-out fold chooses nothing: a trial trains for all its epochs, without val clips, and keeps the averaged
 weights of the last.
 
-Letters: N clips, M held-out clips, P people, T frames, K joints, A action classes.
+Letters: M held-out clips, A action classes.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ class Trial:
     request: TrainingRequest  # with the trial's seed; its `out` is not written
     splits: tuple[str, ...] | None  # of the store; None for all clips
     held_out: tuple[int, ...]  # places among the labelled clips of `splits`
-    hidden_shares: tuple[float, ...] = ()  # of joints, to score the fold under as well
+    occlusions: tuple[tuple[str, float], ...] = ()  # kinds and shares, to score the fold under as well
 
     @property
     def seed(self) -> int:
@@ -50,7 +50,7 @@ class Trial:
     @property
     def key(self) -> str:
         """Stands for everything that decides the outcome, but for the code."""
-        return digest([self.request.digest, self.splits, self.held_out, self.hidden_shares])
+        return digest([self.request.digest, self.splits, self.held_out, self.occlusions])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +90,9 @@ def run_trial(trial: Trial) -> Outcome:
     predictor = Predictor(fitted.checkpoint, device=str(device))
     held_out = clips.select(trial.held_out)
     probabilities = probabilities_by_part(predictor, held_out)
-    for share in trial.hidden_shares:
-        said = predictor.predict_clips(occluded(held_out, "joints", share))
-        probabilities[f"hidden {share:.0%}"] = said.probabilities_NA
+    for kind, share in trial.occlusions:
+        said = predictor.predict_clips(occluded(held_out, kind, share))
+        probabilities[f"{kind} hidden {share:.0%}"] = said.probabilities_NA
     return Outcome(train_sec=train_sec, probabilities=probabilities)
 
 
@@ -190,6 +190,12 @@ class CrossValidation:
     variants: Mapping[str, VariantScores]
 
     def to_json(self) -> dict[str, Any]:
+        """What scripts rely on: variants by name, each with `train_sec` and `parts`.
+
+        Parts are `fusion`, with a scene branch `pose_only`, `scene_only` and `scene_noise`, and `joints hidden 50%`
+        and the like. Each has `top1` and `macro_f1` (`mean`, `std_folds`, `std_seeds` and the `values` by seed and
+        fold), `pooled_top1`, `pooled_macro_f1` and, but for the full variant, `top1_less_than_full`.
+        """
         full = self.variants.get(FULL)
         return {
             "store_digest": self.store_digest,

@@ -51,7 +51,10 @@ def evaluate(
         ablation=ablation,
         occlusion=occlusion_curves(predictors, clips) if occlusion else {},
         reconstruction=reconstruction(predictor, clips) if occlusion and "with_pcm" in predictors else {},
-        objects=object_attention(predictor, store, clips),
+        objects={
+            part: object_attention(predictor, store, clips, use_pose=use_pose)
+            for part, use_pose in (("fusion", True), ("scene_only", False))
+        },
         confusion_AA=confusion_matrix(labels_N, predicted_N, len(classes)),
         per_class=_class_rows(labels_N, predicted_N, classes),
         mistakes=_mistakes(clips, fusion_NA, classes),

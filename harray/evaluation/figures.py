@@ -11,7 +11,9 @@ from harray.training.loop import EpochReport
 from harray.videos.frames import read_frames_at
 
 if TYPE_CHECKING:
-    from harray.evaluation.report import ObjectAttention, OcclusionCurve
+    from matplotlib.axes import Axes
+
+    from harray.evaluation.report import Look, ObjectAttention, OcclusionCurve
 
 INK, ACCENT, MUTED = "#1f2933", "#2b6cb0", "#a0aec0"
 
@@ -59,25 +61,35 @@ def occlusion_figure(curves: Mapping[str, "OcclusionCurve"]) -> Figure:
     return figure
 
 
-def objects_figure(objects: Mapping[str, "ObjectAttention"]) -> Figure:
-    """A row per label: a clip with its object and one without, the attention laid on them, the region outlined."""
-    figure = Figure(figsize=(7.2, 2.6 * len(objects)), layout="constrained")
-    panels = figure.subplots(len(objects), 2, squeeze=False)
-    for row, (label, found) in zip(panels, objects.items(), strict=True):
-        sides = ((found.look_with, found.on_object), (found.look_without, found.on_its_place))
-        for axes, (look, mean), side in zip(row, sides, (found.object, f"no {found.object}"), strict=True):
-            frame_HWC = read_frames_at(Path(look.path), np.array([look.frame_index])).rgb_THWC[0]
-            height, width, _ = frame_HWC.shape
-            axes.imshow(frame_HWC)
-            heat = axes.imshow(
-                look.attention_GG, cmap="inferno", alpha=0.5, vmin=0, vmax=4, extent=(0, width, height, 0)
+def objects_figure(objects: Mapping[str, Mapping[str, "ObjectAttention"]]) -> Figure:
+    """A row per label, two pictures for each part that decides: a clip with the object and one without it.
+
+    The attention lies on them, and the object's region, or its place, is outlined.
+    """
+    labels = list(next(iter(objects.values())))
+    figure = Figure(figsize=(6.2 * len(objects), 2.4 * len(labels)), layout="constrained")
+    panels = figure.subplots(len(labels), 2 * len(objects), squeeze=False)
+    for column, (part, by_label) in enumerate(objects.items()):
+        for row, label in enumerate(labels):
+            found, by = by_label[label], part.replace("_", " ")
+            with_it, without_it = panels[row, 2 * column : 2 * column + 2]
+            _draw_look(with_it, found.look_with, f"{label}, by {by}: {found.on_object:.2f}")
+            _draw_look(
+                without_it, found.look_without, f"no {found.object}, by {by}: {found.on_its_place:.2f}"
             )
-            x0, y0, x1, y1 = look.box_4
-            axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="cyan", linewidth=1.5)
-            axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
-            axes.set_title(f"{label if side == found.object else ''} {side}: {mean:.2f}", fontsize=9)
-    figure.colorbar(heat, ax=panels, label="attention (1 = even)", shrink=0.6)
+    figure.colorbar(panels[0, 0].images[-1], ax=panels, label="attention (1 = even)", shrink=0.6)
     return figure
+
+
+def _draw_look(axes: "Axes", look: "Look", title: str) -> None:
+    frame_HWC = read_frames_at(Path(look.path), np.array([look.frame_index])).rgb_THWC[0]
+    height, width, _ = frame_HWC.shape
+    axes.imshow(frame_HWC)
+    axes.imshow(look.attention_GG, cmap="inferno", alpha=0.5, vmin=0, vmax=4, extent=(0, width, height, 0))
+    x0, y0, x1, y1 = look.box_4
+    axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="cyan", linewidth=1.5)
+    axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
+    axes.set_title(title, fontsize=9)
 
 
 def training_figure(history: Sequence[EpochReport]) -> Figure:

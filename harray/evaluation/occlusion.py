@@ -121,7 +121,8 @@ def as_in_other_clips(clips: ClipTensors, min_confidence: float, seed: int = 0) 
 
 def size_of(clips: ClipTensors) -> Tensor:
     """Body size of each clip `[N]`, in its unit, of all joints that have any confidence."""
-    return centre_and_size(clips.keypoints_NPTKC, clips.confidence_NPTK > 0, clips.skeleton)[1]
+    known = (clips.confidence_NPTK > 0) & clips.keypoints_NPTKC.isfinite().all(dim=-1)
+    return centre_and_size(clips.keypoints_NPTKC, known, clips.skeleton)[1]
 
 
 def _everything(clips: ClipTensors) -> Tensor:

@@ -28,6 +28,7 @@ FILLS = ("hold", "linear", "spline")
 
 def reconstruction(predictor: Predictor, clips: ClipTensors, *, seed: int = 0) -> dict[str, Reconstruction]:
     """Errors by kind of occlusion: joints, limbs, spans, real. A kind that cannot be made here is left out."""
+    clips = clips.looked_at(predictor.checkpoint.features.keypoints)
     min_confidence = predictor.checkpoint.features.min_confidence
     variants: dict[str, ClipTensors | None] = {
         kind: occluded(clips, kind, share, seed) for kind, share in SHARES.items()

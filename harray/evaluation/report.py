@@ -66,8 +66,8 @@ class ObjectAttention:
 
     object: str
     on_object: float  # in the clips that have it
-    on_its_place: float  # at the same place about the actor, in clips without an object
-    without: tuple[str, ...]  # labels of these: those that share the motion, else all without an object
+    on_its_place: float  # at the same place about the actor, in the same scene without an object
+    without: tuple[str, ...]  # labels of these
     num_clips: int
     look_with: Look
     look_without: Look
@@ -88,7 +88,7 @@ class EvaluationReport:
         str, OcclusionCurve
     ]  # by kind: joints, limbs, spans, confidence; empty if not measured
     reconstruction: Mapping[str, Reconstruction]  # by kind: joints, limbs, spans, real; empty without PCM
-    objects: Mapping[str, ObjectAttention]  # by label; empty but for rendered clips with scenes
+    objects: Mapping[str, Mapping[str, ObjectAttention]]  # by part, then label; of rendered clips with scenes
     confusion_AA: np.ndarray
     per_class: Sequence[ClassScores]
     mistakes: Sequence[Mistake]
@@ -109,7 +109,10 @@ class EvaluationReport:
                 for kind, curve in self.occlusion.items()
             },
             "reconstruction": {kind: asdict(errors) for kind, errors in self.reconstruction.items()},
-            "objects": {label: _object_json(found) for label, found in self.objects.items()},
+            "objects": {
+                part: {label: _object_json(found) for label, found in labels.items()}
+                for part, labels in self.objects.items()
+            },
             "per_class": {row.label: asdict(row) for row in self.per_class},
         }
 
@@ -127,7 +130,7 @@ def write_report(report: EvaluationReport, folder: Path) -> list[Path]:
     figures = {"confusion": confusion_figure(report.confusion_AA, report.classes)}
     if report.occlusion:
         figures["occlusion"] = occlusion_figure(report.occlusion)
-    if report.objects:
+    if any(report.objects.values()):
         figures["objects"] = objects_figure(report.objects)
     images: dict[str, bytes] = {}
     for name, figure in figures.items():

@@ -33,6 +33,7 @@ class MMEConfig:
     lags: tuple[int, ...] = (1, 2, 4)  # frames
     windows: tuple[int, ...] = (9, 0)  # odd numbers of frames in which spread is measured; 0 = the whole clip
     distances: bool = True  # whether distances between a person's joints are seen
+    medians: bool = True  # whether the summary over time holds medians beside means and deviations
     people_distances: bool = False  # whether distances to the nearest other person's joints are seen
     people_attention: bool = True  # whether people attend to each other
     dropout: float = 0.05  # of the input streams' and of the blocks' channels

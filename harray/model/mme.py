@@ -59,7 +59,7 @@ class MME(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.leave = nn.LayerNorm(config.width)
         self.attention = nn.Linear(config.width, 1)
-        self.summarise = nn.Linear(3 * size, config.width)
+        self.summarise = nn.Linear((2 + config.medians) * size, config.width)
         self.drop_summary = RowDropout("mme.summary", config.dropout)
         self.join = nn.Linear(3 * config.width, config.width)
 
@@ -96,7 +96,9 @@ class MME(nn.Module):
         x_MTD = self.leave(x_MTD)
         attention_MT = self.attention(x_MTD).squeeze(-1).softmax(dim=1)
         pooled_MD = torch.einsum("mt,mtd->md", attention_MT, x_MTD)
-        summary_MD = self.summarise(self.drop_summary(_summary(seen_MTD.detach()), random))
+        summary_MD = self.summarise(
+            self.drop_summary(_summary(seen_MTD.detach(), self.config.medians), random)
+        )
         return self.join(torch.cat([pooled_MD, x_MTD.amax(dim=1), summary_MD], dim=-1)), attention_MT
 
 
@@ -119,8 +121,18 @@ class ConvBlock(nn.Module):
     def forward(self, x_MTD: Tensor, random: RowRandom | None) -> Tensor:
         y_MTD = x_MTD
         for norm, conv in zip(self.norms, self.convs, strict=True):
-            y_MTD = conv(nn.functional.gelu(norm(y_MTD)).transpose(1, 2)).transpose(1, 2)
+            y_MTD = _convolved(conv, nn.functional.gelu(norm(y_MTD)))
         return x_MTD + self.drop(y_MTD, random)
+
+
+def _convolved(conv: nn.Module, x_MTD: Tensor) -> Tensor:
+    """A convolution over time, channels last throughout: on CPUs a quarter faster than moving them to and fro."""
+    assert isinstance(conv, nn.Conv1d)
+    weight = conv.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    x_MD1T = x_MTD.transpose(1, 2).unsqueeze(2)
+    padding, dilation = (0, int(conv.padding[0])), (1, conv.dilation[0])
+    y_MD1T = nn.functional.conv2d(x_MD1T, weight, conv.bias, padding=padding, dilation=dilation)
+    return y_MD1T.squeeze(2).transpose(1, 2)
 
 
 class AttentionBlock(nn.Module):
@@ -141,20 +153,21 @@ class AttentionBlock(nn.Module):
         return x_MTD + self.mix(self.norms[1](x_MTD))
 
 
-def _summary(x_MTD: Tensor) -> Tensor:
-    """Mean, median (the lower of two) and standard deviation over time, `[M, 3 D]`.
-
-    Torch's own median and deviation over a dimension that is not the last took a sixth of a training's time on
-    CPUs; numpy selects with vector instructions.
-    """
+def _summary(x_MTD: Tensor, with_medians: bool) -> Tensor:
+    """Mean, median and standard deviation over time, `[M, 3 D]`; `[M, 2 D]` without medians."""
     x_MTD = x_MTD.float()
     mean_MD = x_MTD.mean(dim=1)
+    middle = [_median(x_MTD)] if with_medians else []
     std_MD = (x_MTD - mean_MD[:, None]).square().mean(dim=1).sqrt()
+    return torch.cat([mean_MD, *middle, std_MD], dim=-1)
+
+
+def _median(x_MTD: Tensor) -> Tensor:
+    """The lower median over time. On CPUs by numpy, which selects with vector instructions: several times as fast."""
     if x_MTD.device.type != "cpu":
-        return torch.cat([mean_MD, x_MTD.median(dim=1).values, std_MD], dim=-1)
+        return x_MTD.median(dim=1).values
     middle = (x_MTD.shape[1] - 1) // 2
-    median_MD = torch.from_numpy(np.partition(x_MTD.numpy(), middle, axis=1)[:, middle])
-    return torch.cat([mean_MD, median_MD, std_MD], dim=-1)
+    return torch.from_numpy(np.partition(x_MTD.numpy(), middle, axis=1)[:, middle])
 
 
 def _waves(num_frames: int, width: int, device: torch.device) -> Tensor:

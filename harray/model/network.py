@@ -99,23 +99,26 @@ class PoseNetwork(nn.Module):
         seen = Completion(*(part.detach() for part in completion))
         streams = self._streams(seen, centre_MC, visible_BPTK, present_BP)
         people_MD, attention_MT = self.mme(streams, random_of(random, row, person))
-        people_BPD = people_MD.new_zeros(*present_BP.shape, people_MD.shape[-1])
-        people_BPD = people_BPD.index_put((row, person), people_MD)
-        time_BPT = attention_MT.new_zeros(*present_BP.shape, attention_MT.shape[-1])
-        time_BPT = time_BPT.index_put((row, person), attention_MT)
+
+        def placed(x_M: Tensor) -> Tensor:
+            """`[B, P, ...]` of values of those present; 0 for who is absent."""
+            if present_BP.shape[1] == 1:
+                return x_M.unsqueeze(1)
+            return x_M.new_zeros(*present_BP.shape, *x_M.shape[1:]).index_put((row, person), x_M)
+
+        people_BPD, time_BPT = placed(people_MD), placed(attention_MT)
         shift = centre_MC[:, None, None]
         everyone = [
-            keypoints_BPTKC.new_zeros(keypoints_BPTKC.shape).index_put((row, person), (x + shift).to(x.dtype))
+            placed((x + shift).to(keypoints_BPTKC.dtype))
             for x in (completion.completed_MTKC, completion.predicted_MTKC, completion.refined_MTKC)
         ]
-        surprise = completion.surprise_MTK.new_zeros(visible_BPTK.shape)
         completed = torch.where(visible_BPTK[..., None], keypoints_BPTKC, everyone[0])
         return Pose(
             motion_BD=self.people(people_BPD, present_BP),
             completed_BPTKC=completed,
             predicted_BPTKC=everyone[1],
             refined_BPTKC=everyone[2],
-            surprise_BPTK=surprise.index_put((row, person), completion.surprise_MTK),
+            surprise_BPTK=placed(completion.surprise_MTK),
             attention_time_BT=time_BPT.sum(dim=1) / present_BP.sum(dim=1, keepdim=True),
         )
 

@@ -145,15 +145,14 @@ class JointsAndFrames(nn.Module):
         self.squeeze = nn.Linear(num_joints * width, config.bottleneck_size)
         self.spread = nn.Linear(config.bottleneck_size, num_joints * width)
         nn.init.normal_(self.spread.weight, std=0.02)
-        self.conv = nn.Conv1d(width, width, 5, padding=2 * dilation, dilation=dilation)
+        self.conv = nn.Conv2d(width, width, (5, 1), padding=(2 * dilation, 0), dilation=(dilation, 1))
         self.mix = nn.Linear(width, width)
 
     def forward(self, x_MTKD: Tensor) -> Tensor:
-        rows, frames, joints, width = x_MTKD.shape
         pose_MTD = nn.functional.gelu(self.squeeze(self.norms[0](x_MTKD).flatten(2)))
         x_MTKD = x_MTKD + self.spread(pose_MTD).view_as(x_MTKD)
-        y = self.norms[1](x_MTKD).permute(0, 2, 3, 1).reshape(rows * joints, width, frames)
-        y = nn.functional.gelu(self.conv(y)).view(rows, joints, width, frames).permute(0, 3, 1, 2)
+        y_MDTK = self.norms[1](x_MTKD).permute(0, 3, 1, 2)  # channels last in memory: nothing is copied
+        y = nn.functional.gelu(self.conv(y_MDTK)).permute(0, 2, 3, 1)
         return x_MTKD + self.mix(y)
 
 

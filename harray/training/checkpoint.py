@@ -6,7 +6,7 @@ experiment.yaml      the whole experiment, for the record; never read here
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,24 +50,25 @@ class Checkpoint:
     def prepared(self, clips: ClipTensors) -> NormalisedClips:
         """Clips as the network reads them.
 
+        Without their second keypoints a model of two streams answers by the first alone; a model of one stream
+        passes second keypoints over.
+
         Raises:
             InputError: another skeleton, other coordinates, more people, or other scene tokens than the model's.
         """
         clips = clips.looked_at(self.features.keypoints)
+        if self.network.second is None:
+            clips = replace(clips, second=None)
         self._check(clips)
         return normalised(clips, self.features)
 
     def _check(self, clips: ClipTensors) -> None:
         what = f"these clips do not fit the model, trained on {self.network.shape[0]} people of {self.skeleton.name}"
         redo = "take a store extracted with the model's settings, or train on this one"
-        if (clips.second is None) != (self.network.second is None):
-            kinds = ("2D and 3D keypoints", "one kind of keypoints")
-            has, wants = kinds if self.network.second is None else reversed(kinds)
-            raise InputError(f"{what}: they have {has}, expected {wants}; {redo}")
-        streams = [(clips, self.skeleton)]
-        if clips.second is not None and self.second_skeleton is not None:
-            streams.append((clips.second, self.second_skeleton))
-        for (seen, layout), branch in zip(streams, self.network.branches, strict=True):
+        layouts = [self.skeleton, self.second_skeleton]
+        for seen, layout, branch in zip([clips, clips.second], layouts, self.network.branches, strict=False):
+            if seen is None or layout is None:
+                continue
             people, _, joints, coordinates = branch.shape
             found = seen.keypoints_NPTKC.shape
             if (seen.skeleton.name, found[3]) != (layout.name, joints):

@@ -92,7 +92,7 @@ class Trainer:
         self.val = None if val is None else dataclasses.replace(val, clips=val.clips.to(device))
         self.place_of_row_N = torch.full((train.num_clips,), -1)
         self.place_of_row_N[train.clips.rows_N] = torch.arange(len(train.clips))
-        self.optimizer = _optimizer(self.network, config)
+        self.optimizer = new_optimizer(self.network, config)
         self.average: AveragedModel | None = None
         self.best: dict[str, Tensor] = {}
         self.progress = Progress()
@@ -304,7 +304,7 @@ def rate_at(done: float, warmup_share: float) -> float:
     return (1 + math.cos(math.pi * (done - warmup_share) / (1 - warmup_share))) / 2
 
 
-def _optimizer(network: FusionNetwork, config: TrainingConfig) -> torch.optim.Optimizer:
+def new_optimizer(network: FusionNetwork, config: TrainingConfig) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter, 2019) that decays weight matrices only."""
     parameters = list(network.parameters())
     groups = [

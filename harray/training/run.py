@@ -259,14 +259,16 @@ def threads(num_threads: int, device: torch.device) -> Generator[None]:
 
 def share_of(clips: ClipTensors, features: FeaturesConfig) -> Share:
     """This worker's share, normalised; without the people's places that no clip fills, which would only cost time."""
-    filled_P = (clips.confidence_NPTK > 0).any(dim=3).any(dim=2).any(dim=0)
-    num_people = int(filled_P.nonzero().max()) + 1 if filled_P.any() else 1
     rows = Team.current().share(len(clips))
-    mine = normalised(clips.select(rows), features)
-    mine = dataclasses.replace(
-        mine,
-        keypoints_NPTKC=mine.keypoints_NPTKC[:, :num_people].contiguous(),
-        visible_NPTK=mine.visible_NPTK[:, :num_people].contiguous(),
-        rows_N=rows,
-    )
+    mine = dataclasses.replace(normalised(clips.select(rows), features), rows_N=rows)
+    if (
+        clips.second is None
+    ):  # two streams keep their places, so that both show the same person in the same one
+        filled_P = (clips.confidence_NPTK > 0).any(dim=3).any(dim=2).any(dim=0)
+        num_people = int(filled_P.nonzero().max()) + 1 if filled_P.any() else 1
+        mine = dataclasses.replace(
+            mine,
+            keypoints_NPTKC=mine.keypoints_NPTKC[:, :num_people].contiguous(),
+            visible_NPTK=mine.visible_NPTK[:, :num_people].contiguous(),
+        )
     return Share(clips=mine, num_clips=len(clips))

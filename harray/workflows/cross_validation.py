@@ -1,8 +1,9 @@
 """Cross-validate variants of an experiment on a store; what an interrupted run finished is not trained again."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def plan_cross_validation(
     splits: Sequence[str] | None = None,
     num_folds: int | None = 5,
     num_seeds: int = 3,
-    hidden_shares: Sequence[float] = (),
+    occlusions: Sequence[tuple[str, float]] = (),
 ) -> Plan:
     """Decide on folds and trials.
 
@@ -58,7 +59,7 @@ def plan_cross_validation(
         splits: whose clips are dealt into folds; None for the config's train split, or for all clips of a store
             without any split.
         num_folds: None leaves one group out at a time.
-        hidden_shares: of joints in [0, 1], to score every held-out fold under as well.
+        occlusions: kinds (as of `occluded`) and shares, to score every held-out fold under as well.
 
     Raises:
         InputError: no store, no such split, or too few clips or groups for the folds.
@@ -66,7 +67,7 @@ def plan_cross_validation(
     opened = FeatureStore.open(store)
     first = next(iter(variants.values())).training
     if splits is None and opened.splits():
-        splits = [first.train_split]
+        splits = first.train_splits
     chosen = None if splits is None else tuple(splits)
     rows = labelled_rows(opened, chosen)
     labels, groups, clip_ids = (rows[name].to_pylist() for name in ("label", "group", "clip_id"))
@@ -89,7 +90,7 @@ def plan_cross_validation(
             ),
             splits=chosen,
             held_out=tuple(held_out),
-            hidden_shares=tuple(hidden_shares),
+            occlusions=tuple(occlusions),
         )
         for seed in seeds
         for fold, held_out in enumerate(folds)
@@ -152,6 +153,7 @@ def cross_validate(
     )
 
 
+@cache  # code that changes under a running process is not what it runs
 def code_digest() -> str:
     """Stands for the code that decides an outcome: what older code found is not taken for this code's."""
     root, content = Path(harray.__file__).parent, blake2b(digest_size=8)
@@ -160,15 +162,18 @@ def code_digest() -> str:
     return content.hexdigest()
 
 
-def _run(trials: list[Trial], num_workers: int | None):
+def _run(trials: list[Trial], num_workers: int | None) -> Iterator[tuple[Trial, Outcome]]:
     if num_workers == 0:
         yield from ((trial, run_trial(trial)) for trial in trials)
         return
     if not trials:
         return
-    from harray.distributed.resources import start_ray
+    from harray.distributed.resources import check_machine, start_ray
 
+    at_once = min(num_workers or 1, len(trials))
+    num_threads = trials[0].request.training.num_threads
+    check_machine({"CPU": at_once * num_threads}, f"{at_once} trials at once", "use fewer --workers")
     with start_ray():
-        from harray.distributed.trials import run_trials
+        from harray.distributed.cross_validation import run_trials
 
         yield from run_trials(trials, num_workers)

@@ -26,6 +26,7 @@ class Exported:
     unlabelled: int  # clips left out: an annotation's label is the number of a class
     skeleton: str
     keypoints_shape: tuple[int, ...]  # of the store
+    left_out: str | None  # skeleton of the store's second keypoints: a pickle holds one kind
 
 
 def export_skeletons(store: FeatureStore, pickle: Path, *, overwrite: bool = False) -> Exported:
@@ -54,6 +55,7 @@ def export_skeletons(store: FeatureStore, pickle: Path, *, overwrite: bool = Fal
         unlabelled=len(rows) - len(labelled),
         skeleton=store.settings.skeleton,
         keypoints_shape=store.settings.keypoints_shape,
+        left_out=store.settings.second_skeleton,
     )
 
 

@@ -41,6 +41,8 @@ def in_tmp(tmp_path, monkeypatch):
         (["store", "retry", "old-store"], ["version 0", "expected 1"]),
         (["extract", "empty", "--store", "S", "--max-quarantined", "few"], ["few", "5%"]),
         (["extract", "odd://bucket/x", "--store", "S"], ["odd://bucket/x"]),
+        (["cross-validate", "--store", "nowhere"], ["nowhere", "harray extract"]),
+        (["cross-validate", "--store", "old-store", "--folds", "1"], ["--folds"]),
         (["trian"], ["trian"]),
         (["train"], ["--store"]),
         (["train", "--store", "old-store", "--wokers", "2"], ["--wokers"]),

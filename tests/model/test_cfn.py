@@ -55,3 +55,19 @@ def test_attention_finds_the_token_that_tells_the_classes_apart():
     view = module(*module.tokens(tokens, None), None)
     assert (classify(view.scene_BD).argmax(1) == labels).float().mean() > 0.95
     assert view.attention_BS[torch.arange(100), place].mean() > 2 / 9  # twice an even share
+
+
+def test_a_replaced_scene_is_noise_of_the_training_sets_mean_and_deviation_and_others_stay():
+    module = cfn()
+    module.mean_D.copy_(torch.arange(8.0))
+    module.std_D.copy_(torch.linspace(1, 2, 8))
+    scenes, rows = torch.full((400, 9, 8), 50.0), torch.arange(400)
+    random = RowRandom(0, 1, rows)
+    left = module._partly_replaced(scenes, random, random.chance("scene.replaced", 0.5))
+    replaced = (left != 50).any(dim=(1, 2))
+    assert replaced.float().mean() == pytest.approx(0.5, abs=0.1)
+    assert left[replaced].mean(dim=(0, 1)).tolist() == pytest.approx(module.mean_D.tolist(), abs=0.2)
+    assert left[replaced].std(dim=(0, 1)).tolist() == pytest.approx(module.std_D.tolist(), rel=0.1)
+    few = RowRandom(0, 1, rows[:7])
+    alike = module._partly_replaced(scenes[:7], few, few.chance("scene.replaced", 0.5))
+    assert torch.equal(alike, left[:7])  # by its number, whatever batch a row is in

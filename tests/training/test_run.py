@@ -17,7 +17,7 @@ from harray.store import FeatureStore, StoreSettings
 from harray.training.checkpoint import load_checkpoint
 from harray.training.config import TrainingConfig
 from harray.training.evaluate import predict_probabilities
-from harray.training.run import TrainingRequest, train_store
+from harray.training.run import TrainingRequest, share_of, train_store
 
 MODEL = with_overrides(
     ModelConfig(),
@@ -206,3 +206,15 @@ def test_clips_that_do_not_fit_the_model_are_refused(folder, shape, skeleton, me
     clips = clips_from_arrays(np.zeros(shape, np.float32), skeleton=skeleton)
     with pytest.raises(InputError, match=message):
         load_checkpoint(folder).prepared(clips)
+
+
+def test_places_that_no_clip_fills_are_left_out_of_training_but_not_out_of_the_model():
+    keypoints = np.ones((3, 3, 4, 13, 3), np.float32)
+    keypoints[:, 2, ..., 2] = 0.0  # nobody is third
+    keypoints[1, 1, ..., 2] = 0.0
+    clips = clips_from_arrays(keypoints, skeleton=PENN13)
+    share = share_of(clips, FeaturesConfig())
+    assert share.clips.keypoints_NPTKC.shape == (3, 2, 4, 13, 2)
+    assert share.clips.visible_NPTK[:, 1].any(dim=(1, 2)).tolist() == [True, False, True]
+    nobody = share_of(clips_from_arrays(keypoints * 0, skeleton=PENN13), FeaturesConfig())
+    assert nobody.clips.visible_NPTK.shape == (3, 1, 4, 13)

@@ -102,3 +102,14 @@ def test_augmentation_that_is_off_leaves_the_scene_alone():
     module.augmentation = dataclasses.replace(module.augmentation, enabled=False)
     still = losses_of(module)["scene"]
     assert torch.equal(losses_of(module.eval())["scene"], still)
+
+
+@pytest.mark.parametrize("overrides", CONFIGS)
+def test_mixed_precision_computes_nearly_the_same(overrides):
+    module = step(overrides)
+    expected = losses_of(module)["total"]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = losses_of(module)["total"]
+    found.sum().backward()
+    assert torch.allclose(found.float(), expected, rtol=0.05, atol=0.05)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())

@@ -19,7 +19,8 @@ TINY = {
     "model.mme.num_blocks": 1,
     "model.cfn.width": 8,
     "training.num_epochs": 8,
-    "training.batch_size": 8,
+    "training.batch_size": 4,
+    "training.learning_rate": 1e-2,
     "training.device": "cpu",
     "features.augmentation.enabled": False,
 }
@@ -55,14 +56,14 @@ def test_every_variant_seed_and_fold_is_trained_once_and_gone_on_with(ray_cluste
         {"full": EXPERIMENT, "without pcm": NO_PCM},
         num_folds=2,
         num_seeds=2,
-        hidden_shares=(0.5,),
+        occlusions=[("joints", 0.5)],
     )
     assert len(plan.trials) == 8
     told = []
     found = cross_validate(plan, tmp_path, on_progress=lambda *said: told.append(said[:2]))
     assert told == [(done, 8) for done in range(9)]
     full = found.variants["full"]
-    assert list(full.parts) == ["fusion", "pose_only", "scene_only", "hidden 50%"]
+    assert list(full.parts) == ["fusion", "pose_only", "scene_only", "scene_noise", "joints hidden 50%"]
     assert full.parts["pose_only"].top1.values_SF.shape == (2, 2)
     assert full.parts["fusion"].top1.mean > 0.8 > full.parts["scene_only"].top1.mean
     files = sorted((tmp_path / "cross-validation").iterdir())
@@ -98,7 +99,7 @@ def test_leaving_one_group_out_holds_out_every_actor(store):
 def test_a_trial_is_told_apart_by_all_that_decides_it(store):
     (trial, other) = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=1).trials
     renamed = dataclasses.replace(trial, variant="another name of it")
-    hiding = dataclasses.replace(trial, hidden_shares=(0.5,))
+    hiding = dataclasses.replace(trial, occlusions=(("joints", 0.5),))
     assert trial.key == renamed.key
     assert len({trial.key, other.key, hiding.key}) == 3
 
@@ -116,6 +117,40 @@ def test_what_cannot_be_dealt_is_refused_before_anything_starts(store, how, word
 
 
 def test_more_workers_than_the_cluster_holds_are_refused(ray_cluster, store, tmp_path):
-    plan = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=1)
-    with pytest.raises(InputError, match=r"64 trials at once needs 64 CPU .* use fewer --workers"):
+    plan = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=2)
+    with pytest.raises(InputError, match=r"4 trials at once needs 4 CPU .* use fewer --workers"):
         cross_validate(plan, tmp_path, num_workers=64)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--without", "pcmm"), ["pcmm", "pcm-linear"]),
+        (("--variant", "model.mme.wdth=8"), ["model.mme.wdth", "model.mme.width"]),
+        (("--hide", "legs:0.5"), ["legs:0.5", "limbs"]),
+        (("--hide", "50"), ["'50'", "[0, 1]"]),
+        (("--folds", 9), ["found 4 groups", "--folds"]),
+        (("--splits", "test"), ["no split 'test'", "train"]),
+    ],
+)
+def test_the_command_refuses_in_one_line(store, harray, tmp_path, arguments, words):
+    ending = harray("cross-validate", "--store", store.path, "--out", tmp_path, *arguments)
+    assert ending.code == 2
+    assert all(word in ending.err.splitlines()[-1] for word in words)
+
+
+def test_scripts_find_their_keys_and_people_a_table(store, harray, tmp_path):
+    overrides = [f"{name}={value}" for name, value in {**TINY, "training.num_epochs": 1}.items()]
+    ending = harray(
+        *("cross-validate", "--store", store.path, "--folds", 2, "--seeds", 1, "--workers", 0, "--json"),
+        *("--out", tmp_path, "--variant", "model.mme.differences=false", "--hide", "limbs:0.3", *overrides),
+    )
+    assert ending.code == 0, ending.err
+    assert (ending.json["num_clips"], ending.json["num_folds"], ending.json["grouped"]) == (24, 2, True)
+    without = ending.json["variants"]["model.mme.differences=false"]
+    assert set(without) == {"train_sec", "parts"}
+    assert set(without["parts"]) == {"fusion", "pose_only", "scene_only", "scene_noise", "limbs hidden 30%"}
+    keys = {"top1", "macro_f1", "pooled_top1", "pooled_macro_f1", "top1_less_than_full"}
+    assert set(without["parts"]["fusion"]) == keys
+    assert set(without["parts"]["fusion"]["top1"]) == {"mean", "std_folds", "std_seeds", "values"}
+    assert "24 clips of 2 classes in 2 folds, whole groups held out; 1 seeds" in ending.err

@@ -23,7 +23,9 @@ TINY = {
     "model.pcm.refine_size": 8,
     "model.mme.width": 16,
     "model.mme.num_blocks": 1,
-    "training.num_epochs": 25,
+    "training.num_epochs": 16,
+    "training.batch_size": 8,
+    "training.learning_rate": 8e-3,
     "training.device": "cpu",
     "features.augmentation.enabled": False,
 }
@@ -113,12 +115,12 @@ def test_two_streams_together_tell_what_neither_tells_alone(store, tmp_path):
     plan = plan_cross_validation(store.path, variants, num_folds=2, num_seeds=1)
     found = cross_validate(plan, tmp_path, num_workers=0).variants
     top1 = {name: scores.parts["fusion"].top1.mean for name, scores in found.items()}
-    assert top1["full"] >= 0.9, top1
-    assert top1["2d"] <= 0.75, top1  # a coin for the depth
-    assert top1["3d"] <= 0.75, top1  # a coin for the lost hand
+    assert top1["full"] >= 0.85, top1
+    assert top1["2d"] <= 0.7, top1  # two actions look alike
+    assert top1["3d"] <= 0.7, top1  # other two are told apart by the lost hand alone
 
 
-def test_a_model_of_both_is_saved_loaded_and_refuses_clips_of_one(store, pickles, tmp_path):
+def test_a_model_of_both_is_saved_and_loaded_and_answers_where_one_kind_lacks(store, pickles, tmp_path):
     experiment = with_overrides(EXPERIMENT, {"training.num_epochs": 2, "features.augmentation.enabled": True})
     request = TrainingRequest(
         store=store.path,
@@ -134,7 +136,7 @@ def test_a_model_of_both_is_saved_loaded_and_refuses_clips_of_one(store, pickles
     assert said.probabilities_NA.shape == (NUM_CLIPS, 4)
     assert said.completed_NPTKC is not None
     assert said.completed_NPTKC.shape[-2:] == (13, 2)
-    # The second stream has a say, and a clip in which it shows nothing is still answered.
+    # The second stream has a say; where it shows nobody, it is as if it were not there.
     unseen = dataclasses.replace(clips.second, confidence_NPTK=torch.zeros_like(clips.second.confidence_NPTK))
     without = predictor.predict_clips(dataclasses.replace(clips, second=unseen)).probabilities_NA
     assert np.isfinite(without).all()
@@ -142,8 +144,7 @@ def test_a_model_of_both_is_saved_loaded_and_refuses_clips_of_one(store, pickles
     assert predictor.without_pcm().predict_clips(clips).probabilities_NA.shape == (NUM_CLIPS, 4)
     import_skeletons(pickles[2], tmp_path / "flat", ImportOptions(num_frames=NUM_FRAMES, max_people=1))
     flat = load_clips(FeatureStore.open(tmp_path / "flat"))
-    with pytest.raises(InputError, match="they have one kind of keypoints, expected 2D and 3D"):
-        predictor.predict_clips(flat)
+    np.testing.assert_allclose(predictor.predict_clips(flat).probabilities_NA, without, atol=1e-5)
     with pytest.raises(InputError, match=r"features\.keypoints=3d: these clips have none"):
         flat.looked_at("3d")
 
@@ -162,6 +163,18 @@ def test_a_model_of_one_kind_evaluates_on_a_store_of_both(store, tmp_path):
     assert predictor.checkpoint.skeleton is KINECT20
     assert predictor.network.second is None
     assert evaluate(predictor, store, "test", model="m").scores.num_clips == NUM_CLIPS
+
+
+def test_the_commands_say_that_there_are_two(store, pickles, harray, tmp_path):
+    options = ("--also", pickles[3], "--store", tmp_path / "store", "--frames", NUM_FRAMES, "--people", 1)
+    ending = harray("skeleton", "import", pickles[2], *options)
+    assert ending.code == 0, ending.err
+    assert "48 clips of penn13 and kinect20 skeletons" in ending.out
+    assert "beside them skeleton kinect20, keypoints 1x8x20x4" in harray("store", "info", store.path).out
+    assert harray("store", "verify", store.path).code == 0
+    ending = harray("skeleton", "export", "--store", store.path, tmp_path / "out.pkl")
+    assert ending.code == 0, ending.err
+    assert "kinect20 left out" in ending.err
 
 
 @pytest.mark.parametrize(

@@ -21,18 +21,17 @@ def run_trials(trials: Sequence[Trial], num_workers: int | None = None) -> Gener
     """Run trials on the running cluster and yield each with its outcome as it ends.
 
     Args:
+        trials: at least one.
         num_workers: trials at once; None for as many as fit.
 
     Raises:
         InputError: the cluster cannot hold so many, or a trial's store cannot be trained on.
     """
-    if not trials:
-        return
     training = trials[0].request.training
     demand = {"CPU": float(training.num_threads)}
     if training.device == "cuda" or (training.device == "auto" and cluster_resources().get("GPU", 0)):
         demand["GPU"] = 1 / TRIALS_PER_GPU
-    at_once = num_workers or 1
+    at_once = min(num_workers or 1, len(trials))
     check_demand(
         {name: amount * at_once for name, amount in demand.items()},
         f"{at_once} trials at once",
