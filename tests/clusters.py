@@ -32,6 +32,11 @@ class Node:
     """One node of a cluster: `ray start --block` and all that it started."""
 
     process: subprocess.Popen
+    log: Path
+
+    def has_started(self) -> bool:
+        """Whether it has joined its cluster, or is one."""
+        return "Ray runtime started" in self.log.read_text()
 
     def processes(self) -> list[psutil.Process]:
         """The node's processes that live, its Ray workers among them."""
@@ -107,11 +112,15 @@ class JobCluster:
         self.workers.append(worker)
         return worker
 
-    def wait_for_nodes(self, count: int) -> None:
-        """Until so many nodes live, as the cluster itself counts them; a worker that did not start is replaced."""
+    def wait_for_workers(self) -> None:
+        """Until every worker that was added is part of the cluster, and no other; one that the machine was too busy
+        to start is started again."""
         deadline = time.monotonic() + START_SEC * START_ATTEMPTS
-        while (found := self._num_alive()) != count:
-            assert time.monotonic() < deadline, f"{found} nodes, expected {count}"
+        while (
+            not all(worker.has_started() for worker in self.workers)
+            or self._num_alive() != len(self.workers) + 1
+        ):
+            assert time.monotonic() < deadline, f"{self._num_alive()} nodes, expected {len(self.workers) + 1}"
             for worker in [worker for worker in self.workers if worker.process.poll() is not None]:
                 self.workers.remove(worker)
                 self.add_worker()
@@ -289,16 +298,20 @@ def start_head(flags: list[str], environment: dict[str, str], log: Path) -> Node
 
 
 def start_node(flags: list[str], environment: dict[str, str], log: Path) -> Node:
-    """`ray start --block`, on ports that are free."""
-    (agent,) = free_ports(1)
+    """`ray start --block`, on ports that are free.
+
+    Ports that are given need no waiting: a raylet gives its agents 15 seconds to tell theirs, and then dies.
+    """
+    names = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export")
+    ports = [f"--{name}-port={port}" for name, port in zip(names, free_ports(len(names)), strict=True)]
     command = [command_path("ray"), "start", "--block", "--node-ip-address=127.0.0.1", "--num-gpus=0"]
-    command += [f"--dashboard-agent-listen-port={agent}", "--min-worker-port=0", "--max-worker-port=0"]
+    command += [*ports, "--min-worker-port=0", "--max-worker-port=0"]
     command += [f"--object-store-memory={OBJECT_STORE_BYTES}", *flags]
     with log.open("w") as output:
         process = subprocess.Popen(
             command, env=environment, stdout=output, stderr=output, start_new_session=True
         )
-    return Node(process)
+    return Node(process, log)
 
 
 def free_ports(count: int) -> list[int]:

@@ -4,8 +4,8 @@
     uv run python tests/distributed/jobs_under_fire.py --only extract train --epochs 40
 
 A head and two workers of one CPU each, as `ray start` makes them, with token authentication. Every job goes in by
-`ray job submit`; in the middle of its work one worker that has a part in it is killed with all its processes, and
-before the next job a new one takes its place, as an autoscaler would have it:
+`ray job submit`; in the middle of its work one worker that has a part in it is killed with all its processes, and a
+new one is started in its place, as an autoscaler would have it:
 
     extract   rendered videos, one of them broken: every input accounted for, the store verifies
     train     two workers on two nodes, their state in a bucket: every epoch once in MLflow, the model loads
@@ -44,7 +44,7 @@ def run(
     Args:
         num_done: how far the job is, given what it has said.
     """
-    cluster.wait_for_nodes(NUM_NODES)
+    cluster.wait_for_workers()
     job = cluster.submit(name, *arguments)
     while job.is_running and num_done(job.text()) < kill_at:
         time.sleep(0.2)
@@ -54,13 +54,13 @@ def run(
     at_sec, done = time.monotonic() - job.started, num_done(job.text())
     busy[-1].kill()
     cluster.workers.remove(busy[-1])
+    cluster.add_worker()
     answer = job.end()
     print(
         f"{name}: node killed after {at_sec:.0f} s with {done} done, ended well after "
         f"{time.monotonic() - job.started:.0f} s",
         flush=True,
     )
-    cluster.add_worker()
     return answer
 
 

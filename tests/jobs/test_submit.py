@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("extract", "train", "evaluate", "predict")
+COMMANDS = ("extract", "train", "tune", "evaluate", "predict")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
