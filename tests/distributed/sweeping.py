@@ -15,6 +15,8 @@ TINY = {
     "model.mme.num_blocks": 1,
     "model.mme.distances": False,
     "model.cfn.width": 8,
+    "features.augmentation.enabled": False,  # a dozen steps have to teach something
+    "training.average_decay": 0.5,
     "training.num_epochs": 6,
     "training.batch_size": 8,
     "training.device": "cpu",
