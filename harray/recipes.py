@@ -114,6 +114,7 @@ def procedural() -> ExperimentConfig:
     """
     augmentation = {
         "noise": 0.0,
+        "misplace_probability": 0.0,
         "rotation_deg": 8.0,
         "hide_probability": 0.5,
         "hide_share": 0.7,
@@ -126,6 +127,8 @@ def procedural() -> ExperimentConfig:
         {
             "poses.weights": "embedded",
             "scenes.weights": "random",
+            "model.pcm.refine_size": 16,
+            "model.pcm.num_blocks": 1,
             "model.mme.num_blocks": 2,
             "training.num_epochs": 16,
             "training.weight_decay": 0.2,

@@ -13,7 +13,7 @@ import numpy as np
 from harray.features.config import AugmentationConfig
 from harray.skeleton import SkeletonLayout
 
-Sample = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # input, visible, target, observed
+Sample = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # input, visible, target, known
 
 
 def augment_one(
@@ -37,6 +37,10 @@ def augment_one(
     noisy = target
     if config.noise:
         noisy = target + config.noise * rng.standard_normal(target.shape, np.float32)
+    if rng.random() < config.misplace_probability:
+        wrong = rng.random(visible.shape, np.float32) < rng.random() * config.misplace_share
+        noisy = noisy + (config.misplaced * wrong)[..., None] * rng.standard_normal(target.shape, np.float32)
+        observed = observed & ~wrong.any()
     return noisy * visible[..., None], visible, target, observed
 
 

@@ -1,7 +1,7 @@
 r"""Vary a whole batch of normalised clips at once, each row by its own random stream.
 
     clip -> mirror -> turn, scale, shear -> crop and speed in time ----------------> target: what is true
-                                                     \-> noise -> hide on purpose -> input: what the model sees
+                                                     \-> errors -> hide on purpose -> input: what the model sees
 
 Letters: B batch, P people, T frames, K joints, C coordinates, S scene tokens, D channels.
 """
@@ -19,12 +19,15 @@ from harray.skeleton import SkeletonLayout
 
 
 class Augmented(NamedTuple):
-    """A training batch: what the model sees, and the truth that it is to complete."""
+    """A training batch: what the model sees, and the truth that it is to complete.
+
+    Rows with misplaced joints are to be recognised only: asked to complete them too, PCM gets worse at the others.
+    """
 
     keypoints_BPTKC: Tensor  # 0 where hidden
     visible_BPTK: Tensor  # True = observed and not hidden on purpose
     target_BPTKC: Tensor  # without noise
-    observed_BPTK: Tensor  # True where the target is known
+    known_BPTK: Tensor  # True where the target is known and asked for
     tokens_BSD: Tensor | None
     second: "Augmented | None" = None  # the same clips by other keypoints
 
@@ -60,10 +63,15 @@ def augment(
     target = torch.einsum("bptkc,bcd->bptkd", target, linear_maps(config, target.shape[-1], random))
     target, observed = resample(target, observed, frame_positions(config, target.shape[2], random))
     visible = hide_for_training(observed, config, layout, random)
-    noisy = target + config.noise * random.normal("noise", *target.shape[1:]) if config.noise else target
+    wrong = misplaced_joints(observed, config, random)
+    noisy = target
+    if config.noise or config.misplace_probability:
+        error = torch.where(wrong, config.misplaced, config.noise)[..., None]
+        noisy = target + error * random.normal("noise", *target.shape[1:])
+    known = observed & ~wrong.flatten(1).any(dim=1)[:, None, None, None]
     if tokens_BSD is not None and scene_grid is not None:
         tokens_BSD = mirror_tokens(tokens_BSD, mirrored_B, scene_grid)
-    return Augmented(noisy * visible[..., None], visible, target * observed[..., None], observed, tokens_BSD)
+    return Augmented(noisy * visible[..., None], visible, target * known[..., None], known, tokens_BSD)
 
 
 def mirror(
@@ -102,6 +110,17 @@ def swap_people(
     order_BP = torch.where(swapped_B[:, None], shuffled_BP, straight_BP)
     rows = torch.arange(len(order_BP), device=order_BP.device)[:, None]
     return keypoints_BPTKC[rows, order_BP], visible_BPTK[rows, order_BP]
+
+
+def misplaced_joints(visible_BPTK: Tensor, config: AugmentationConfig, random: RowRandom) -> Tensor:
+    """Bool `[B, P, T, K]`: in some rows a random share of the joints, as a detector that takes one for another."""
+    wrong_BPTK = torch.zeros_like(visible_BPTK)
+    row_M = random.chance("misplace", config.misplace_probability).nonzero()[:, 0]
+    if len(row_M):
+        of_rows = random.spread(row_M, torch.zeros_like(row_M))
+        share_M = of_rows.uniform("share") * config.misplace_share
+        wrong_BPTK[row_M] = of_rows.uniform("joints", *visible_BPTK.shape[1:]) < share_M[:, None, None, None]
+    return wrong_BPTK
 
 
 def linear_maps(config: AugmentationConfig, num_coordinates: int, random: RowRandom) -> Tensor:

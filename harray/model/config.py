@@ -9,10 +9,10 @@ class PCMConfig:
     """Predictive coding: completes hidden joints."""
 
     enabled: bool = True
-    hidden_size: int = 96  # of each LSTM direction
+    hidden_size: int = 64  # of each LSTM direction
     num_layers: int = 1  # of each LSTM direction
     predict_size: int = 128  # of the layer between LSTM states and the prediction
-    refine_size: int = 32  # of each joint's vector in each frame while the prediction is refined
+    refine_size: int = 24  # of each joint's vector in each frame while the prediction is refined
     num_blocks: int = 2  # of the refinement
     bottleneck_size: int = 48  # in which the joints of a frame meet
     fill: Literal["zero", "hold", "linear"] = "zero"  # what stands for hidden joints when PCM is off

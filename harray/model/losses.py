@@ -29,6 +29,6 @@ def completion_loss(estimate_BPTKC: Tensor, target_BPTKC: Tensor, counted_BPTK: 
     return (error * counted).sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3)).clamp(min=1)
 
 
-def hidden_on_purpose(observed_BPTK: Tensor, visible_BPTK: Tensor) -> Tensor:
+def hidden_on_purpose(known_BPTK: Tensor, visible_BPTK: Tensor) -> Tensor:
     """Joints whose truth is known and that the model did not see: all that completion is judged by."""
-    return torch.logical_and(observed_BPTK, ~visible_BPTK)
+    return torch.logical_and(known_BPTK, ~visible_BPTK)

@@ -19,7 +19,18 @@ from harray.training.config import TrainingConfig
 from harray.training.run import TrainingRequest
 
 STILL = dict.fromkeys(
-    ("mirror_probability", "rotation_deg", "turn_deg", "scale", "shear", "time_crop", "speed", "noise"), 0.0
+    (
+        "mirror_probability",
+        "rotation_deg",
+        "turn_deg",
+        "scale",
+        "shear",
+        "time_crop",
+        "speed",
+        "noise",
+        "misplace_probability",
+    ),
+    0.0,
 ) | dict.fromkeys((f"hide_{name}_probability" for name in ("joint", "limb", "span", "person")), 0.0)
 NOTHING = AugmentationConfig(hide_probability=0.0, **STILL)
 

@@ -21,6 +21,7 @@ STILL = AugmentationConfig(
     time_crop=0.0,
     speed=0.0,
     noise=0.0,
+    misplace_probability=0.0,
     hide_probability=0.0,
     hide_joint_probability=0.0,
     hide_limb_probability=0.0,
@@ -58,7 +59,7 @@ def test_with_every_strength_at_zero_nothing_changes():
     assert torch.allclose(result.keypoints_BPTKC, keypoints, atol=1e-6)
     assert torch.allclose(result.target_BPTKC, keypoints, atol=1e-6)
     assert torch.equal(result.visible_BPTK, visible)
-    assert torch.equal(result.observed_BPTK, visible)
+    assert torch.equal(result.known_BPTK, visible)
 
 
 def test_mirroring_turns_x_around_and_exchanges_left_and_right():
@@ -150,11 +151,11 @@ def test_people_change_places_together_with_their_flags():
 
 def test_hidden_joints_are_zero_in_the_input_and_true_in_the_target():
     keypoints, visible = batch(rows=16)
-    result = varied(AugmentationConfig(), keypoints, visible)
+    result = varied(AugmentationConfig(misplace_probability=0.0), keypoints, visible)
     assert (result.keypoints_BPTKC[~result.visible_BPTK] == 0).all()
-    assert (result.target_BPTKC[~result.observed_BPTK] == 0).all()
-    assert (result.visible_BPTK <= result.observed_BPTK).all()  # nothing appears that was not observed
-    assert (result.observed_BPTK & ~result.visible_BPTK).float().mean() > 0.1
+    assert (result.target_BPTKC[~result.known_BPTK] == 0).all()
+    assert (result.visible_BPTK <= result.known_BPTK).all()  # nothing appears that was not observed
+    assert (result.known_BPTK & ~result.visible_BPTK).float().mean() > 0.1
 
 
 def test_noise_falls_on_the_input_and_not_on_the_target():
@@ -213,3 +214,16 @@ def test_joints_are_hidden_throughout_in_whole_numbers(share, num_hidden):
     seen = hide_whole_joints(torch.ones(20, 2, 8, 13, dtype=torch.bool), share, random(20))
     assert torch.equal(seen.any(dim=2), seen.all(dim=2))
     assert ((~seen).all(dim=2).sum(dim=-1) == num_hidden).all()
+
+
+def test_misplaced_joints_are_seen_and_rows_with_them_are_not_asked_for_completion():
+    keypoints, visible = batch(rows=400)
+    result = varied(dataclasses.replace(STILL, misplace_probability=0.5, misplaced=5.0), keypoints, visible)
+    assert torch.equal(result.visible_BPTK, visible)
+    off = (result.keypoints_BPTKC - keypoints).norm(dim=-1) > 1e-4
+    asked_B = result.known_BPTK.flatten(1).any(dim=1)
+    assert asked_B.float().mean() == pytest.approx(0.5, abs=0.1)
+    assert torch.equal(result.known_BPTK[asked_B], visible[asked_B])
+    assert not (off & visible)[asked_B].any()
+    share = off[~asked_B][visible[~asked_B]].float().mean()
+    assert share == pytest.approx(0.25, abs=0.04)  # shares are even between 0 and 0.5
