@@ -34,7 +34,7 @@ def skeleton() -> ExperimentConfig:
     return with_overrides(
         pose_only(),
         {
-            "training.num_epochs": 50,
+            "training.num_epochs": 30,
             "training.patience": 0,
             "training.val_share": 0.0,
             "features.augmentation.turn_deg": 30.0,
@@ -74,7 +74,8 @@ def skeleton_small() -> ExperimentConfig:
             "model.mme.windows": (),
             "model.mme.distances": False,
             "model.mme.medians": False,
-            "training.batch_size": 128,
+            "training.batch_size": 256,
+            "training.learning_rate": 8e-3,
             "training.patience": 0,
             "training.val_share": 0.0,
         },

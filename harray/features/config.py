@@ -17,13 +17,13 @@ class AugmentationConfig:
     time_crop: float = 0.25  # greatest share of the clip's time that is cut away
     speed: float = 0.25  # greatest relative change of speed
     noise: float = 0.005  # standard deviation of the error added to observed coordinates
-    misplace_probability: float = 0.15  # of misplacing a random share of the joints, as a detector does
+    misplace_probability: float = 0.1  # of misplacing a random share of the joints, as a detector does
     misplace_share: float = 0.5  # greatest share of joints misplaced
     misplaced: float = 0.2  # standard deviation of a misplaced joint's error
     swap_people_probability: float = 0.0  # people change places; for interactions, where neither leads
     hide_probability: float = 0.7  # of hiding a random share of the joints
     hide_share: float = 0.8  # greatest share of joints hidden, drawn per clip
-    hide_joint_probability: float = 0.3  # of hiding a random share of each person's joints throughout
+    hide_joint_probability: float = 0.1  # of hiding a random share of each person's joints throughout
     hide_joint_share: float = 0.8  # greatest share of joints hidden throughout
     hide_limb_probability: float = 0.15  # of hiding each limb for a part of the clip
     hide_span_probability: float = 0.15  # of hiding everybody for a span of frames
