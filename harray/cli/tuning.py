@@ -77,11 +77,13 @@ def tune(
     """
     from harray.distributed.sweep_demand import cluster_for_sweep
     from harray.searches import first_point, search_named
+    from harray.store import FeatureStore
 
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     fixed = tuple(sorted(text.partition("=")[0] for text in overrides or []))
     first_point(search_named(search), experiment, fixed)
+    num_bytes = FeatureStore.open(store).num_bytes_in_memory()
     budget_sec, failed_share = _seconds(time_budget) if time_budget else math.inf, _share(max_failed)
     if register:
         from harray.tracking.registry import check_model_name
@@ -89,7 +91,7 @@ def tune(
         check_model_name(register)
     with (
         session(out, "tune", as_json) as terminal,
-        cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, terminal.say),
+        cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, num_bytes, terminal.say),
     ):
         from harray.workflows.tuning import SweepRequest, tune_recorded
 

@@ -20,7 +20,7 @@ from typing import Any
 from harray.distributed.autoscaler import cluster_limit
 from harray.errors import InputError
 
-OBJECT_STORE_BYTES = 512 << 20  # of a local cluster; features go to the store's files, not through Ray
+OBJECT_STORE_BYTES = 512 << 20  # of a local cluster; of all commands only a sweep shares features by it
 START_ATTEMPTS = 3
 ANSWER_SEC = 3.0  # for a cluster's head to accept a connection
 GRACE_SEC = 3.0  # freed resources take a moment to be reported
@@ -72,11 +72,12 @@ def prepare_ray() -> None:
         os.environ.setdefault(name, value)
 
 
-def start_ray(num_cpus: int | None = None) -> RayHandle:
+def start_ray(num_cpus: int | None = None, object_store_bytes: int = OBJECT_STORE_BYTES) -> RayHandle:
     """Connect to a cluster: the one this process has, else that of `RAY_ADDRESS`, else a new local one.
 
     Args:
         num_cpus: of a new local cluster; None for all cores of this machine.
+        object_store_bytes: of a new local cluster.
 
     Raises:
         InputError: the cluster of `RAY_ADDRESS` does not answer.
@@ -90,7 +91,7 @@ def start_ray(num_cpus: int | None = None) -> RayHandle:
     if address:
         _join(address)
     else:
-        _start_local(num_cpus)
+        _start_local(num_cpus, object_store_bytes)
     return RayHandle(address=ray.get_runtime_context().gcs_address, is_local=not address, is_ours=True)
 
 
@@ -118,7 +119,7 @@ def _check_answers(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=ANSWER_SEC).close()
 
 
-def _start_local(num_cpus: int | None) -> None:
+def _start_local(num_cpus: int | None, object_store_bytes: int) -> None:
     """Start Ray on this machine; where it is so busy that Ray's own 30 seconds do not suffice, try again."""
     import ray
 
@@ -128,7 +129,7 @@ def _start_local(num_cpus: int | None) -> None:
                 address="local",
                 num_cpus=num_cpus,
                 include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
+                object_store_memory=object_store_bytes,
                 **_QUIET,
             )
             return
@@ -194,13 +195,17 @@ def check_machine(demand: Mapping[str, float], purpose: str, advice: str) -> Non
     """Refuse at once what this machine has not, where the command would start a cluster on it.
 
     Raises:
-        InputError: more CPUs than cores.
+        InputError: more CPUs than cores, or more shared memory than there is memory.
     """
     ray = sys.modules.get("ray")
     if os.environ.get("RAY_ADDRESS", "").removeprefix("local") or (ray and ray.is_initialized()):
         return  # a cluster, which `check_demand` asks
-    cpus = {"CPU": demand.get("CPU", 0)}
-    if missing := missing_resources(cpus, {"CPU": os.cpu_count() or 1}):
+    machine = {
+        "CPU": os.cpu_count() or 1,
+        MEMORY: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+    }
+    asked = {name: demand.get(name, 0) for name in machine}
+    if missing := missing_resources(asked, machine):
         raise InputError(f"{purpose} needs {missing}; {advice} or join a larger cluster by RAY_ADDRESS")
 
 

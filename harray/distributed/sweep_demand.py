@@ -4,7 +4,19 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from harray.distributed.resources import check_demand, check_machine, cluster_resources, gpus_for, start_ray
+from harray.distributed.resources import (
+    MEMORY,
+    OBJECT_STORE_BYTES,
+    check_demand,
+    check_machine,
+    check_possible,
+    cluster_resources,
+    gpus_for,
+    start_ray,
+)
+
+SHARING = "a sweep, whose trials share the store's features,"
+SLACK = 1.2  # a local cluster's object store, beside the features that it must hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +33,7 @@ def cluster_for_sweep(
     num_workers: int,
     at_once: int | None,
     device: str,
+    num_bytes: int,
     on_message: Callable[[str], None] = lambda message: None,
 ) -> Generator[Places]:
     """The cluster that holds the trials, reached and asked before anything heavy is imported or recorded.
@@ -29,6 +42,7 @@ def cluster_for_sweep(
         num_workers: of each trial; 0 for a process without Ray Train.
         at_once: trials at the same time; None for as many as there is place for.
         device: of `gpus_for`.
+        num_bytes: of the features, which trials share by the object store.
         on_message: called with what is being waited for, where nodes are to be added.
 
     Raises:
@@ -38,9 +52,12 @@ def cluster_for_sweep(
     purpose = f"a sweep with {count} trial{'s' * (count > 1)} at once of {max(1, num_workers)} CPU each"
     advice = "lower --at-once or --workers-per-trial,"
     check_machine(demand_of(num_workers, 0.0, count), purpose, advice)
-    with start_ray():
+    shared = {MEMORY: float(num_bytes)}
+    check_machine(shared, SHARING, "select fewer clips,")
+    with start_ray(object_store_bytes=max(OBJECT_STORE_BYTES, int(SLACK * num_bytes))):
         there = cluster_resources()
         gpus = gpus_for(device, max(1, num_workers), there)
+        check_possible(shared, SHARING, "start its nodes with more --object-store-memory")
         check_demand(demand_of(num_workers, gpus, count), purpose, advice, on_message)
         places = at_once or max(1, places_for(demand_of(num_workers, gpus), there))
         yield Places(at_once=places, num_workers=num_workers, gpus_per_worker=gpus)

@@ -15,7 +15,7 @@ import hashlib
 import json
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +208,11 @@ class FeatureStore:
         """Labels of extracted clips, sorted; clips without a label add none."""
         return sorted(set(extracted_rows(self.ledger())["label"].drop_null().to_pylist()))
 
+    def num_bytes_in_memory(self) -> int:
+        """Of all features, as `read` gives them; asks the shards' footers only."""
+        footers = [self._read(pq.read_metadata, file) for file in parquet_files(self.path / "clips")]
+        return self.settings.clip_bytes * sum(footer.num_rows for footer in footers)
+
     def digest(self) -> str:
         """16 hexadecimal digits for what can be learned from this store: its clips, their labels and splits.
 
@@ -242,8 +247,12 @@ class FeatureStore:
 
     def _table(self, file: Path, **options: Any) -> pa.Table:
         """Raises InputError: the file is damaged."""
+        return self._read(pq.read_table, file, **options)
+
+    def _read(self, read: Callable[..., Any], file: Path, **options: Any) -> Any:
+        """Raises InputError: the file is damaged."""
         try:
-            return pq.read_table(file, **options)
+            return read(file, **options)
         except (OSError, pa.ArrowException) as error:
             raise InputError(
                 f"store {self.path}: {file.parent.name}/{file.name} cannot be read; run `harray store verify "

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,12 @@ class StoreSettings:
     origin: dict[str, Any] = dataclasses.field(
         default_factory=dict
     )  # dotted key -> where those weights lay; a hint
+
+    @property
+    def clip_bytes(self) -> int:
+        """Of one clip's features in memory: float32 keypoints and float16 scene tokens."""
+        floats = math.prod(self.keypoints_shape) + (math.prod(self.second_shape) if self.second_shape else 0)
+        return 4 * floats + (2 * math.prod(self.scene_shape) if self.scene_shape else 0)
 
 
 def dump_settings(settings: StoreSettings) -> str:

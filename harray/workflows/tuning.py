@@ -48,8 +48,9 @@ class SweepRequest:
 
     def cluster(self, on_message: Callable[[str], None]) -> AbstractContextManager[Places]:
         """As `cluster_for_sweep`."""
+        num_bytes = FeatureStore.open(self.store).num_bytes_in_memory()
         device = self.experiment.training.device
-        return cluster_for_sweep(self.workers_per_trial, self.at_once, device, on_message)
+        return cluster_for_sweep(self.workers_per_trial, self.at_once, device, num_bytes, on_message)
 
     def settings(self) -> SweepSettings:
         training = self.experiment.training

@@ -180,11 +180,18 @@ def test_more_than_the_cluster_holds_is_refused_with_the_flag_to_change(ray_clus
     for workers, at_once in ((64, None), (0, 64)):
         with (
             pytest.raises(InputError, match=r"needs 64 CPU \(there are 2\); lower --at-once or --workers"),
-            cluster_for_sweep(workers, at_once, "cpu"),
+            cluster_for_sweep(workers, at_once, "cpu", 0),
         ):
             pass
+    with (
+        pytest.raises(
+            InputError, match=r"needs 7.5 GB of object store memory \(there are .*--object-store-memory"
+        ),
+        cluster_for_sweep(0, None, "cpu", 7_500_000_000),
+    ):
+        pass
     for workers, places in ((0, 2), (1, 2), (2, 1)):
-        with cluster_for_sweep(workers, None, "cpu") as found:
+        with cluster_for_sweep(workers, None, "cpu", 0) as found:
             assert found.at_once == places
 
 

@@ -66,6 +66,7 @@ def test_features_come_back_beside_their_manifest_columns_in_order_of_path(store
     assert keypoints[:, 0, 0, 0, 0].tolist() == [2.0, 1.0, 3.0]
     tokens = table["scene_tokens"].combine_chunks().to_numpy_ndarray()
     assert (tokens.dtype, tokens.shape) == (np.float16, (3, 1, 4, 8))
+    assert store.num_bytes_in_memory() == keypoints.nbytes + tokens.nbytes
     assert "scene_tokens" not in store.read(columns=["keypoints"]).column_names
 
 
