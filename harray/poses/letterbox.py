@@ -44,10 +44,12 @@ def fit(frames_BHWC: np.ndarray, box: Letterbox) -> np.ndarray:
 
     out = np.full((len(frames_BHWC), *box.input_hw, 3), GREY, np.uint8)
     height, width = box.size_hw
-    for frame, target in zip(frames_BHWC, out, strict=True):
-        if (height, width) != box.source_hw:
-            frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
-        target[box.top : box.top + height, box.left : box.left + width] = frame
+    places = out[:, box.top : box.top + height, box.left : box.left + width]
+    if (height, width) == box.source_hw:
+        places[:] = frames_BHWC
+        return out
+    for frame, place in zip(frames_BHWC, places, strict=True):
+        cv2.resize(frame, (width, height), dst=place, interpolation=cv2.INTER_LINEAR)
     return out
 
 

@@ -2,7 +2,7 @@
 
     detections of frame t --assignment (Hungarian) to the tracks so far--> tracks --best first--> max_people
 
-Letters: P people (tracks), T frames, N people of a frame, K joints, C coordinates.
+Letters: P people (tracks kept), M tracks so far, T frames, N people of a frame, K joints, C coordinates.
 
 A track and a detection are compared by the distance of their box centres in units of box size, by the overlap of
 the boxes, and by the ratio of their sizes; the costs of a frame are assigned together
@@ -68,7 +68,7 @@ def _tracks(detections: list[FrameDetections]) -> list[Track]:
     tracks: list[Track] = []
     for frame, found in enumerate(map(_without_doubles, detections)):
         num_found = len(found.confidence_N)
-        costs = np.array([_costs(track, frame, found) for track in tracks]).reshape(len(tracks), num_found)
+        costs = _costs(tracks, frame, found.boxes_N4) if tracks else np.zeros((0, num_found))
         rows, columns = linear_sum_assignment(costs)
         pairs = {int(j): int(i) for i, j in zip(rows, columns, strict=True) if costs[i, j] < FORBIDDEN}
         for j in range(num_found):
@@ -105,17 +105,19 @@ def _is_same_pose(found: FrameDetections, i: int, j: int) -> bool:
     return bool(distance < SAME_POSE * min(_size(found.boxes_N4[i]), _size(found.boxes_N4[j])))
 
 
-def _costs(track: Track, frame: int, found: FrameDetections) -> np.ndarray:
-    """float [N]: how unlike the track each detection is; FORBIDDEN where it is out of reach."""
-    last, boxes_N4 = track.boxes[-1], found.boxes_N4
-    gap = frame - track.frames[-1] - 1
-    size, sizes_N = _size(last), _size(boxes_N4)
-    distance_N = np.linalg.norm(_centre(boxes_N4) - _centre(last), axis=-1) / np.maximum(size, sizes_N)
-    ratio_N = np.abs(np.log(sizes_N / size))
-    reach = min(MAX_REACH, REACH + REACH_PER_GAP * gap)
-    cost_N = distance_N / reach + (1.0 - overlap(last, boxes_N4)) + 0.5 * ratio_N + 0.05 * gap
-    cost_N += YOUTH / len(track.frames)
-    return np.where((distance_N < reach) & (ratio_N < np.log(3.0)), cost_N, FORBIDDEN)
+def _costs(tracks: list[Track], frame: int, boxes_N4: np.ndarray) -> np.ndarray:
+    """float [tracks, N]: how unlike each track each detection is; FORBIDDEN where it is out of reach."""
+    last_M14 = np.stack([track.boxes[-1] for track in tracks])[:, None]
+    gap_M1 = np.array([[frame - track.frames[-1] - 1] for track in tracks])
+    length_M1 = np.array([[len(track.frames)] for track in tracks])
+    size_M1, sizes_N = _size(last_M14), _size(boxes_N4)
+    apart_MN = np.linalg.norm(_centre(boxes_N4) - _centre(last_M14), axis=-1)
+    distance_MN = apart_MN / np.maximum(size_M1, sizes_N)
+    ratio_MN = np.abs(np.log(sizes_N / size_M1))
+    reach_M1 = np.minimum(MAX_REACH, REACH + REACH_PER_GAP * gap_M1)
+    cost_MN = distance_MN / reach_M1 + (1.0 - overlap(last_M14, boxes_N4)) + 0.5 * ratio_MN
+    cost_MN = cost_MN + 0.05 * gap_M1 + YOUTH / length_M1
+    return np.where((distance_MN < reach_M1) & (ratio_MN < np.log(3.0)), cost_MN, FORBIDDEN)
 
 
 def _centre(boxes: np.ndarray) -> np.ndarray:
