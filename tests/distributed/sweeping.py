@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from harray.config import with_overrides
 from harray.experiment import ExperimentConfig
-from harray.store import FeatureStore, StoreSettings
+from tests.stores import arm_store
 
 TINY = {
     "model.pcm.hidden_size": 8,
@@ -31,21 +29,9 @@ def tiny_store(
     path: Path, clips_per_split: int = 12, splits: tuple[str, ...] = ("train", "val", "test")
 ) -> Path:
     """An arm goes up or down, by actors that no other split has."""
-    settings = StoreSettings(skeleton="penn13", keypoints_shape=(1, 8, 13, 3), scene_shape=(1, 4, 6))
-    store = FeatureStore.create(path, settings)
-    rng = np.random.default_rng(0)
-    features, rows = [], []
-    for split in splits:
-        for number in range(clips_per_split):
-            keypoints = rng.normal(0, 1, (1, 8, 13, 3)) + np.linspace(0, 100, 13)[:, None]
-            keypoints[0, :, 5, 1] += np.linspace(0, 60, 8) * (1 if number % 2 else -1)
-            keypoints[..., 2] = 1.0
-            clip_id = f"{split}-{number}"
-            clip = {"clip_id": clip_id, "frame_index": range(8), "frame_sec": np.arange(8.0)}
-            clip |= {"height_px": 100, "width_px": 100, "keypoints": keypoints}
-            features.append(clip | {"scene_tokens": rng.normal(0, 1, (1, 4, 6))})
-            row = {"path": f"/{clip_id}.mp4", "label": ("up", "down")[number % 2], "clip_id": clip_id}
-            rows.append(row | {"group": f"{split}{number % 3}", "splits": [split], "status": "extracted"})
-    store.write_shard(features)
-    store.append_ledger(rows)
-    return store.path
+    rows = [
+        {"path": f"/{split}-{number}.mp4", "group": f"{split}{number % 3}", "splits": [split]}
+        for split in splits
+        for number in range(clips_per_split)
+    ]
+    return arm_store(path, rows).path

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 
+import mlflow  # noqa: F401  here: scikit-learn, in these trials, trips over what the sender's thread is importing
 import pytest
 import torch
 

@@ -14,10 +14,10 @@ from harray.distributed.resources import gpus_for
 from harray.distributed.training import run_name, train_on_ray
 from harray.errors import InputError
 from harray.model.config import ModelConfig
-from harray.store import FeatureStore, StoreSettings
 from harray.training.checkpoint import load_checkpoint
 from harray.training.config import TrainingConfig
 from harray.training.run import TrainingRequest, train_store
+from tests.stores import arm_store
 
 TINY = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1, "cfn.width": 8}
 
@@ -25,25 +25,11 @@ TINY = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_bl
 @pytest.fixture
 def request_(tmp_path) -> TrainingRequest:
     """Training on 22 clips of three actors: an arm goes up or down."""
-    settings = StoreSettings(skeleton="penn13", keypoints_shape=(1, 8, 13, 3), scene_shape=(1, 4, 6))
-    store = FeatureStore.create(tmp_path / "store", settings)
-    rng = np.random.default_rng(0)
-    features, rows = [], []
-    for number in range(22):
-        keypoints = rng.normal(0, 1, (1, 8, 13, 3)) + np.linspace(0, 100, 13)[:, None]
-        keypoints[0, :, 5, 1] += np.linspace(0, 60, 8) * (1 if number % 2 else -1)
-        keypoints[..., 2] = 1.0
-        clip = {"clip_id": f"c{number}", "frame_index": range(8), "frame_sec": np.arange(8.0), "height_px": 9}
-        tokens = rng.normal(0, 1, (1, 4, 6))
-        features.append(clip | {"width_px": 9, "keypoints": keypoints, "scene_tokens": tokens})
-        row = {
-            "path": f"/{number:02}.mp4",
-            "label": ("up", "down")[number % 2],
-            "group": f"actor{number % 3}",
-        }
-        rows.append(row | {"clip_id": f"c{number}", "splits": ["train"], "status": "extracted"})
-    store.write_shard(features)
-    store.append_ledger(rows)
+    rows = [
+        {"path": f"/{number:02}.mp4", "group": f"actor{number % 3}", "splits": ["train"]}
+        for number in range(22)
+    ]
+    store = arm_store(tmp_path / "store", rows)
     return TrainingRequest(
         store=store.path,
         out=tmp_path / "model",

@@ -13,11 +13,12 @@ from harray.features.config import FeaturesConfig
 from harray.features.tensors import clips_from_arrays, load_clips
 from harray.model.config import ModelConfig
 from harray.skeleton import COCO17, PENN13
-from harray.store import FeatureStore, StoreSettings
+from harray.store import FeatureStore
 from harray.training.checkpoint import load_checkpoint
 from harray.training.config import TrainingConfig
 from harray.training.evaluate import predict_probabilities
 from harray.training.run import TrainingRequest, share_of, train_store
+from tests.stores import arm_store
 
 MODEL = with_overrides(
     ModelConfig(),
@@ -27,36 +28,18 @@ MODEL = with_overrides(
 
 def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True) -> FeatureStore:
     """Twelve clips a split: an arm goes up or down; three actors."""
-    settings = StoreSettings(
-        skeleton="penn13",
-        keypoints_shape=(1, 8, 13, 3),
-        scene_shape=(1, 4, 6) if scene else None,
-        extraction={"poses": {"image_size": 320}},
-        weights={"poses": "abc"},
-    )
-    store = FeatureStore.create(path, settings)
-    rng = np.random.default_rng(0)
-    features, rows = [], []
-    for split in splits or (None,):
-        for number in range(12):
-            keypoints = rng.normal(0, 1, (1, 8, 13, 3)) + np.linspace(0, 100, 13)[:, None]
-            keypoints[0, :, 5, 1] += np.linspace(0, 60, 8) * (1 if number % 2 else -1)
-            keypoints[..., 2] = 1.0
-            clip_id = f"{split}-{number}"
-            clip = {"clip_id": clip_id, "frame_index": range(8), "frame_sec": np.arange(8.0)}
-            clip |= {"height_px": 100, "width_px": 100, "keypoints": keypoints}
-            features.append(clip | ({"scene_tokens": rng.normal(0, 1, (1, 4, 6))} if scene else {}))
-            row = {
-                "path": f"/{clip_id}.mp4",
-                "label": labels[number % 2] if labels else None,
-                "clip_id": clip_id,
-            }
-            rows.append(
-                row | {"group": f"a{number % 3}", "splits": [split] if split else [], "status": "extracted"}
-            )
-    store.write_shard(features)
-    store.append_ledger(rows)
-    return store
+    rows = [
+        {
+            "path": f"/{split}-{number}.mp4",
+            "label": labels[number % 2] if labels else None,
+            "group": f"a{number % 3}",
+            "splits": [split] if split else [],
+        }
+        for split in splits or (None,)
+        for number in range(12)
+    ]
+    extraction = {"poses": {"image_size": 320}}
+    return arm_store(path, rows, scene=scene, extraction=extraction, weights={"poses": "abc"})
 
 
 def request(tmp_path, **changes) -> TrainingRequest:

@@ -9,8 +9,8 @@ from harray.config import with_overrides
 from harray.errors import InputError
 from harray.evaluation.cross_validation import run_trial
 from harray.experiment import ExperimentConfig
-from harray.store import FeatureStore, StoreSettings
 from harray.workflows.cross_validation import cross_validate, plan_cross_validation
+from tests.stores import arm_store
 
 TINY = {
     "model.pcm.hidden_size": 8,
@@ -31,23 +31,12 @@ NO_PCM = with_overrides(EXPERIMENT, {"model.pcm.enabled": False})
 @pytest.fixture
 def store(tmp_path):
     """24 clips of four actors: an arm goes up or down before a scene that says nothing; one clip has no label."""
-    settings = StoreSettings(skeleton="penn13", keypoints_shape=(1, 8, 13, 3), scene_shape=(1, 4, 6))
-    store = FeatureStore.create(tmp_path / "store", settings)
-    rng = np.random.default_rng(0)
-    features, rows = [], []
-    for number in range(25):
-        keypoints = rng.normal(0, 1, (1, 8, 13, 3)) + np.linspace(0, 100, 13)[:, None]
-        keypoints[0, :, 5, 1] += np.linspace(0, 60, 8) * (1 if number % 2 else -1)
-        keypoints[..., 2] = 1.0
-        clip = {"clip_id": f"c{number}", "frame_index": range(8), "frame_sec": np.arange(8.0), "height_px": 9}
-        tokens = rng.normal(0, 1, (1, 4, 6))
-        features.append(clip | {"width_px": 9, "keypoints": keypoints, "scene_tokens": tokens})
-        row = {"path": f"/{number:02}", "label": ("up", "down")[number % 2] if number < 24 else None}
-        row |= {"group": f"actor{number // 2 % 4}", "clip_id": f"c{number}", "splits": ["train"]}
-        rows.append(row | {"status": "extracted"})
-    store.write_shard(features)
-    store.append_ledger(rows)
-    return store
+    rows = [
+        {"path": f"/{number:02}", "group": f"actor{number // 2 % 4}", "splits": ["train"]}
+        for number in range(25)
+    ]
+    rows[24]["label"] = None
+    return arm_store(tmp_path / "store", rows)
 
 
 def test_every_variant_seed_and_fold_is_trained_once_and_gone_on_with(ray_cluster, store, tmp_path):
