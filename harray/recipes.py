@@ -30,7 +30,11 @@ def pose_only() -> ExperimentConfig:
 
 
 def skeleton() -> ExperimentConfig:
-    """Skeletons that were imported, of any layout, 2D or 3D: no videos, no scene."""
+    """Skeletons that were imported, of any layout, 2D or 3D: no videos, no scene.
+
+    Data and score, `harray cross-validate`, 5 folds, 3 seeds: the train part of JHMDB-14's split 1 (433 clips), top-1
+    0.853. Cost there: 100 s of one CPU core a training. A thousand clips need no more than 30 epochs.
+    """
     return with_overrides(
         pose_only(),
         {
@@ -62,6 +66,8 @@ def skeleton_small() -> ExperimentConfig:
     """Skeletons alone, by a network so small that an epoch costs about as much as augmentation elsewhere.
 
     Hidden joints stay hidden, and of the streams only joints and their movements from frame to frame are read.
+    Data and score: the train part of Penn Action (1258 clips), two folds of five, one seed: top-1 0.964 and 0.980.
+    Cost there: 12 s of one CPU core a training of 29,616 parameters.
     """
     return with_overrides(
         pose_only(),

@@ -83,7 +83,7 @@ class ExtractionBench:
 def bench_extraction(
     manifest: pa.Table,
     config: ExtractionConfig,
-    rounds: int = 2,
+    rounds: int = 1,
     on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
 ) -> ExtractionBench:
     """Measure.

@@ -15,7 +15,7 @@ def extraction(
     videos: Annotated[
         Path, typer.Option("--videos", help="Folder of class folders, or manifest.csv; 20 clips or more.")
     ],
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Parts that the clips are dealt into.")] = 2,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Parts that the clips are dealt into.")] = 1,
     out: options.Out = options.DEFAULT_OUT,
     overrides: options.Overrides = None,
     as_json: options.Json = False,
