@@ -51,7 +51,7 @@ def pcm(draw: Draw) -> None:
         draw.suggest_int("model.pcm.hidden_size", 32, 160, step=32)
         draw.suggest_int("model.pcm.num_layers", 1, 2)
         draw.suggest_int("model.pcm.predict_size", 64, 256, step=64)
-        draw.suggest_int("model.pcm.refine_size", 16, 64, step=16)
+        draw.suggest_int("model.pcm.refine_size", 16, 64, step=8)
         draw.suggest_categorical("model.pcm.surprise", [True, False])
         draw.suggest_float("training.completion_weight", 0.5, 4.0, log=True)
     else:
