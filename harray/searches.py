@@ -53,7 +53,7 @@ def pcm(draw: Draw) -> None:
         draw.suggest_int("model.pcm.predict_size", 64, 256, step=64)
         draw.suggest_int("model.pcm.refine_size", 16, 64, step=8)
         draw.suggest_categorical("model.pcm.surprise", [True, False])
-        draw.suggest_float("training.completion_weight", 0.5, 4.0, log=True)
+        draw.suggest_float("training.pcm_rate_factor", 0.5, 4.0, log=True)
     else:
         draw.suggest_categorical("model.pcm.fill", ["zero", "hold", "linear"])
     draw.suggest_float("features.augmentation.hide_probability", 0.2, 0.9)

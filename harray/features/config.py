@@ -25,8 +25,8 @@ class AugmentationConfig:
     hide_share: float = 0.8  # greatest share of joints hidden, drawn per clip
     hide_joint_probability: float = 0.1  # of hiding a random share of each person's joints throughout
     hide_joint_share: float = 0.8  # greatest share of joints hidden throughout
-    hide_limb_probability: float = 0.15  # of hiding each limb for a part of the clip
-    hide_span_probability: float = 0.15  # of hiding everybody for a span of frames
+    hide_limb_probability: float = 0.3  # of hiding each limb for a part of the clip
+    hide_span_probability: float = 0.4  # of hiding everybody for a span of frames
     hide_span_share: float = 0.4  # greatest share of the clip that a hidden span or limb takes
     hide_person_probability: float = 0.05  # of hiding everyone but the first person
     token_dropout: float = 0.15  # of dropping each scene token

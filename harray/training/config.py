@@ -15,6 +15,7 @@ class TrainingConfig:
     num_epochs: int = 60
     batch_size: int = 16  # over all workers
     learning_rate: float = 4e-3  # the highest, after warm-up
+    pcm_rate_factor: float = 2.0  # PCM's learning rate, in learning rates
     warmup_share: float = 0.1  # of all steps
     weight_decay: float = 0.05  # of weight matrices; AdamW
     label_smoothing: float = 0.1

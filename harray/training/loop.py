@@ -163,7 +163,7 @@ class Trainer:
             done = (self.progress.epoch * num_steps + number) / (self.config.num_epochs * num_steps)
             rate = self.config.learning_rate * rate_at(done, self.config.warmup_share)
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["rate_factor"]
             for name, total in self._step(step, *batch).items():
                 sums[name] = sums.get(name, 0.0) + total
         totals = self.team.summed(torch.stack(list(sums.values()))) / self.train.num_clips
@@ -305,13 +305,19 @@ def rate_at(done: float, warmup_share: float) -> float:
 
 
 def new_optimizer(network: FusionNetwork, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019) that decays weight matrices only."""
+    """AdamW (Loshchilov and Hutter, 2019) that decays weight matrices only; PCM has its own learning rate."""
+    completing = {p for name, p in network.named_parameters() if "pcm" in name.split(".")}
     parameters = list(network.parameters())
     groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+        {
+            "params": [p for p in parameters if (p in completing) == is_pcm and (p.dim() > 1) == is_matrix],
+            "weight_decay": config.weight_decay if is_matrix else 0.0,
+            "rate_factor": config.pcm_rate_factor if is_pcm else 1.0,
+        }
+        for is_pcm in (False, True)
+        for is_matrix in (True, False)
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate, fused=True)
 
 
 def report_from(values: dict[str, Any]) -> EpochReport:

@@ -172,6 +172,17 @@ def test_the_epoch_of_the_lowest_val_loss_is_kept():
     assert run.progress.best_val_loss == min(losses)
 
 
+def test_pcm_learns_at_its_own_rate():
+    """At a factor of 0 completion stays as it was made, whatever is learned of recognition."""
+    run = trainer(dataclasses.replace(TRAINING, num_epochs=1, pcm_rate_factor=0.0))
+    made = {name: value.clone() for name, value in run.network.state_dict().items()}
+    run.run()
+    learned = run.network.state_dict()
+    weights = [name for name, _ in run.network.named_parameters()]
+    kept = {name for name in weights if torch.equal(made[name], learned[name])}
+    assert kept == {name for name in weights if name.startswith("pcm.")}
+
+
 def test_without_val_clips_the_last_epoch_is_kept():
     run = trainer(val=False)
     run.run()
