@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harray.evaluation.ablations import Comparison
     from harray.evaluation.report import EvaluationReport
     from harray.training.loop import EpochReport
+    from harray.workflows.training import Trained
 
 
 RECONSTRUCTED = ("pcm", "hold", "linear", "spline")  # columns of the reconstruction table
@@ -62,30 +63,35 @@ def train(
                 tracking=tracking_uri,
                 on_epoch=lambda report: update(report.epoch, report.num_epochs, epoch_note(report)),
             )
-        result, registered = trained.result, trained.registered
-        if trained.resumed:
-            terminal.say("went on with the training that the same command had left unfinished")
-        if result.val:
-            terminal.result(
-                f"val, which chose epoch {result.best_epoch} of {result.num_epochs}: "
-                f"top-1 {result.val.top1:.3f}, macro F1 {result.val.macro_f1:.3f}"
-            )
-        if registered:
-            terminal.result(f"registered: {registered.name} version {registered.version}, {registered.uri}")
-        terminal.result(f"checkpoint: {result.checkpoint}")
-        terminal.result(f"next: harray evaluate {trained.model} --store {store} --out {out}")
-        terminal.json(
-            {
-                "checkpoint": str(result.checkpoint),
-                "run_id": trained.run_id,
-                "model_version": registered.version if registered else None,
-                "val": result.val and dataclasses.asdict(result.val),
-                "train_sec": result.train_sec,
-                "num_epochs": result.num_epochs,
-                "best_epoch": result.best_epoch,
-                "resumed": trained.resumed,
-            }
+        show_training(terminal, trained, f"harray evaluate {trained.model} --store {store} --out {out}")
+
+
+def show_training(terminal: Terminal, trained: "Trained", next_command: str) -> None:
+    """What came of a training, for people and as JSON."""
+    result, registered = trained.result, trained.registered
+    if trained.resumed:
+        terminal.say("went on with the training that the same command had left unfinished")
+    if result.val:
+        terminal.result(
+            f"val, which chose epoch {result.best_epoch} of {result.num_epochs}: "
+            f"top-1 {result.val.top1:.3f}, macro F1 {result.val.macro_f1:.3f}"
         )
+    if registered:
+        terminal.result(f"registered: {registered.name} version {registered.version}, {registered.uri}")
+    terminal.result(f"checkpoint: {result.checkpoint}")
+    terminal.result(f"next: {next_command}")
+    terminal.json(
+        {
+            "checkpoint": str(result.checkpoint),
+            "run_id": trained.run_id,
+            "model_version": registered.version if registered else None,
+            "val": result.val and dataclasses.asdict(result.val),
+            "train_sec": result.train_sec,
+            "num_epochs": result.num_epochs,
+            "best_epoch": result.best_epoch,
+            "resumed": trained.resumed,
+        }
+    )
 
 
 def evaluate(

@@ -13,6 +13,7 @@ from harray.cli import options
 from harray.cli.terminal import Terminal, session
 from harray.config import flatten
 from harray.errors import InputError
+from harray.experiment import ExperimentConfig
 
 if TYPE_CHECKING:
     from harray.workflows.sweep_outcome import SweepOutcome
@@ -21,47 +22,52 @@ if TYPE_CHECKING:
 
 BEST_SHOWN = 5
 
+Search = Annotated[
+    str,
+    typer.Option("--search", help="pcm, mme, cfn, optimisation, all, or your own function as FILE.py:NAME."),
+]
+Trials = Annotated[int, typer.Option("--trials", min=1, help="Trials in all.")]
+TimeBudget = Annotated[
+    str | None,
+    typer.Option("--time-budget", help="Stop after such as 90s, 30m or 2h; --resume goes on."),
+]
+WorkersPerTrial = Annotated[
+    int,
+    typer.Option("--workers-per-trial", min=0, help="DDP workers of Ray Train in each trial; 0 needs none."),
+]
+AtOnce = Annotated[
+    int | None,
+    typer.Option("--at-once", min=1, help="Trials at the same time; by default what the cluster holds."),
+]
+Objective = Annotated[
+    Literal["accuracy", "accuracy-latency"],
+    typer.Option("--objective", help="Val macro F1, alone or against the time to recognise a clip."),
+]
+MaxFailed = Annotated[
+    str, typer.Option("--max-failed", help="Stop when more of the trials fail than this share.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the last sweep of the same search and settings.")
+]
+RegisterBest = Annotated[
+    str | None,
+    typer.Option("--register", metavar="NAME", help="Train the best on train + val and register it."),
+]
+FinalSplit = Annotated[str, typer.Option("--split", help="With --register: scored once, by the final model.")]
+
 
 def tune(
     store: options.Store,
-    search: Annotated[
-        str,
-        typer.Option(
-            "--search", help="pcm, mme, cfn, optimisation, all, or your own function as FILE.py:NAME."
-        ),
-    ] = "all",
-    trials: Annotated[int, typer.Option("--trials", min=1, help="Trials in all.")] = 24,
-    time_budget: Annotated[
-        str | None,
-        typer.Option("--time-budget", help="Stop after such as 90s, 30m or 2h; --resume goes on."),
-    ] = None,
-    workers_per_trial: Annotated[
-        int,
-        typer.Option(
-            "--workers-per-trial", min=0, help="DDP workers of Ray Train in each trial; 0 needs none."
-        ),
-    ] = 0,
-    at_once: Annotated[
-        int | None,
-        typer.Option("--at-once", min=1, help="Trials at the same time; by default what the cluster holds."),
-    ] = None,
-    objective: Annotated[
-        Literal["accuracy", "accuracy-latency"],
-        typer.Option("--objective", help="Val macro F1, alone or against the time to recognise a clip."),
-    ] = "accuracy",
-    max_failed: Annotated[
-        str, typer.Option("--max-failed", help="Stop when more of the trials fail than this share.")
-    ] = "25%",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the last sweep of the same search and settings.")
-    ] = False,
-    register: Annotated[
-        str | None,
-        typer.Option("--register", metavar="NAME", help="Train the best on train + val and register it."),
-    ] = None,
-    split: Annotated[
-        str, typer.Option("--split", help="With --register: scored once, by the final model.")
-    ] = "test",
+    search: Search = "all",
+    trials: Trials = 24,
+    time_budget: TimeBudget = None,
+    workers_per_trial: WorkersPerTrial = 0,
+    at_once: AtOnce = None,
+    objective: Objective = "accuracy",
+    max_failed: MaxFailed = "25%",
+    resume: Resume = False,
+    register: RegisterBest = None,
+    split: FinalSplit = "test",
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
     out: options.Out = options.DEFAULT_OUT,
@@ -76,19 +82,13 @@ def tune(
     killed at any moment: the same command with --resume goes on.
     """
     from harray.distributed.sweep_demand import cluster_for_sweep
-    from harray.searches import first_point, search_named
     from harray.store import FeatureStore
 
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
-    fixed = tuple(sorted(text.partition("=")[0] for text in overrides or []))
-    first_point(search_named(search), experiment, fixed)
+    fixed = _check_search(search, experiment, overrides, register)
     num_bytes = FeatureStore.open(store).num_bytes_in_memory()
     budget_sec, failed_share = _seconds(time_budget) if time_budget else math.inf, _share(max_failed)
-    if register:
-        from harray.tracking.registry import check_model_name
-
-        check_model_name(register)
     with (
         session(out, "tune", as_json) as terminal,
         cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, num_bytes, terminal.say),
@@ -117,6 +117,21 @@ def tune(
         said = {**outcome.to_json(), "model_version": winner and winner.model_version}
         said["test"] = dataclasses.asdict(winner.report.scores) if winner and winner.report else None
         terminal.json(said)
+
+
+def _check_search(
+    search: str, experiment: ExperimentConfig, overrides: list[str] | None, name: str | None
+) -> tuple[str, ...]:
+    """Refuse early what cannot be searched, or registered under that name; returns the keys not searched."""
+    from harray.searches import first_point, search_named
+
+    fixed = tuple(sorted(text.partition("=")[0] for text in overrides or []))
+    first_point(search_named(search), experiment, fixed)
+    if name:
+        from harray.tracking.registry import check_model_name
+
+        check_model_name(name)
+    return fixed
 
 
 def rerun(

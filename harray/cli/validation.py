@@ -16,41 +16,49 @@ if TYPE_CHECKING:
     from harray.evaluation.cross_validation import CrossValidation
 
 
+Folds = Annotated[int, typer.Option("--folds", min=2, help="Parts, each held out once.")]
+LeaveOneGroupOut = Annotated[
+    bool, typer.Option("--leave-one-group-out", help="One fold per group, instead of --folds.")
+]
+Seeds = Annotated[
+    int, typer.Option("--seeds", min=1, help="Trainings of each fold, by training.seed and up.")
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option("--without", help="Also without pcm, pcm-linear, differences, scene or people; repeat."),
+]
+Variant = Annotated[
+    list[str] | None,
+    typer.Option("--variant", metavar="'key=value ...'", help="Also with these overrides; repeat."),
+]
+Hide = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hide", metavar="[KIND:]SHARE", help="Also score so occluded: 0.5, limbs:0.5, spans:0.3; repeat."
+    ),
+]
+Splits = Annotated[
+    list[str] | None,
+    typer.Option("--splits", help="Whose clips are dealt; repeat. Default: training.train_split."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, help="Trainings at once; default: what the cluster holds; 0: here."),
+]
+
+
 def cross_validate(
     store: options.Store,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
-    folds: Annotated[int, typer.Option("--folds", min=2, help="Parts, each held out once.")] = 5,
-    leave_one_group_out: Annotated[
-        bool, typer.Option("--leave-one-group-out", help="One fold per group, instead of --folds.")
-    ] = False,
-    seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="Trainings of each fold, by training.seed and up.")
-    ] = 3,
-    without: Annotated[
-        list[str] | None,
-        typer.Option("--without", help="Also without pcm, pcm-linear, differences, scene or people; repeat."),
-    ] = None,
-    variant: Annotated[
-        list[str] | None,
-        typer.Option("--variant", metavar="'key=value ...'", help="Also with these overrides; repeat."),
-    ] = None,
-    hide: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--hide",
-            metavar="[KIND:]SHARE",
-            help="Also score so occluded: 0.5, limbs:0.5, spans:0.3; repeat.",
-        ),
-    ] = None,
-    splits: Annotated[
-        list[str] | None,
-        typer.Option("--splits", help="Whose clips are dealt; repeat. Default: training.train_split."),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=0, help="Trainings at once; default: what the cluster holds; 0: here."),
-    ] = None,
+    folds: Folds = 5,
+    leave_one_group_out: LeaveOneGroupOut = False,
+    seeds: Seeds = 3,
+    without: Without = None,
+    variant: Variant = None,
+    hide: Hide = None,
+    splits: Splits = None,
+    workers: Workers = None,
     out: options.Out = options.DEFAULT_OUT,
     overrides: options.Overrides = None,
     as_json: options.Json = False,

@@ -136,12 +136,16 @@ def extract(
                     on_progress(tally.done, tally.total, tally.named())
         store.append_ledger(moved_rows(store.ledger(), source_table, stamp_of))
         final = recorded_outcomes(store, source_table)
+    return _summary(final, tally, seconds=time.monotonic() - started, messages=messages)
+
+
+def _summary(final: Counter[str], tally: Tally, *, seconds: float, messages: list[str]) -> ExtractionSummary:
     return ExtractionSummary(
-        inputs=len(source_table),
+        inputs=tally.total,
         extracted=final[EXTRACTED],
         quarantined=final[QUARANTINED],
         computed=tally.counts["computed"],
-        seconds=time.monotonic() - started,
+        seconds=seconds,
         worker_peak_mb=tally.worker_peak_mb,
         messages=messages,
     )

@@ -81,13 +81,7 @@ def plan_cross_validation(
         Trial(
             variant=name,
             fold=fold,
-            request=TrainingRequest(
-                store=opened.path,
-                out=opened.path,
-                features=experiment.features,
-                model=experiment.model,
-                training=dataclasses.replace(experiment.training, seed=seed, val_share=0.0),
-            ),
+            request=_request(opened, experiment, seed),
             splits=chosen,
             held_out=tuple(held_out),
             occlusions=tuple(occlusions),
@@ -105,6 +99,17 @@ def plan_cross_validation(
         grouped=grouped,
         seeds=seeds,
         trials=trials,
+    )
+
+
+def _request(store: FeatureStore, experiment: ExperimentConfig, seed: int) -> TrainingRequest:
+    """A training that keeps no file and carves out no val: nothing chooses an epoch."""
+    return TrainingRequest(
+        store=store.path,
+        out=store.path,
+        features=experiment.features,
+        model=experiment.model,
+        training=dataclasses.replace(experiment.training, seed=seed, val_share=0.0),
     )
 
 

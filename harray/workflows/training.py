@@ -103,14 +103,7 @@ def train_recorded(
     claimed = RunFolder.claim(out.absolute() / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}", mark)
     folder = claimed.path
     dump(experiment, folder / CONFIG_FILE)
-    request = TrainingRequest(
-        store=store.absolute(),
-        out=folder / "checkpoint",
-        features=experiment.features,
-        model=experiment.model,
-        training=experiment.training,
-        experiment_yaml=yaml.safe_dump(to_dict(experiment), sort_keys=False),
-    )
+    request = _request(store, experiment, folder)
     origin = {
         "harray.store": str(request.store),
         "harray.store_digest": store_digest,
@@ -134,6 +127,17 @@ def train_recorded(
         registered = register(uri, name, model_id) if name else None
     return Trained(
         result=result, run_id=run.run_id, registered=registered, resumed=claimed.run_id is not None
+    )
+
+
+def _request(store: Path, experiment: ExperimentConfig, folder: Path) -> TrainingRequest:
+    return TrainingRequest(
+        store=store.absolute(),
+        out=folder / "checkpoint",
+        features=experiment.features,
+        model=experiment.model,
+        training=experiment.training,
+        experiment_yaml=yaml.safe_dump(to_dict(experiment), sort_keys=False),
     )
 
 
