@@ -114,9 +114,8 @@ def tune(
             outcome = tune_recorded(request, update, terminal.say)
         show_sweep(terminal, request, outcome)
         winner = _registered(terminal, request, outcome, register, split) if register else None
-        said = {**outcome.to_json(), "model_version": winner and winner.model_version}
-        said["test"] = dataclasses.asdict(winner.report.scores) if winner and winner.report else None
-        terminal.json(said)
+        test = dataclasses.asdict(winner.report.scores) if winner and winner.report else None
+        terminal.json({**outcome.to_json(), "model_version": winner and winner.model_version, "test": test})
 
 
 def _check_search(

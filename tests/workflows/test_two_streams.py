@@ -120,17 +120,22 @@ def test_two_streams_together_tell_what_neither_tells_alone(store, tmp_path):
     assert top1["3d"] <= 0.7, top1  # other two are told apart by the lost hand alone
 
 
-def test_a_model_of_both_is_saved_and_loaded_and_answers_where_one_kind_lacks(store, pickles, tmp_path):
-    experiment = with_overrides(EXPERIMENT, {"training.num_epochs": 2, "features.augmentation.enabled": True})
+def trained(store, experiment, folder) -> Predictor:
+    """A model of these settings, read back from its checkpoint."""
     request = TrainingRequest(
         store=store.path,
-        out=tmp_path / "model",
+        out=folder,
         features=experiment.features,
         model=experiment.model,
         training=experiment.training,
     )
     train_store(request)
-    predictor = Predictor.load(tmp_path / "model")
+    return Predictor.load(folder)
+
+
+def test_a_model_of_both_is_saved_and_loaded_and_answers_where_one_kind_lacks(store, pickles, tmp_path):
+    experiment = with_overrides(EXPERIMENT, {"training.num_epochs": 2, "features.augmentation.enabled": True})
+    predictor = trained(store, experiment, tmp_path / "model")
     clips = load_clips(store)
     said = predictor.predict_clips(clips)
     assert said.probabilities_NA.shape == (NUM_CLIPS, 4)
@@ -151,15 +156,7 @@ def test_a_model_of_both_is_saved_and_loaded_and_answers_where_one_kind_lacks(st
 
 def test_a_model_of_one_kind_evaluates_on_a_store_of_both(store, tmp_path):
     experiment = with_overrides(EXPERIMENT, {"training.num_epochs": 1, "features.keypoints": "3d"})
-    request = TrainingRequest(
-        store=store.path,
-        out=tmp_path / "model",
-        features=experiment.features,
-        model=experiment.model,
-        training=experiment.training,
-    )
-    train_store(request)
-    predictor = Predictor.load(tmp_path / "model")
+    predictor = trained(store, experiment, tmp_path / "model")
     assert predictor.checkpoint.skeleton is KINECT20
     assert predictor.network.second is None
     assert evaluate(predictor, store, "test", model="m").scores.num_clips == NUM_CLIPS
