@@ -123,7 +123,11 @@ def evaluate(
 def predict(
     model: options.Model,
     videos: Annotated[
-        list[str], typer.Argument(metavar="VIDEO... [key=value ...]", help="Videos or folders of videos.")
+        list[str],
+        typer.Argument(
+            metavar="VIDEO... [key=value ...]",
+            help="Videos or folders of them: paths or URIs such as s3://BUCKET/new.",
+        ),
     ],
     actors: Annotated[
         int,
@@ -144,7 +148,8 @@ def predict(
     with session(out, "predict", as_json) as terminal:
         from harray.tracking.location import tracking_uri as ruling
         from harray.tracking.registry import resolve_model
-        from harray.workflows.prediction import predict_videos, videos_among
+        from harray.videos.sources import videos_among
+        from harray.workflows.prediction import predict_videos
 
         paths = videos_among(text for text in videos if text not in overrides)
         entries = predict_videos(

@@ -41,7 +41,7 @@ def list_videos(
         InputError: nothing at `source`, nothing in it, or a csv that lacks what is needed.
     """
     source = str(source) if is_uri(source) else os.path.abspath(source)
-    is_folder = _is_folder(source)
+    is_folder = _is_folder(source, "name a folder of class folders or a manifest.csv")
     if dataset == "ucf101":
         from harray.videos.ucf101 import list_ucf101
 
@@ -57,6 +57,23 @@ def list_videos(
     if stamp_of(manifest := _joined(source, MANIFEST_NAME)):
         return manifest_table(_csv_rows(manifest))
     return manifest_table(_folder_rows(source, on_found or (lambda found: None)))
+
+
+def videos_among(names: Iterable[str]) -> list[str]:
+    """Files as they are, folders as the videos in them, sorted; by path or URI.
+
+    Raises:
+        InputError: nothing of that name, or a folder without videos.
+    """
+    videos: list[str] = []
+    for name in names:
+        if not _is_folder(name, "give videos or folders of videos"):
+            videos.append(name)
+        elif found := sorted(find_videos(name)):
+            videos += found
+        else:
+            raise InputError(f"folder {name}: no videos in it ({', '.join(sorted(VIDEO_SUFFIXES))})")
+    return videos
 
 
 def manifest_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
@@ -108,7 +125,7 @@ def _remote_files(folder: str) -> Iterator[str]:
             yield prefix + info.path.removeprefix(inner.removesuffix("/"))
 
 
-def _is_folder(source: str) -> bool:
+def _is_folder(source: str, advice: str) -> bool:
     """Raises InputError: nothing is there."""
     if is_uri(source):
         try:
@@ -121,9 +138,7 @@ def _is_folder(source: str) -> bool:
     else:
         exists, is_folder = os.path.exists(source), os.path.isdir(source)
     if not exists:
-        raise InputError(
-            f"source {source}: no such file or folder; name a folder of class folders or a manifest.csv"
-        )
+        raise InputError(f"source {source}: no such file or folder; {advice}")
     return is_folder
 
 

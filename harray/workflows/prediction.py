@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harray.errors import InputError
 from harray.inference import Predictor
 from harray.inference.entries import VideoTask, video_entry
-from harray.videos.sources import VIDEO_SUFFIXES
 
 
 def predict_videos(
     checkpoint: Path,
-    videos: Iterable[Path],
+    videos: Iterable[str],
     *,
     top: int,
     assignments: Sequence[str] = (),
@@ -26,6 +24,7 @@ def predict_videos(
     asked for. A video that cannot be read has an `error` instead.
 
     Args:
+        videos: paths or URIs.
         assignments: as for `Predictor.load`.
         num_actors: Ray actors that share the videos; 0 predicts in this process.
         explain_to: folder for the pictures; with actors, one that every node reaches.
@@ -52,31 +51,12 @@ def predict_videos(
     return entries
 
 
-def videos_among(names: Iterable[str]) -> list[Path]:
-    """Files as they are, folders as the videos in them, sorted.
-
-    Raises:
-        InputError: nothing of that name, or a folder without videos.
-    """
-    videos: list[Path] = []
-    for path in map(Path, names):
-        if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES)
-            if not found:
-                raise InputError(f"folder {path}: no videos in it ({', '.join(sorted(VIDEO_SUFFIXES))})")
-            videos += found
-        elif path.exists():
-            videos.append(path)
-        else:
-            raise InputError(f"video {path}: no such file; give paths of videos or of folders of videos")
-    return videos
-
-
-def _tasks(videos: Iterable[Path], top: int, explain_to: Path | None) -> list[VideoTask]:
+def _tasks(videos: Iterable[str], top: int, explain_to: Path | None) -> list[VideoTask]:
     tasks, names = [], Counter[str]()
     for video in videos:
-        names[video.stem] += 1  # two videos of one name must not share their pictures
-        name = video.stem if names[video.stem] == 1 else f"{video.stem}-{names[video.stem]}"
+        stem = Path(video).stem
+        names[stem] += 1  # two videos of one name must not share their pictures
+        name = stem if names[stem] == 1 else f"{stem}-{names[stem]}"
         explain_as = explain_to and explain_to.absolute() / name
-        tasks.append(VideoTask(video=str(video), top=top, explain_as=explain_as))
+        tasks.append(VideoTask(video=video, top=top, explain_as=explain_as))
     return tasks

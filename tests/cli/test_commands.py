@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import clusters
+
 FAST = ("training.num_epochs=2", "training.device=cpu")
 
 
@@ -170,6 +172,24 @@ def test_predict_names_every_video_and_a_broken_one_takes_no_other_with_it(demo,
     alone = harray("predict", "models:/demo@champion", broken, "--out", out)
     assert alone.code == 2
     assert "broken.mp4" in alone.err
+
+
+def test_a_video_in_a_bucket_is_predicted_like_one_on_the_disk(demo, harray, monkeypatch):
+    from pyarrow.fs import S3FileSystem
+
+    out, _ = demo
+    video = next((out / "videos" / "wave_hand").glob("*.mp4"))
+    with clusters.bucket("new") as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        with S3FileSystem(endpoint_override=variables["AWS_ENDPOINT_URL"]).open_output_stream(
+            "new/a.mp4"
+        ) as to:
+            to.write(video.read_bytes())
+        ending = harray("predict", "models:/demo@champion", video, "s3://new", "--out", out, "--json")
+    assert ending.code == 0, ending.err
+    here, there = ending.json["predictions"]
+    assert there == {**here, "video": "s3://new/a.mp4"}
 
 
 def test_a_folder_of_nothing_but_broken_videos_is_refused_and_once_mended_retried(

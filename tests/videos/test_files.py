@@ -1,14 +1,14 @@
 """Files and what only looks like one; a real S3 server on this machine."""
 
 import os
-import socket
 
 import pytest
 
 from harray.errors import InputError
 from harray.videos.files import content_digest, local_copy, stamp_of
 from harray.videos.frames import read_frames
-from harray.videos.sources import list_videos
+from harray.videos.sources import list_videos, videos_among
+from tests import clusters
 from tests.videos.test_frames import write_video
 
 
@@ -58,27 +58,12 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path):
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory):
     """s3://videos on a server of our own, with two classes of one video each."""
-    from moto.server import ThreadedMotoServer
     from pyarrow.fs import S3FileSystem
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    values = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in values.items():
+    with pytest.MonkeyPatch.context() as patch, clusters.bucket("videos") as variables:
+        for name, value in variables.items():
             patch.setenv(name, value)
-        s3 = S3FileSystem(
-            endpoint_override=values["AWS_ENDPOINT_URL"], region="us-east-1", allow_bucket_creation=True
-        )
-        s3.create_dir("videos")
+        s3 = S3FileSystem(endpoint_override=variables["AWS_ENDPOINT_URL"])
         folder = tmp_path_factory.mktemp("local")
         for label in ("run", "sit"):
             local = write_video(folder / f"{label}.mp4", 5)
@@ -87,7 +72,6 @@ def bucket(tmp_path_factory):
         with s3.open_output_stream("videos/lists/manifest.csv") as stream:
             stream.write(b"path,label\n../set/run/a run.mp4,run\ns3://videos/set/sit/gone.mp4,sit\n")
         yield "s3://videos"
-    server.stop()
 
 
 def test_a_remote_folder_is_listed_like_a_local_one(bucket):
@@ -96,6 +80,20 @@ def test_a_remote_folder_is_listed_like_a_local_one(bucket):
         {"path": f"{bucket}/set/run/a run.mp4", "label": "run"},
         {"path": f"{bucket}/set/sit/a sit.mp4", "label": "sit"},
     ]
+
+
+def test_videos_are_named_by_path_or_uri_alone_or_by_their_folder(bucket, tmp_path):
+    run, sit = f"{bucket}/set/run/a run.mp4", f"{bucket}/set/sit/a sit.mp4"
+    (tmp_path / "b").mkdir()
+    for name in ("a.txt", "c.mp4", "b/d.mp4"):
+        (tmp_path / name).touch()
+    here = [str(tmp_path / "b" / "d.mp4"), str(tmp_path / "c.mp4")]
+    assert videos_among([sit, f"{bucket}/set", str(tmp_path)]) == [sit, run, sit, *here]
+    for absent in (f"{bucket}/gone.mp4", str(tmp_path / "gone.mp4")):
+        with pytest.raises(InputError, match=f"{absent}: no such file or folder"):
+            videos_among([absent])
+    with pytest.raises(InputError, match="no videos in it"):
+        videos_among([f"{bucket}/lists"])
 
 
 def test_a_remote_csv_names_files_beside_it_or_anywhere(bucket):
