@@ -48,9 +48,11 @@ def skeleton() -> ExperimentConfig:
 
 def interaction() -> ExperimentConfig:
     """Two people who do something to each other: either may lead, and what counts is also how far apart their
-    joints are."""
+    joints are. No scene branch: what two people do rarely depends on the place.
+
+    """
     return with_overrides(
-        default(),
+        pose_only(),
         {
             "poses.image_size": 480,
             "model.mme.people_distances": True,

@@ -194,7 +194,13 @@ class FromConfig:
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         value = self._value(name)
         typed = [config_values({name: choice}, self.base)[name] for choice in choices]
-        self.drawn[name] = choices[typed.index(value) if value in typed else 0]
+        if value in typed:
+            place = typed.index(value)
+        elif {type(each) for each in [value, *typed]} <= {int, float}:
+            place = min(range(len(typed)), key=lambda place: abs(typed[place] - value))
+        else:
+            place = 0
+        self.drawn[name] = choices[place]
         return self.drawn[name]
 
     def _value(self, name: str) -> Any:
@@ -234,6 +240,12 @@ def first_point(search: Search, base: ExperimentConfig, fixed: Sequence[str] = (
         )
     config_values(point.drawn, base)
     return point.drawn
+
+
+def moved(point: Mapping[str, Any], base: ExperimentConfig) -> dict[str, tuple[Any, Any]]:
+    """Key -> the base's value and the point's, where the space does not hold the base's."""
+    values, typed = flatten(base), config_values(point, base)
+    return {name: (values[name], found) for name, found in typed.items() if found != values[name]}
 
 
 def _is_space(value: object) -> bool:

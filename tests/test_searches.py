@@ -9,7 +9,7 @@ from harray.config import flatten, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.model.network import FusionNetwork
-from harray.searches import Drawing, config_values, first_point, search_named
+from harray.searches import Drawing, config_values, first_point, moved, search_named
 
 SHAPE = {"num_people": 2, "num_frames": 32, "num_joints": 17, "num_coordinates": 2, "scene_dim": 12}
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -80,6 +80,13 @@ def test_a_value_outside_the_space_begins_at_its_nearest_end():
     point = first_point(search_named("all"), base)
     assert point["training.learning_rate"] == 1.5e-2
     assert point["model.mme.width"] == 96
+
+
+def test_what_the_space_does_not_hold_begins_at_the_nearest_choice_and_is_named():
+    base = recipes.recipe_named("ucf101")
+    point = first_point(search_named("optimisation"), base)
+    assert moved(point, base) == {"training.batch_size": (64, 32)}
+    assert moved(first_point(search_named("all"), ExperimentConfig()), ExperimentConfig()) == {}
 
 
 def test_conditional_keys_are_drawn_only_where_they_mean_something():

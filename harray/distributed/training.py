@@ -51,22 +51,26 @@ def train_on_ray(
     storage: Path | str | None = None,
     gpus_per_worker: float | None = None,
     max_failures: int = 3,
+    min_workers: int | None = None,
 ) -> TrainingResult:
     """Train on `num_workers` workers of the running cluster; the result is that of `train_store` with this seed.
 
+    It is so on any number of workers, also where that changes on the way.
+
     Args:
         on_epoch: called in this process, in a thread of its own, once per epoch.
-        storage: where Ray keeps this run's checkpoints until the end, a folder or URI that all nodes reach; by
-            default `request.out` with `.ray` added. What was interrupted there is gone on with.
+        storage: where Ray keeps this run's checkpoints, as of `ray_storage`. What was interrupted there is gone on
+            with, and what was finished is not done again, until `remove_storage`.
         gpus_per_worker: None for one each where the cluster has so many and `training.device` allows it, else 0.
         max_failures: how many times dead workers are replaced before giving up.
+        min_workers: with so few it goes on when nodes are lost, until others come; None waits for all.
 
     Raises:
         InputError: more workers than the cluster can hold, or a store that cannot be trained on.
     """
     started = time.perf_counter()
     request = dataclasses.replace(request, store=request.store.absolute(), out=request.out.absolute())
-    storage = f"{request.out}.ray" if storage is None else str(storage)
+    storage = ray_storage(request, storage)
     if gpus_per_worker is None:
         gpus_per_worker = gpus_for(request.training.device, num_workers, cluster_resources())
     check_training(num_workers, gpus_per_worker)
@@ -75,7 +79,7 @@ def train_on_ray(
             _work,
             train_loop_config={"request": request},
             torch_config=TorchConfig(backend="nccl" if gpus_per_worker else "gloo"),
-            scaling_config=_scaling(num_workers, gpus_per_worker),
+            scaling_config=_scaling(min_workers or num_workers, num_workers, gpus_per_worker),
             run_config=_run_config(run_name(request, num_workers), storage, max_failures, _EpochLog(log)),
         )
         result = trainer.fit()
@@ -84,7 +88,6 @@ def train_on_ray(
     with result.checkpoint.as_directory() as folder:
         shutil.copytree(Path(folder, MODEL_FOLDER), request.out, dirs_exist_ok=True)
         values = json.loads(Path(folder, RESULT_FILE).read_text())
-    _remove(storage)
     return TrainingResult(
         checkpoint=request.out,
         val=None if values["val"] is None else Scores(**values["val"]),
@@ -95,7 +98,13 @@ def train_on_ray(
     )
 
 
-def _remove(storage: str) -> None:
+def ray_storage(request: TrainingRequest, storage: Path | str | None = None) -> str:
+    """A folder of this training alone, or a URI, that all nodes reach; by default `request.out` with `.ray` added."""
+    return f"{request.out.absolute()}.ray" if storage is None else str(storage)
+
+
+def remove_storage(storage: str) -> None:
+    """Remove what `train_on_ray` kept there, when the result is where it belongs."""
     if not is_uri(storage):
         shutil.rmtree(storage)
         return
@@ -108,11 +117,10 @@ def run_name(request: TrainingRequest, num_workers: int) -> str:
     return f"train-{request.digest}-{num_workers}"
 
 
-def _scaling(num_workers: int, gpus_per_worker: float) -> Any:
+def _scaling(min_workers: int, num_workers: int, gpus_per_worker: float) -> Any:
     per_worker = {"CPU": 1.0} | ({"GPU": gpus_per_worker} if gpus_per_worker else {})
-    return ScalingConfig(
-        num_workers=num_workers, use_gpu=gpus_per_worker > 0, resources_per_worker=per_worker
-    )
+    workers: Any = num_workers if min_workers == num_workers else (min_workers, num_workers)
+    return ScalingConfig(num_workers=workers, use_gpu=gpus_per_worker > 0, resources_per_worker=per_worker)
 
 
 def _run_config(name: str, storage: str, max_failures: int, log: "_EpochLog") -> Any:

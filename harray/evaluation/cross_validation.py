@@ -92,7 +92,7 @@ def run_trial(trial: Trial) -> Outcome:
     probabilities = probabilities_by_part(predictor, held_out)
     for kind, share in trial.occlusions:
         said = predictor.predict_clips(occluded(held_out, kind, share))
-        probabilities[f"{kind} hidden {share:.0%}"] = said.probabilities_NA
+        probabilities[f"{kind} hidden {100 * share:.4g}%"] = said.probabilities_NA
     return Outcome(train_sec=train_sec, probabilities=probabilities)
 
 

@@ -77,11 +77,12 @@ def scene_is_noise(predictor: Predictor, clips: ClipTensors) -> ClipTensors:
     """The clips with nothing but noise for scenes, of the training set's mean and deviation in every channel."""
     cfn, tokens_NSD = predictor.network.cfn, clips.tokens_NSD
     assert cfn is not None and tokens_NSD is not None
+    rows = torch.arange(len(clips), device=cfn.mean_D.device)
     noise = [  # row by row: so many draws at once need much memory
-        cfn.noise_like(tokens_NSD[row : row + 1].to(cfn.mean_D.device), RowRandom(0, 0, torch.tensor([row])))
-        for row in range(len(clips))
+        cfn.noise_like(tokens_1SD.to(rows.device), RowRandom(0, 0, row)).cpu()
+        for tokens_1SD, row in zip(tokens_NSD.split(1), rows.split(1), strict=True)
     ]
-    return replace(clips, tokens_NSD=torch.cat(noise).cpu())
+    return replace(clips, tokens_NSD=torch.cat(noise))
 
 
 def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTensors:

@@ -39,6 +39,8 @@ def reconstruction(predictor: Predictor, clips: ClipTensors, *, seed: int = 0) -
         kind: occluded(clips, kind, share, seed) for kind, share in SHARES.items()
     }
     variants["real"] = as_in_other_clips(clips, min_confidence, seed)
+    num_people = clips.confidence_NPTK.shape[1]
+    looked_at_P = torch.arange(num_people) < (predictor.network.config.max_people or num_people)
     found = {}
     for kind, hidden in variants.items():
         if hidden is None:
@@ -46,6 +48,7 @@ def reconstruction(predictor: Predictor, clips: ClipTensors, *, seed: int = 0) -
         counted = (clips.confidence_NPTK >= min_confidence) & (hidden.confidence_NPTK < min_confidence)
         visible = hidden.confidence_NPTK >= min_confidence
         counted &= visible.any(dim=(2, 3), keepdim=True)  # of somebody who is never seen nothing is expected
+        counted &= looked_at_P[:, None, None]  # nor of somebody who is not looked at
         if counted.any():
             found[kind] = _errors(predictor, clips, hidden, visible, counted)
     return found

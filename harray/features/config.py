@@ -28,7 +28,7 @@ class AugmentationConfig:
     hide_limb_probability: float = 0.3  # of hiding each limb for a part of the clip
     hide_span_probability: float = 0.4  # of hiding everybody for a span of frames
     hide_span_share: float = 0.4  # greatest share of the clip that a hidden span or limb takes
-    hide_person_probability: float = 0.05  # of hiding everyone but the first person
+    hide_person_probability: float = 0.05  # of hiding everyone but the first who is there
     token_dropout: float = 0.15  # of dropping each scene token
     token_noise: float = 0.3  # standard deviations of a scene channel; one draw per clip and channel
     scene_replaced_probability: float = 0.1  # of replacing a clip's whole scene by noise

@@ -16,6 +16,7 @@ def hide_for_training(
 ) -> Tensor:
     """Visible joints less random joints, whole limbs, spans of frames and people, drawn per row."""
     _, num_people, num_frames, _ = visible_BPTK.shape
+    first_B = visible_BPTK.any(dim=(2, 3)).byte().argmax(dim=1)
     share_B = random.uniform("share") * config.hide_share * random.chance("hide", config.hide_probability)
     visible = hide_joints(visible_BPTK, share_B, random)
     share_B = random.uniform("joint.share") * config.hide_joint_share
@@ -26,8 +27,8 @@ def hide_for_training(
         "span", num_frames, config.hide_span_share, random
     )
     visible = visible & ~span_B1T[..., None]
-    others = torch.arange(num_people, device=visible.device) > 0
-    alone_BP = random.chance("person", config.hide_person_probability, 1) & others
+    others_BP = torch.arange(num_people, device=visible.device) != first_B[:, None]
+    alone_BP = random.chance("person", config.hide_person_probability, 1) & others_BP
     return visible & ~alone_BP[:, :, None, None]
 
 

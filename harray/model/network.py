@@ -40,6 +40,7 @@ class Pose:
     predicted_BPTKC: Tensor  # PCM's prediction from other frames; equals completed without PCM
     refined_BPTKC: Tensor  # PCM's estimate of every joint; equals completed without PCM
     surprise_BPTK: Tensor  # 0 where hidden and without PCM
+    present_BP: Tensor  # who was looked at; of others there are zeros
     attention_time_BT: Tensor  # sums to 1
 
 
@@ -119,6 +120,7 @@ class PoseNetwork(nn.Module):
             predicted_BPTKC=everyone[1],
             refined_BPTKC=everyone[2],
             surprise_BPTK=placed(completion.surprise_MTK),
+            present_BP=present_BP,
             attention_time_BT=time_BPT.sum(dim=1) / present_BP.sum(dim=1, keepdim=True),
         )
 
@@ -155,11 +157,11 @@ class PoseNetwork(nn.Module):
         )
 
     def _present(self, visible_BPTK: Tensor) -> Tensor:
-        """`[B, P]`; the first place always counts, so that a clip without anybody has a motion vector too."""
+        """`[B, P]`; where nobody is seen the first place counts, so that such a clip has a motion vector too."""
         present_BP = visible_BPTK.any(dim=(2, 3))
         if self.config.max_people is not None:
             present_BP[:, self.config.max_people :] = False
-        present_BP[:, 0] = True
+        present_BP[:, 0] |= ~present_BP.any(dim=1)
         return present_BP
 
 

@@ -73,9 +73,9 @@ def join_clips(rows: pa.Table, features: pa.Table, places: dict[str, list[int]])
     repeated = [row for row, of_video in enumerate(of_rows) for _ in of_video]
     order = [i for of_video in of_rows for i in of_video]
     groups = [
-        path if group is None and len(of_video) > 1 else group
-        for group, path, of_video in zip(
-            rows["group"].to_pylist(), rows["path"].to_pylist(), of_rows, strict=True
+        clip_id if group is None and len(of_video) > 1 else group
+        for group, clip_id, of_video in zip(
+            rows["group"].to_pylist(), rows["clip_id"].to_pylist(), of_rows, strict=True
         )
     ]
     rows = rows.set_column(

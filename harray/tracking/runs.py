@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harray.training.loop import EpochReport
 
 EXPERIMENT = "harray"
+EPOCH_METRIC = "train.epoch_sec"  # every epoch has it
 
 # MLflow's own limits (mlflow.utils.validation)
 MAX_PARAMS, MAX_METRICS, _MAX_VALUE_CHARS = 100, 1000, 6000
@@ -43,7 +44,8 @@ class TrainingRun:
         uri: from `tracking_uri`.
         config: any frozen config; its flat dotted names become parameters that replay as `key=value`.
         tags: what identifies data and origin; harray's version and git commit are added.
-        run_id: an existing run to go on with instead of a new one; its parameters stay as they are.
+        run_id: an existing run to go on with instead of a new one; its parameters stay as they are. One that is
+            gone is begun anew.
     """
 
     def __init__(
@@ -69,8 +71,7 @@ class TrainingRun:
     def __enter__(self) -> Self:
         self.client = connect(self.uri)
         self.experiment_id = experiment_id(self.client, self.uri, self.experiment)
-        if self.run_id:
-            self.client.update_run(self.run_id, status="RUNNING")
+        if self.run_id and self._reopened():
             return self
         tags = {**origin_tags(), **self.tags}
         run = self.client.create_run(self.experiment_id, tags=tags, run_name=self.name)
@@ -95,6 +96,24 @@ class TrainingRun:
             if error is None:
                 raise
             error.add_note(f"and the MLflow run {self.run_id} could not be closed: {closing}")
+
+    def _reopened(self) -> bool:
+        """Whether the run is there to go on with."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            is_there = self.client.get_run(self.run_id).info.lifecycle_stage == "active"
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            is_there = False
+        if is_there:
+            self.client.update_run(self.run_id, status="RUNNING")
+        return is_there
+
+    def epochs_recorded(self) -> set[int]:
+        """Epochs whose metrics the run has."""
+        return {metric.step for metric in self.client.get_metric_history(self.run_id, EPOCH_METRIC)}
 
     def _log_parameters(self) -> None:
         params = parameters(self.config)
@@ -189,7 +208,11 @@ def parameter_texts(config: Any) -> dict[str, str]:
 def epoch_metrics(report: "EpochReport") -> dict[str, float]:
     """An epoch's figures under their MLflow names."""
     metrics = {f"train.loss.{name}": value for name, value in report.losses.items()}
-    metrics |= {"train.learning_rate": report.learning_rate, "train.epoch_sec": report.seconds}
+    metrics |= {
+        "train.learning_rate": report.learning_rate,
+        "train.num_workers": report.num_workers,
+        EPOCH_METRIC: report.seconds,
+    }
     if report.val is not None and report.val_loss is not None:
         metrics |= {f"val.{name}": value for name, value in dataclasses.asdict(report.val).items()}
         metrics["val.loss"] = report.val_loss

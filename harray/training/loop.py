@@ -41,6 +41,7 @@ class EpochReport:
     val: Scores | None  # of the averaged weights; None without val clips
     val_loss: float | None  # mean negative log probability of the truth
     learning_rate: float
+    num_workers: int  # that shared its batches
     seconds: float
 
 
@@ -142,7 +143,7 @@ class Trainer:
     def _start(self, state: dict[str, Any] | None) -> None:
         if state is None:
             batches = self._batches(MEASURING_EPOCH)
-            measure(self.network, (batch for batch, *_ in batches if batch is not None), self.team)
+            measure(self.network, (batch for batch, *_, weight in batches if weight), self.team)
         else:
             self.network.load_state_dict(state["network"])
         decay = get_ema_multi_avg_fn(self.config.average_decay)
@@ -177,6 +178,7 @@ class Trainer:
             val=val,
             val_loss=val_loss,
             learning_rate=rate,
+            num_workers=self.team.size,
             seconds=time.perf_counter() - started,
         )
         self.progress.history.append(report)

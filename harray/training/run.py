@@ -130,7 +130,13 @@ def fit_clips(
 def new_trainer(
     request: TrainingRequest, train: ClipTensors, val: ClipTensors | None, device: torch.device
 ) -> Trainer:
-    """A trainer of a fresh network on this worker's share of the clips."""
+    """A trainer of a fresh network on this worker's share of the clips.
+
+    Raises:
+        InputError: fewer clips than workers.
+    """
+    if len(train) < (size := Team.current().size):
+        raise InputError(f"found {len(train)} clips to train on and {size} workers; use fewer --workers")
     which = request.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
     return Trainer(
@@ -185,15 +191,17 @@ def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipT
             f"store {store.path}: its clips to train on bear fewer than two labels; "
             "give its manifest a label column (or class folders) and extract again"
         )
-    if request.training.val_split in splits:
-        return train, load_clips(store, [request.training.val_split], train.classes)
     config = request.training
-    names = [f"{clip_id} {path}" for clip_id, path in zip(train.clip_ids, train.paths, strict=True)]
-    taken = carve_val(train.labels_N.tolist(), train.groups, names, share=config.val_share, seed=config.seed)
-    if not taken:
-        return train, None
-    left = sorted(set(range(len(train))) - set(taken))
-    return train.select(left), train.select(taken)
+    if config.val_split in splits:
+        val = load_clips(store, [config.val_split], train.classes)
+    else:
+        taken = carve_val(
+            train.labels_N.tolist(), train.groups, train.clip_ids, share=config.val_share, seed=config.seed
+        )
+        val = train.select(taken)
+        train = train.select(sorted(set(range(len(train))) - set(taken)))
+    val = val.select((val.labels_N >= 0).nonzero().squeeze(1))  # the others cannot select
+    return train, val if len(val) else None
 
 
 def new_network(request: TrainingRequest, clips: ClipTensors) -> FusionNetwork:

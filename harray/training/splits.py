@@ -16,7 +16,7 @@ def carve_val(
     again as wanted. A clip without a group is its own.
 
     Args:
-        names: of the clips, unique, such as clip ids; they stand in for missing groups.
+        names: of the clips, such as clip ids; they stand in for missing groups, so clips of one name stay together.
         share: in [0, 1).
     """
     members: dict[str, list[int]] = {}

@@ -60,8 +60,12 @@ class TrainingStep(nn.Module):
 
     @staticmethod
     def _completion(pose: Pose, batch: Augmented) -> Tensor:
-        """What was hidden on purpose counts; for the prediction of a frame that is the whole frame."""
-        hidden = hidden_on_purpose(batch.known_BPTK, batch.visible_BPTK)
+        """What was hidden on purpose counts; for the prediction of a frame that is the whole frame.
+
+        Nobody is asked for who was not looked at.
+        """
+        known_BPTK = batch.known_BPTK & pose.present_BP[:, :, None, None]
+        hidden = hidden_on_purpose(known_BPTK, batch.visible_BPTK)
         refined_B = completion_loss(pose.refined_BPTKC, batch.target_BPTKC, hidden)
-        predicted_B = completion_loss(pose.predicted_BPTKC, batch.target_BPTKC, batch.known_BPTK)
+        predicted_B = completion_loss(pose.predicted_BPTKC, batch.target_BPTKC, known_BPTK)
         return refined_B + PREDICTION_SHARE * predicted_B

@@ -52,11 +52,11 @@ class Trained:
         return f"models:/{self.registered.name}/{self.registered.version}" if self.registered else self.model
 
 
-def check_trainable(store: Path, experiment: ExperimentConfig) -> None:
+def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int = 0) -> None:
     """Refuse, before anything is started, what cannot be trained on.
 
     Raises:
-        InputError: no store, no such split, or fewer than two labels.
+        InputError: no store, no such split, fewer than two labels, or fewer clips than workers.
     """
     opened = FeatureStore.open(store)
     splits = opened.splits()
@@ -67,6 +67,11 @@ def check_trainable(store: Path, experiment: ExperimentConfig) -> None:
             )
     if len(labels := opened.labels()) < 2:
         raise InputError(f"store {store}: found {len(labels)} labels, expected at least two to tell apart")
+    num_clips = len(opened.read(experiment.training.train_splits if splits else None, columns=[]))
+    if num_clips < num_workers:
+        raise InputError(
+            f"store {store}: found {num_clips} clips to train on and {num_workers} workers; use fewer --workers"
+        )
 
 
 def train_recorded(
@@ -91,9 +96,10 @@ def train_recorded(
         tags: of the run, beside those that identify data and origin.
 
     Raises:
-        InputError: a store that cannot be trained on, a bad name, or more workers than the cluster holds.
+        InputError: a store that cannot be trained on, a bad name, or more workers than clips or than the cluster
+            holds.
     """
-    check_trainable(store, experiment)
+    check_trainable(store, experiment, workers.count)
     if name:
         check_model_name(name)
     uri = tracking_uri(out, tracking)
@@ -114,17 +120,27 @@ def train_recorded(
     with claimed, TrainingRun(uri, experiment, name=folder.name, tags=tags, run_id=claimed.run_id) as run:
         (folder / RUN_FILE).write_text(run.run_id)
 
+        recorded = run.epochs_recorded()
+
         def record(report: EpochReport) -> None:
-            run.log_metrics(epoch_metrics(report), step=report.epoch)
+            if report.epoch not in recorded:
+                run.log_metrics(epoch_metrics(report), step=report.epoch)
+                recorded.add(report.epoch)
+
+        def tell(report: EpochReport) -> None:
+            record(report)
             if on_epoch:
                 on_epoch(report)
 
-        result = _train(request, workers, record, claimed.state_file)
+        result = _train(request, workers, tell, claimed.state_file)
+        for report in result.history:  # what an earlier process did not live to record
+            record(report)
         training_figure(result.history).savefig(folder / FIGURE_FILE, dpi=110)
         for file in (CONFIG_FILE, FIGURE_FILE):
             run.log_artifact(folder / file)
         model_id = run.log_model(result.checkpoint, step=result.best_epoch)
         registered = register(uri, name, model_id) if name else None
+    _forget(request, workers)
     return Trained(
         result=result, run_id=run.run_id, registered=registered, resumed=claimed.run_id is not None
     )
@@ -151,11 +167,27 @@ def _train(
         return train_store(request, on_epoch, state_file)
     from harray.distributed.resources import start_ray
 
-    run = request.out.parent.name  # a folder of its own: Ray Train goes on with what it finds
-    storage = None if workers.storage is None else f"{workers.storage.rstrip('/')}/{run}"
     with start_ray():
         from harray.distributed.training import train_on_ray
 
         return train_on_ray(
-            request, workers.count, on_epoch, storage=storage, max_failures=workers.max_failures
+            request,
+            workers.count,
+            on_epoch,
+            storage=_storage(request, workers),
+            max_failures=workers.max_failures,
+            min_workers=1,
         )
+
+
+def _storage(request: TrainingRequest, workers: Workers) -> str | None:
+    """A folder of its own for each run, since Ray Train goes on with what it finds."""
+    return workers.storage and f"{workers.storage.rstrip('/')}/{request.out.parent.name}"
+
+
+def _forget(request: TrainingRequest, workers: Workers) -> None:
+    """Remove what workers kept; not before the run is closed, so that until then nothing is trained twice."""
+    if workers.count:
+        from harray.distributed.training import ray_storage, remove_storage
+
+        remove_storage(ray_storage(request, _storage(request, workers)))

@@ -12,7 +12,7 @@ from harray.distributed.sweep_demand import Places, cluster_for_sweep, demand_of
 from harray.distributed.sweep_settings import ACCURACY, LATENCY, SweepSettings
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
-from harray.searches import Search, first_point, search_named
+from harray.searches import Search, first_point, moved, search_named
 from harray.store import FeatureStore
 from harray.tracking.location import probe, tracking_uri
 from harray.workflows.sweep_folder import ID_FILE, TRIALS_FOLDER, claimed_folder
@@ -83,7 +83,9 @@ def tune_recorded(
     started = time.monotonic()
     check_trainable(request.store, request.experiment)
     search = search_named(request.search)
-    first_point(search, request.experiment, request.fixed)
+    first = first_point(search, request.experiment, request.fixed)
+    for name, (asked, found) in moved(first, request.experiment).items():
+        on_message(f"{name}: the search has no {asked}, so its first trial starts from {found}")
     uri = tracking_uri(request.out, request.tracking)
     if probe(request.out, request.tracking).reachable is False:
         raise InputError(f"tracking store {uri}: nothing answers; start the server, or name another")

@@ -5,10 +5,11 @@
 
 A head and two workers of one CPU each, as `ray start` makes them, with token authentication. Every job goes in by
 `ray job submit`; in the middle of its work one worker that has a part in it is killed with all its processes, and a
-new one is started in its place, as an autoscaler would have it:
+new one is started in its place (but for `fewer`), as an autoscaler would have it:
 
     extract   rendered videos, one of them broken: every input accounted for, the store verifies
     train     two workers on two nodes, their state in a bucket: every epoch once in MLflow, the model loads
+    fewer     the same with three workers on three nodes, of which one is lost for good: the two others go on
     tune      a sweep of eight trials: eight trials in MLflow, each once and ended
     predict   every video in order, the broken one with its reason
 
@@ -37,12 +38,18 @@ RECIPE = ["--recipe", "procedural"]
 
 
 def run(
-    cluster: JobCluster, name: str, arguments: list[object], num_done: Callable[[str], int], kill_at: int
+    cluster: JobCluster,
+    name: str,
+    arguments: list[object],
+    num_done: Callable[[str], int],
+    kill_at: int,
+    for_good: bool = False,
 ) -> dict[str, Any]:
     """Submit a job, kill a node when so much is done, and return what the job says at its success.
 
     Args:
         num_done: how far the job is, given what it has said.
+        for_good: whether no node takes the killed one's place.
     """
     cluster.wait_for_workers()
     job = cluster.submit(name, *arguments)
@@ -54,7 +61,8 @@ def run(
     at_sec, done = time.monotonic() - job.started, num_done(job.text())
     busy[-1].kill()
     cluster.workers.remove(busy[-1])
-    cluster.add_worker()
+    if not for_good:
+        cluster.add_worker()
     answer = job.end()
     print(
         f"{name}: node killed after {at_sec:.0f} s with {done} done, ended well after "
@@ -79,11 +87,14 @@ def extract(cluster: JobCluster, root: Path, num_videos: int) -> None:
     print(f"  {found.num_inputs} inputs, {found.num_extracted} extracted, verified", flush=True)
 
 
-def train(cluster: JobCluster, root: Path, num_epochs: int) -> Path:
-    out = root / "out"
-    arguments = ["--store", root / "store", *RECIPE, "--workers", 2, "--storage", f"s3://{BUCKET}/ray"]
-    arguments += ["--json", "--out", out, f"training.num_epochs={num_epochs}"]
-    answer = run(cluster, "train", arguments, lambda said: epochs_recorded(out), num_epochs // 3)
+def train(
+    cluster: JobCluster, root: Path, num_epochs: int, num_workers: int = 2, for_good: bool = False
+) -> Path:
+    out = root / f"out-{num_workers}"
+    arguments = ["--store", root / "store", *RECIPE, "--workers", num_workers]
+    arguments += ["--storage", f"s3://{BUCKET}/ray", "--json", "--out", out]
+    arguments += [f"training.num_epochs={num_epochs}"]
+    answer = run(cluster, "train", arguments, lambda said: epochs_recorded(out), num_epochs // 3, for_good)
     assert answer["num_epochs"] == num_epochs
     query = "SELECT step FROM metrics WHERE run_uuid = ? AND key = 'val.top1' AND step > 0 ORDER BY step"
     steps = [step for (step,) in rows(out, query, answer["run_id"])]
@@ -136,7 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    jobs = ["extract", "train", "tune", "predict"]
+    jobs = ["extract", "train", "fewer", "tune", "predict"]
     parser.add_argument("--only", nargs="+", choices=jobs, default=jobs)
     parser.add_argument("--clips-per-action", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=24)
@@ -155,6 +166,9 @@ def main() -> None:
         checkpoint = None
         if {"train", "predict"} & set(options.only):
             checkpoint = train(cluster, root, options.epochs)
+        if "fewer" in options.only:
+            train(cluster, root, options.epochs, NUM_NODES, for_good=True)
+            cluster.add_worker()
         if "tune" in options.only and (ROOT / "jobs" / "tune.py").exists():
             tune(cluster, root, options.epochs // 3)
         if "predict" in options.only and checkpoint is not None:

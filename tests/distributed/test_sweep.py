@@ -214,9 +214,8 @@ def test_clips_in_the_object_store_are_the_same_clips(clips):
     [({"total": 1.0}, 0.5, False), ({"total": math.nan}, 0.5, True), ({"total": 1.0}, math.inf, True)],
 )
 def test_a_loss_that_is_no_number_fails_the_trial(losses, val_loss, fails):
-    report = EpochReport(
-        epoch=3, num_epochs=9, losses=losses, val=None, val_loss=val_loss, learning_rate=0.1, seconds=1.0
-    )
+    shown = {"num_epochs": 9, "val": None, "learning_rate": 0.1, "num_workers": 1, "seconds": 1.0}
+    report = EpochReport(epoch=3, losses=losses, val_loss=val_loss, **shown)
     with pytest.raises(TrialFailure, match="NaN: the loss of epoch 3") if fails else contextlib.nullcontext():
         check_finite(report)
 

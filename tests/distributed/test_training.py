@@ -11,7 +11,7 @@ import pytest
 
 from harray.config import with_overrides
 from harray.distributed.resources import gpus_for
-from harray.distributed.training import run_name, train_on_ray
+from harray.distributed.training import ray_storage, remove_storage, run_name, train_on_ray
 from harray.errors import InputError
 from harray.model.config import ModelConfig
 from harray.training.checkpoint import load_checkpoint
@@ -67,7 +67,7 @@ def test_workers_end_like_one_process_even_if_one_of_them_is_killed_at_a_random_
             os.kill(ours[-1], signal.SIGKILL)
         time.sleep(0.05)
 
-    result = train_on_ray(request_, 2, kill_one)
+    result = train_on_ray(request_, 2, kill_one, min_workers=1)
     assert len(killed) == 1
     assert told == list(range(1, 13))
     assert result.num_epochs == alone.num_epochs == 12
@@ -79,6 +79,11 @@ def test_workers_end_like_one_process_even_if_one_of_them_is_killed_at_a_random_
     weights, expected = (load_checkpoint(r.checkpoint).network.state_dict() for r in (result, alone))
     for name, value in expected.items():
         assert np.allclose(weights[name], value, atol=2e-3), name
+    assert (
+        train_on_ray(request_, 2, told.append).history == result.history
+    )  # it was over, and is not done again
+    assert told == list(range(1, 13))
+    remove_storage(ray_storage(request_))
     assert not list(request_.out.parent.glob("*.ray"))
 
 

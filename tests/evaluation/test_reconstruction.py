@@ -44,17 +44,12 @@ def test_a_joint_that_is_never_seen_stands_among_the_visible_ones(how):
     assert filled_in_time(keypoints, visible, how)[..., 2, 0].flatten().tolist() == pytest.approx([2, 6, 6])
 
 
-def test_bodies_that_glide_are_completed_without_error_in_their_middle():
-    generator = torch.Generator().manual_seed(0)
-    body = torch.rand(8, 1, 1, 13, 2, generator=generator) * 100
-    keypoints = body + 3 * torch.arange(16.0)[:, None, None]
-    clips = clips_from_arrays(
-        torch.cat([keypoints, torch.ones(8, 1, 16, 13, 1)], dim=-1).numpy(), skeleton=PENN13
-    )
+def predictor_of(num_people=1, **model) -> Predictor:
+    """An untrained model of 16 frames of Penn Action's joints."""
     torch.manual_seed(0)
     network = FusionNetwork(
-        ModelConfig(pcm=PCMConfig(hidden_size=8, refine_size=8)),
-        num_people=1,
+        ModelConfig(pcm=PCMConfig(hidden_size=8, refine_size=8), **model),
+        num_people=num_people,
         num_frames=16,
         num_joints=13,
         num_coordinates=2,
@@ -70,7 +65,28 @@ def test_bodies_that_glide_are_completed_without_error_in_their_middle():
         scene_grid=None,
         store_digest="",
     )
-    table = reconstruction(Predictor(checkpoint, device="cpu"), clips)
+    return Predictor(checkpoint, device="cpu")
+
+
+def test_of_people_who_are_not_looked_at_nothing_is_expected():
+    still = torch.rand(6, 2, 1, 13, 2, generator=torch.Generator().manual_seed(0)) * 100
+    clips = clips_from_arrays(
+        torch.cat([still, torch.ones(6, 2, 1, 13, 1)], dim=-1).expand(-1, -1, 16, -1, -1).numpy(),
+        skeleton=PENN13,
+    )
+    both, one = (reconstruction(predictor_of(2, max_people=many), clips)["joints"] for many in (None, 1))
+    assert one.num_joints == pytest.approx(both.num_joints / 2, rel=0.1)
+    assert one.error["pcm"] == pytest.approx(both.error["pcm"], abs=1e-3) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_bodies_that_glide_are_completed_without_error_in_their_middle():
+    generator = torch.Generator().manual_seed(0)
+    body = torch.rand(8, 1, 1, 13, 2, generator=generator) * 100
+    keypoints = body + 3 * torch.arange(16.0)[:, None, None]
+    clips = clips_from_arrays(
+        torch.cat([keypoints, torch.ones(8, 1, 16, 13, 1)], dim=-1).numpy(), skeleton=PENN13
+    )
+    table = reconstruction(predictor_of(), clips)
     assert set(table) == {
         "joints",
         "whole_joints",

@@ -158,6 +158,15 @@ def test_hidden_joints_are_zero_in_the_input_and_true_in_the_target():
     assert (result.known_BPTK & ~result.visible_BPTK).float().mean() > 0.1
 
 
+def test_whoever_is_there_first_is_never_hidden_with_the_others():
+    config = dataclasses.replace(STILL, hide_person_probability=1.0)
+    keypoints, visible = batch(people=3)
+    visible[:] = True
+    visible[:2, 0] = False
+    present = varied(config, keypoints, visible).visible_BPTK.any(dim=(2, 3))
+    assert present.tolist() == 2 * [[False, True, False]] + 2 * [[True, False, False]]
+
+
 def test_noise_falls_on_the_input_and_not_on_the_target():
     keypoints, visible = batch(rows=16)
     result = varied(dataclasses.replace(STILL, noise=0.1), keypoints, visible)

@@ -120,6 +120,16 @@ def test_absent_people_change_nothing():
     assert torch.allclose(net(keypoints, visible, tokens).logits_BA, alone.logits_BA, atol=1e-5)
 
 
+def test_who_is_alone_is_seen_alike_in_any_place():
+    keypoints, visible, tokens = batch(people=2)
+    keypoints[:, 1], visible[:, 1] = 0.0, False
+    net = network(people=2)
+    net.people.place_PD.data.zero_()
+    first, second = net(keypoints, visible, tokens), net(keypoints.flip(1), visible.flip(1), tokens)
+    assert torch.allclose(first.logits_BA, second.logits_BA, atol=1e-5)
+    assert torch.allclose(first.attention_time_BT, second.attention_time_BT, atol=1e-5)
+
+
 def test_what_stands_in_hidden_joints_is_never_read():
     keypoints, visible, tokens = batch()
     net = network()

@@ -132,7 +132,7 @@ def test_a_video_of_several_clips_is_there_only_with_its_last_one(store):
     assert verify(store).problems == []
     rows = store.read().select(["path", "group", "span"]).to_pylist()
     assert [(row["path"], row["group"], row["span"]) for row in rows][2:] == [
-        ("/long", "/long", span) for span in range(3)
+        ("/long", "long", span) for span in range(3)
     ]
 
 

@@ -43,6 +43,13 @@ def test_clips_without_a_group_are_their_own():
     assert len(taken) == 15
 
 
+def test_clips_of_one_name_stay_together():
+    names = [f"video{i // 2}" for i in range(60)]  # each stands under two paths
+    taken = carve_val([i // 2 % 3 for i in range(60)], [None] * 60, names, share=0.25, seed=0)
+    assert taken
+    assert all(place ^ 1 in taken for place in taken)
+
+
 @pytest.mark.parametrize(
     ("labels", "groups", "share"),
     [([0, 1], ["a", "a"], 0.5), ([0, 1, 0, 1], ["a"] * 4, 0.25), (LABELS, ACTORS, 0.0)],

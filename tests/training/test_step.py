@@ -84,6 +84,18 @@ def test_the_total_is_the_weighted_sum_of_the_parts(overrides):
     assert parts["pose"][3] == 0  # its label is unknown
 
 
+def test_nobody_is_asked_for_who_was_not_looked_at():
+    module = step()
+    torch.manual_seed(1)
+    keypoints, visible = torch.randn(4, 2, 8, 13, 2), torch.rand(4, 2, 8, 13) < 0.7
+    visible[:, 1] = False  # hidden on purpose, so the target is known
+    both = Augmented(keypoints * visible[..., None], visible, keypoints, visible | True, None)
+    first = Augmented(*(x[:, :1] for x in both[:4]), None)
+    labels, random = torch.tensor([0, 1, 2, -1]), RowRandom(0, 1, torch.arange(4))
+    together, alone = (module(batch, labels, random)["completion"] for batch in (both, first))
+    assert torch.allclose(together, alone, atol=1e-6)
+
+
 def test_a_clip_costs_the_same_in_any_company():
     module = step()
     together = losses_of(module)["total"]

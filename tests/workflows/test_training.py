@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from harray.config import dump, with_overrides
+from harray.errors import InputError
 from harray.recipes import recipe_named
 from harray.store import FeatureStore, StoreSettings
 from harray.tracking.location import connect
+from harray.tracking.registry import RUN_FILE
 from harray.training.checkpoint import load_checkpoint
 from harray.workflows.run_folder import RunFolder
-from harray.workflows.training import train_recorded
+from harray.workflows.training import Workers, train_recorded
 
 NUM_EPOCHS = 8
 TINY = {
@@ -92,7 +94,24 @@ def test_a_training_killed_at_a_random_epoch_ends_like_an_undisturbed_one(store,
     assert [folder.name for folder in (tmp_path / "out" / "runs").iterdir()] == [ours.checkpoint.parent.name]
     assert not list(ours.checkpoint.parent.glob("state*"))
     logged = connect(uri).get_metric_history(trained.run_id, "val.loss")
-    assert {metric.step for metric in logged} == set(range(1, NUM_EPOCHS + 1))
+    assert [metric.step for metric in logged] == [*range(1, NUM_EPOCHS + 1)]
+
+
+def test_what_mlflow_lost_of_an_interrupted_training_is_recorded_anew(store, tmp_path):
+    experiment, uri = with_overrides(recipe_named("pose_only"), TINY), f"sqlite:///{tmp_path}/mlflow.db"
+
+    def stop(report):
+        if report.epoch == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_recorded(store, experiment, tmp_path / "out", tracking=uri, on_epoch=stop)
+    (run_file,) = (tmp_path / "out" / "runs").glob(f"*/{RUN_FILE}")
+    connect(uri).delete_run(run_file.read_text())
+    trained = train_recorded(store, experiment, tmp_path / "out", tracking=uri)
+    assert trained.resumed
+    logged = connect(uri).get_metric_history(trained.run_id, "val.loss")
+    assert sorted(metric.step for metric in logged) == [*range(1, NUM_EPOCHS + 1)]
 
 
 def test_only_the_same_training_goes_on_and_only_where_nobody_works(tmp_path):
@@ -104,3 +123,10 @@ def test_only_the_same_training_goes_on_and_only_where_nobody_works(tmp_path):
         other = RunFolder.claim(tmp_path, "run", "another mark")
         assert len({again.path, busy.path, other.path}) == 3
     assert RunFolder.claim(tmp_path, "run", "mark").path not in {first.path, busy.path, other.path}
+
+
+def test_more_workers_than_clips_are_refused(store, tmp_path):
+    with pytest.raises(InputError, match="24 clips to train on and 25 workers; use fewer --workers"):
+        train_recorded(
+            store, with_overrides(recipe_named("pose_only"), TINY), tmp_path, workers=Workers(count=25)
+        )
