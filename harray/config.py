@@ -8,14 +8,21 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+
+from annotated_types import Ge, Gt, Le
 
 from harray.errors import InputError
 
 Config = TypeVar("Config")
+
+Count = Annotated[int, Ge(1)]
+Share = Annotated[float, Ge(0), Le(1)]
+Positive = Annotated[float, Gt(0)]
 
 
 def flatten(config: Any) -> dict[str, Any]:
@@ -73,7 +80,7 @@ def parse_overrides(config: Any, assignments: Iterable[str]) -> dict[str, Any]:
 
 def leaf_types(config_type: type) -> dict[str, Any]:
     """The annotated type of every leaf under its dotted name."""
-    hints = typing.get_type_hints(config_type)
+    hints = typing.get_type_hints(config_type, include_extras=True)
     types: dict[str, Any] = {}
     for field in dataclasses.fields(typing.cast(Any, config_type)):
         hint = hints[field.name]
@@ -158,11 +165,14 @@ def _validated(name: str, leaf_type: Any, value: Any) -> Any:
     try:
         return TypeAdapter(leaf_type).validate_python(value)
     except ValidationError as error:
-        expected = getattr(leaf_type, "__name__", None) if isinstance(leaf_type, type) else None
         reason = error.errors()[0]["msg"]
-        raise InputError(
-            f"{name}: found {value!r}, expected {expected or str(leaf_type).replace('typing.', '')} ({reason})"
-        ) from error
+        raise InputError(f"{name}: found {value!r}, expected {_type_name(leaf_type)} ({reason})") from error
+
+
+def _type_name(leaf_type: Any) -> str:
+    """As people write it; what bounds it is in the reason."""
+    name = leaf_type.__name__ if isinstance(leaf_type, type) else str(leaf_type)
+    return re.sub(r"Annotated\[(\w+), .*?\)\]", r"\1", name.replace("typing.", ""))
 
 
 def _unknown_key(name: str, known: Mapping[str, Any]) -> str:

@@ -168,5 +168,5 @@ def _is_recipe(value: object) -> bool:
     return (
         inspect.isfunction(value)
         and value.__module__ == __name__
-        and inspect.signature(value).return_annotation is ExperimentConfig
+        and inspect.signature(value) == inspect.Signature(return_annotation=ExperimentConfig)
     )

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -96,11 +96,24 @@ def _run(arguments: list[str] | None) -> int:
     except Fault as fault:
         return _complain(f"a fault of harray's own: {fault}", EXIT_FAULT)
     except typer.TyperException as error:  # the parser refused the command line
-        return _complain(f"{error.format_message()} (see `harray --help`)", EXIT_INPUT)
+        return _refuse(error)
     except typer.Exit as ending:
         return ending.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
+
+
+def _refuse(error: Any) -> int:
+    """What the parser found, and whose help to read; or that very help, where a group was named without a command."""
+    message = error.format_message()
+    if message.startswith("Usage:"):
+        print(message, file=sys.stderr)
+        return EXIT_INPUT
+    names, context = [], error.ctx
+    while context is not None and context.parent is not None:
+        names.insert(0, context.info_name)
+        context = context.parent
+    return _complain(f"{message} (see `{' '.join(['harray', *names])} --help`)", EXIT_INPUT)
 
 
 def _complain(message: str, code: int) -> int:

@@ -5,7 +5,7 @@ import dataclasses
 import datetime
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -98,7 +98,8 @@ def extract(
 def store_retry(
     store: Annotated[Path, typer.Argument(metavar="STORE")],
     stage: Annotated[
-        str | None, typer.Option("--stage", help="Only what failed at open, decode, pose or scene.")
+        Literal["open", "decode", "pose", "scene"] | None,
+        typer.Option("--stage", help="Only what failed there."),
     ] = None,
     num_actors: Annotated[int | None, typer.Option("--actors", min=1)] = None,
     max_quarantined: MaxQuarantined = None,
@@ -118,7 +119,9 @@ def store_retry(
     there = FeatureStore.open(store)
     manifest = there.quarantined(stage)
     if not len(manifest):
-        Terminal(as_json=as_json).result("nothing is quarantined" + (f" at stage {stage}" if stage else ""))
+        terminal = Terminal(as_json=as_json)
+        terminal.result("nothing is quarantined" + (f" at stage {stage}" if stage else ""))
+        terminal.json(dict.fromkeys(("inputs", "extracted", "quarantined", "computed"), 0))
         return
     settings = there.settings
     parsed = parse_overrides(ExtractionConfig(), overrides or [])
@@ -283,6 +286,10 @@ def _show_estimate(
         terminal.result(
             f"about {datetime.timedelta(seconds=round(plan.expected_sec))} once the actors run "
             f"({plan.probe_sec:.2f} s per video in a probe here); nothing was written"
+        )
+    elif plan.todo:
+        terminal.result(
+            "no time to be told: this machine has no GPU to try it on, or none of the probed could be read"
         )
     terminal.json(dataclasses.asdict(plan))
 

@@ -144,14 +144,14 @@ def predict(
 ) -> None:
     """Recognise actions in videos, and show why."""
     options.check_model(model)
-    overrides = [text for text in videos if re.match(r"(poses|scenes)\.\w+=", text)]
+    names, overrides = _told_apart(videos)
     with session(out, "predict", as_json) as terminal:
         from harray.tracking.location import tracking_uri as ruling
         from harray.tracking.registry import resolve_model
         from harray.videos.sources import videos_among
         from harray.workflows.prediction import predict_videos
 
-        paths = videos_among(text for text in videos if text not in overrides)
+        paths = videos_among(names)
         entries = predict_videos(
             resolve_model(model, ruling(out, tracking_uri)),
             paths,
@@ -168,6 +168,24 @@ def predict(
             raise InputError(
                 f"{failed[0]['video']}: {failed[0]['error']}; no video of {len(entries)} could be read"
             )
+
+
+def _told_apart(words: list[str]) -> tuple[list[str], list[str]]:
+    """Names of videos, and overrides.
+
+    Raises:
+        InputError: no video, or an override of what the model was trained on.
+    """
+    overrides = [word for word in words if re.match(r"[a-z_]+\.[\w.]+=", word)]
+    if wrong := [word for word in overrides if not word.startswith(("poses.", "scenes."))]:
+        raise InputError(
+            f"{wrong[0]}: clips are made as the model's store was; only poses.* and scenes.* may say where weights "
+            "lie and what runs them"
+        )
+    names = [word for word in words if word not in overrides]
+    if not names:
+        raise InputError("no video is named; give videos or folders of videos")
+    return names, overrides
 
 
 def ablate(
@@ -189,7 +207,7 @@ def ablate(
     Several seeds each, scored under the same hidden joints.
     """
     experiment = options.build_config(recipe, config, overrides)
-    options.check_store(store)
+    options.check_split(store, split)
     with session(out, "ablate", as_json) as terminal:
         from harray.evaluation.ablations import compare, variants_without
 

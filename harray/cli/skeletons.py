@@ -58,7 +58,7 @@ def import_(
     now = f"{imported.computed} computed now" if imported.computed else known
     kinds = " and ".join(name for name in (imported.skeleton, imported.second_skeleton) if name)
     terminal.result(f"{imported.inputs} clips of {kinds} skeletons in {store}; {now}")
-    terminal.result(f"next: harray train --store {store} --recipe pose_only")
+    terminal.result(f"next: harray train --store {store} --recipe skeleton")
     rate = imported.computed / imported.seconds if imported.seconds else 0.0
     terminal.json({**dataclasses.asdict(imported), "clips_per_sec": rate, "store": str(store.absolute())})
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harray.workflows.winner import Winner
 
 BEST_SHOWN = 5
+DEFAULT_SPLIT = "test"
 
 Search = Annotated[
     str,
@@ -67,7 +68,7 @@ def tune(
     max_failed: MaxFailed = "25%",
     resume: Resume = False,
     register: RegisterBest = None,
-    split: FinalSplit = "test",
+    split: FinalSplit = DEFAULT_SPLIT,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
     out: options.Out = options.DEFAULT_OUT,
@@ -85,8 +86,7 @@ def tune(
     from harray.store import FeatureStore
 
     experiment = options.build_config(recipe, config, overrides)
-    options.check_store(store)
-    fixed = _check_search(search, experiment, overrides, register)
+    fixed = _check(store, search, experiment, overrides, register, split)
     num_bytes = FeatureStore.open(store).num_bytes_in_memory()
     budget_sec, failed_share = _seconds(time_budget) if time_budget else math.inf, _share(max_failed)
     with (
@@ -118,12 +118,20 @@ def tune(
         terminal.json({**outcome.to_json(), "model_version": winner and winner.model_version, "test": test})
 
 
-def _check_search(
-    search: str, experiment: ExperimentConfig, overrides: list[str] | None, name: str | None
+def _check(
+    store: Path,
+    search: str,
+    experiment: ExperimentConfig,
+    overrides: list[str] | None,
+    name: str | None,
+    split: str,
 ) -> tuple[str, ...]:
-    """Refuse early what cannot be searched, or registered under that name; returns the keys not searched."""
+    """Refuse early what cannot be searched, registered or scored; returns the keys that are not searched."""
     from harray.searches import first_point, search_named
 
+    options.check_store(store)
+    if split != DEFAULT_SPLIT:
+        options.check_split(store, split)
     fixed = tuple(sorted(text.partition("=")[0] for text in overrides or []))
     first_point(search_named(search), experiment, fixed)
     if name:
@@ -185,7 +193,9 @@ def _registered(
             tracking=request.tracking,
             on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
         )
-    score = f", {split} macro F1 {winner.report.scores.macro_f1:.3f}" if winner.report else ""
+    score = f", the store has no split {split!r} to score it on"
+    if winner.report:
+        score = f", {split} macro F1 {winner.report.scores.macro_f1:.3f}"
     terminal.result(f"registered: {winner.model}, {winner.num_epochs} epochs on train + val{score}")
     return winner
 

@@ -70,6 +70,12 @@ def weights_origin(config: ExtractionConfig) -> dict[str, Any]:
     return origin
 
 
+def dotted(shaping: dict[str, Any]) -> dict[str, Any]:
+    """`shaping_values` as overrides of a config."""
+    values = {name: value for name, value in flatten_mapping(shaping).items() if value is not None}
+    return {name: value for name, value in values.items() if name != "version"}
+
+
 def extraction_as_before(
     shaping: dict[str, Any],
     weights: dict[str, str],
@@ -84,14 +90,13 @@ def extraction_as_before(
     Raises:
         InputError: weights that are not to be had, or whose bytes are others than the store's.
     """
-    values = {name: value for name, value in flatten_mapping(shaping).items() if value is not None}
-    if (version := values.pop("version", FEATURES_VERSION)) != FEATURES_VERSION:
+    if (version := shaping.get("version", FEATURES_VERSION)) != FEATURES_VERSION:
         raise InputError(
             f"the model's store holds features of version {version}, this harray makes {FEATURES_VERSION}; "
             "extract and train again, or use the harray that made them"
         )
     found_here = _origin_here(origin, weights)
-    config = with_overrides(ExtractionConfig(), {**values, **found_here, **(overrides or {})})
+    config = with_overrides(ExtractionConfig(), {**dotted(shaping), **found_here, **(overrides or {})})
     for room, found in weights_digests(config).items():
         if found != weights.get(room):
             given = {"poses": config.poses.weights, "scenes": config.scenes.weights}[room]

@@ -3,18 +3,20 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harray.config import Count, Share
+
 
 @dataclass(frozen=True, kw_only=True)
 class PCMConfig:
     """Predictive coding: completes hidden joints."""
 
     enabled: bool = True
-    hidden_size: int = 64  # of each LSTM direction
-    num_layers: int = 1  # of each LSTM direction
-    predict_size: int = 128  # of the layer between LSTM states and the prediction
-    refine_size: int = 24  # of each joint's vector in each frame while the prediction is refined
-    num_blocks: int = 2  # of the refinement
-    bottleneck_size: int = 48  # in which the joints of a frame meet
+    hidden_size: Count = 64  # of each LSTM direction
+    num_layers: Count = 1  # of each LSTM direction
+    predict_size: Count = 128  # of the layer between LSTM states and the prediction
+    refine_size: Count = 24  # of each joint's vector in each frame while the prediction is refined
+    num_blocks: Count = 2  # of the refinement
+    bottleneck_size: Count = 48  # in which the joints of a frame meet
     fill: Literal["zero", "hold", "linear"] = "zero"  # what stands for hidden joints when PCM is off
     surprise: bool = True  # whether MME sees the prediction's error on visible joints
 
@@ -23,11 +25,11 @@ class PCMConfig:
 class MMEConfig:
     """Micro-movement encoder: one person's joints -> one vector, and the people's -> the clip's."""
 
-    width: int = 96  # channels; also the size of the motion vector
-    num_blocks: int = 3
-    kernel_size: int = 5  # frames
+    width: Count = 96  # channels; also the size of the motion vector
+    num_blocks: Count = 3
+    kernel_size: Count = 5  # frames
     head: Literal["conv", "transformer"] = "conv"
-    num_heads: int = 4  # of the transformer and of the attention between people
+    num_heads: Count = 4  # of the transformer and of the attention between people
     bones: bool = True  # whether joints are also seen from their parent, as bone vectors
     differences: bool = True  # whether movements, over `lags` and within `windows`, are seen
     lags: tuple[int, ...] = (1, 2, 4)  # frames
@@ -36,7 +38,7 @@ class MMEConfig:
     medians: bool = True  # whether the summary over time holds medians beside means and deviations
     people_distances: bool = False  # whether distances to the nearest other person's joints are seen
     people_attention: bool = True  # whether people attend to each other
-    dropout: float = 0.05  # of the input streams' and of the blocks' channels
+    dropout: Share = 0.05  # of the input streams' and of the blocks' channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +46,11 @@ class CFNConfig:
     """Contextual fusion: motion attends to scene tokens."""
 
     enabled: bool = True
-    width: int = 64  # channels of a projected scene token
-    num_heads: int = 4
-    num_queries: int = 2
+    width: Count = 64  # channels of a projected scene token
+    num_heads: Count = 4
+    num_queries: Count = 2
     gate: bool = True  # whether the scene can be shut out
-    dropout: float = 0.2  # of the projected tokens' channels
+    dropout: Share = 0.2  # of the projected tokens' channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,6 @@ class ModelConfig:
     pcm: PCMConfig = field(default_factory=PCMConfig)
     mme: MMEConfig = field(default_factory=MMEConfig)
     cfn: CFNConfig = field(default_factory=CFNConfig)
-    max_people: int | None = None  # looked at, the best tracks first; None: all that the store has
-    dropout: float = 0.2  # of what the classifier reads
-    view_dropout: float = 0.2  # of leaving out one of two streams of keypoints in training
+    max_people: Count | None = None  # looked at, the best tracks first; None: all that the store has
+    dropout: Share = 0.2  # of what the classifier reads
+    view_dropout: Share = 0.2  # of leaving out one of two streams of keypoints in training

@@ -67,6 +67,7 @@ class TrainingRun:
         self.client: MlflowClient
         self.experiment_id: str
         self._pending: list[Metric] = []
+        self._epochs: set[int] = set()  # whose metrics the run has
 
     def __enter__(self) -> Self:
         self.client = connect(self.uri)
@@ -109,11 +110,9 @@ class TrainingRun:
             is_there = False
         if is_there:
             self.client.update_run(self.run_id, status="RUNNING")
+            history = self.client.get_metric_history(self.run_id, EPOCH_METRIC)
+            self._epochs = {metric.step for metric in history}
         return is_there
-
-    def epochs_recorded(self) -> set[int]:
-        """Epochs whose metrics the run has."""
-        return {metric.step for metric in self.client.get_metric_history(self.run_id, EPOCH_METRIC)}
 
     def _log_parameters(self) -> None:
         params = parameters(self.config)
@@ -132,6 +131,12 @@ class TrainingRun:
         except MlflowException as error:
             if error.error_code not in PASSING:
                 raise
+
+    def log_epoch(self, report: "EpochReport") -> None:
+        """Record an epoch's metrics, unless the run has them, from an earlier process or from now."""
+        if report.epoch not in self._epochs:
+            self.log_metrics(epoch_metrics(report), step=report.epoch)
+            self._epochs.add(report.epoch)
 
     def flush(self) -> None:
         """Send the metrics that were kept back."""

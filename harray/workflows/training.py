@@ -8,14 +8,15 @@ from pathlib import Path
 import yaml
 
 from harray import __version__
-from harray.config import digest, dump, to_dict
+from harray.config import digest, dump, to_dict, with_overrides
 from harray.errors import InputError
 from harray.evaluation.figures import training_figure
 from harray.experiment import ExperimentConfig
+from harray.extraction.config import dotted
 from harray.store import FeatureStore
 from harray.tracking.location import tracking_uri
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name, register
-from harray.tracking.runs import TrainingRun, epoch_metrics
+from harray.tracking.runs import TrainingRun
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, TrainingResult, train_store
 from harray.workflows.run_folder import RunFolder
@@ -50,6 +51,12 @@ class Trained:
     def model_version(self) -> str:
         """This very model, whichever the champion is."""
         return f"models:/{self.registered.name}/{self.registered.version}" if self.registered else self.model
+
+
+def as_extracted(experiment: ExperimentConfig, store: Path) -> ExperimentConfig:
+    """The experiment with the settings that the store was extracted with, so that what is recorded is what was done."""
+    settings = FeatureStore.open(store).settings
+    return with_overrides(experiment, {**dotted(settings.extraction), **settings.origin})
 
 
 def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int = 0) -> None:
@@ -100,6 +107,7 @@ def train_recorded(
             holds.
     """
     check_trainable(store, experiment, workers.count)
+    experiment = as_extracted(experiment, store)
     if name:
         check_model_name(name)
     uri = tracking_uri(out, tracking)
@@ -110,31 +118,18 @@ def train_recorded(
     folder = claimed.path
     dump(experiment, folder / CONFIG_FILE)
     request = _request(store, experiment, folder)
-    origin = {
-        "harray.store": str(request.store),
-        "harray.store_digest": store_digest,
-        "harray.seed": str(seed),
-        "harray.num_workers": str(workers.count),
-    }
-    tags = {**origin, **(tags or {})}
+    tags = {**_origin(request, store_digest, workers), **(tags or {})}
     with claimed, TrainingRun(uri, experiment, name=folder.name, tags=tags, run_id=claimed.run_id) as run:
         (folder / RUN_FILE).write_text(run.run_id)
 
-        recorded = run.epochs_recorded()
-
-        def record(report: EpochReport) -> None:
-            if report.epoch not in recorded:
-                run.log_metrics(epoch_metrics(report), step=report.epoch)
-                recorded.add(report.epoch)
-
         def tell(report: EpochReport) -> None:
-            record(report)
+            run.log_epoch(report)
             if on_epoch:
                 on_epoch(report)
 
         result = _train(request, workers, tell, claimed.state_file)
         for report in result.history:  # what an earlier process did not live to record
-            record(report)
+            run.log_epoch(report)
         training_figure(result.history).savefig(folder / FIGURE_FILE, dpi=110)
         for file in (CONFIG_FILE, FIGURE_FILE):
             run.log_artifact(folder / file)
@@ -144,6 +139,16 @@ def train_recorded(
     return Trained(
         result=result, run_id=run.run_id, registered=registered, resumed=claimed.run_id is not None
     )
+
+
+def _origin(request: TrainingRequest, store_digest: str, workers: Workers) -> dict[str, str]:
+    """Tags that say what a run was made of."""
+    return {
+        "harray.store": str(request.store),
+        "harray.store_digest": store_digest,
+        "harray.seed": str(request.training.seed),
+        "harray.num_workers": str(workers.count),
+    }
 
 
 def _request(store: Path, experiment: ExperimentConfig, folder: Path) -> TrainingRequest:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +17,7 @@ from harray.store import FeatureStore
 from harray.tracking.location import probe, tracking_uri
 from harray.workflows.sweep_folder import ID_FILE, TRIALS_FOLDER, claimed_folder
 from harray.workflows.sweep_outcome import SweepOutcome, finish
-from harray.workflows.training import check_trainable
+from harray.workflows.training import as_extracted, check_trainable
 
 if TYPE_CHECKING:
     from harray.distributed.sweep import Sweep
@@ -82,6 +82,7 @@ def tune_recorded(
     """
     started = time.monotonic()
     check_trainable(request.store, request.experiment)
+    request = replace(request, experiment=as_extracted(request.experiment, request.store))
     search = search_named(request.search)
     first = first_point(search, request.experiment, request.fixed)
     for name, (asked, found) in moved(first, request.experiment).items():
