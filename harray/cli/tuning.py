@@ -128,10 +128,16 @@ def _check(
 ) -> tuple[str, ...]:
     """Refuse early what cannot be searched, registered or scored; returns the keys that are not searched."""
     from harray.searches import first_point, search_named
+    from harray.store import FeatureStore
 
     options.check_store(store)
     if split != DEFAULT_SPLIT:
         options.check_split(store, split)
+    training = experiment.training
+    if not training.val_share and training.val_split not in FeatureStore.open(store).splits():
+        raise InputError(
+            f"store {store}: no val split to compare trials by, and training.val_share=0; set training.val_share=0.15"
+        )
     fixed = tuple(sorted(text.partition("=")[0] for text in overrides or []))
     first_point(search_named(search), experiment, fixed)
     if name:

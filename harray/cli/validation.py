@@ -34,7 +34,9 @@ Variant = Annotated[
 Hide = Annotated[
     list[str] | None,
     typer.Option(
-        "--hide", metavar="[KIND:]SHARE", help="Also score so occluded: 0.5, limbs:0.5, spans:0.3; repeat."
+        "--hide",
+        metavar="[KIND:]SHARE",
+        help="Also score so occluded: 0.5, whole_joints:0.5, limbs:0.5, spans:0.3, confidence:0.5; repeat.",
     ),
 ]
 Splits = Annotated[

@@ -84,10 +84,8 @@ class EvaluationReport:
     num_missing: int  # inputs of the split that were quarantined, so have no features
     scores: Scores
     ablation: Mapping[str, Scores]  # fusion, pose_only, scene_only, scene_noise
-    occlusion: Mapping[
-        str, OcclusionCurve
-    ]  # by kind: joints, limbs, spans, confidence; empty if not measured
-    reconstruction: Mapping[str, Reconstruction]  # by kind: joints, limbs, spans, real; empty without PCM
+    occlusion: Mapping[str, OcclusionCurve]  # by kind (evaluation/occlusion.py); empty if not measured
+    reconstruction: Mapping[str, Reconstruction]  # by kind, those and real; empty without PCM
     objects: Mapping[str, Mapping[str, ObjectAttention]]  # by part, then label; of rendered clips with scenes
     confusion_AA: np.ndarray
     per_class: Sequence[ClassScores]
