@@ -158,9 +158,9 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             harray_version=about["harray_version"],
         )
     except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+        reason, maker = " ".join(str(error).split())[:200], about.get("harray_version", "unknown")
         raise InputError(
-            f"model {folder}: its files are damaged or do not match ({reason}); train again"
+            f"model {folder}, made by harray {maker}: its files are damaged or do not match ({reason}); train again"
         ) from error
 
 
