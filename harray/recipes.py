@@ -51,6 +51,8 @@ def interaction() -> ExperimentConfig:
     """Two people who do something to each other: either may lead, and what counts is also how far apart their
     joints are. No scene branch: what two people do rarely depends on the place.
 
+    Data and score: UT-Interaction set 1 (60 clips of six interactions), one of its ten sequences left out in turn, 3
+    seeds: top-1 0.974, by `harray cross-validate --leave-one-group-out`. Cost there: 32 s of one CPU core a training.
     """
     return with_overrides(
         pose_only(),
