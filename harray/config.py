@@ -20,8 +20,9 @@ from harray.errors import InputError
 
 Config = TypeVar("Config")
 
+# Types of fields whose values are bounded; `with_overrides` refuses others.
 Count = Annotated[int, Ge(1)]
-Share = Annotated[float, Ge(0), Le(1)]
+Fraction = Annotated[float, Ge(0), Le(1)]
 Positive = Annotated[float, Gt(0)]
 
 

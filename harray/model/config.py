@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harray.config import Count, Share
+from harray.config import Count, Fraction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class MMEConfig:
     medians: bool = True  # whether the summary over time holds medians beside means and deviations
     people_distances: bool = False  # whether distances to the nearest other person's joints are seen
     people_attention: bool = True  # whether people attend to each other
-    dropout: Share = 0.05  # of the input streams' and of the blocks' channels
+    dropout: Fraction = 0.05  # of the input streams' and of the blocks' channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class CFNConfig:
     num_heads: Count = 4
     num_queries: Count = 2
     gate: bool = True  # whether the scene can be shut out
-    dropout: Share = 0.2  # of the projected tokens' channels
+    dropout: Fraction = 0.2  # of the projected tokens' channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,5 +59,5 @@ class ModelConfig:
     mme: MMEConfig = field(default_factory=MMEConfig)
     cfn: CFNConfig = field(default_factory=CFNConfig)
     max_people: Count | None = None  # looked at, the best tracks first; None: all that the store has
-    dropout: Share = 0.2  # of what the classifier reads
-    view_dropout: Share = 0.2  # of leaving out one of two streams of keypoints in training
+    dropout: Fraction = 0.2  # of what the classifier reads
+    view_dropout: Fraction = 0.2  # of leaving out one of two streams of keypoints in training

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harray.config import Count, Share
+from harray.config import Count, Fraction
 
 EMBEDDED = "embedded"
 
@@ -12,10 +12,8 @@ class PosesConfig:
     """The pose network, and which people of a clip are kept."""
 
     weights: str = "yolov8n-pose.pt"  # a path, an official name, or "embedded" (for procedural videos only)
-    image_size: Count | None = (
-        None  # px of the longer side; None: as the weights were trained (official: 640)
-    )
-    min_box_confidence: Share = 0.25  # in [0, 1]; people found with less are dropped
+    image_size: Count | None = None  # px of the longer side; None: as in training (official: 640)
+    min_box_confidence: Fraction = 0.25  # in [0, 1]; people found with less are dropped
     max_people: Count = 2  # tracks kept per clip, the best first
     backend: str = "auto"  # what runs the network: auto (the fastest here), torch, onnx or openvino
     batch_size: Count = 8  # frames per forward pass; changes speed and memory, not the result

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from harray.config import Count, Share
+from harray.config import Count, Fraction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,17 +18,17 @@ class TrainingConfig:
     batch_size: Count = 16  # over all workers
     learning_rate: float = 4e-3  # the highest, after warm-up
     pcm_rate_factor: float = 2.0  # PCM's learning rate, in learning rates
-    warmup_share: Share = 0.1  # of all steps
+    warmup_share: Fraction = 0.1  # of all steps
     weight_decay: float = 0.05  # of weight matrices; AdamW
-    label_smoothing: Share = 0.1
+    label_smoothing: Fraction = 0.1
     max_grad_norm: float = 1.0
-    average_decay: Share = 0.99  # of the weights' moving average, per step
+    average_decay: Fraction = 0.99  # of the weights' moving average, per step
     fusion_weight: float = 1.0  # of the loss when pose and scene decide together
     pose_weight: float = 0.5  # of the loss when the pose decides alone
     scene_weight: float = 0.5  # of the loss when the scene decides alone
     completion_weight: float = 2.0  # of PCM's loss
     patience: int = 20  # epochs without a lower val loss before stopping; 0 never stops early
-    val_share: Share = 0.15  # of the train clips, carved by group where there is no val split; 0 carves none
+    val_share: Fraction = 0.15  # of the train clips, carved by group where there is no val split
     device: Literal["auto", "cpu", "cuda"] = "auto"
     num_threads: Count = 1  # of torch on a CPU; so small a network gains next to nothing from more
     mixed_precision: bool = True  # bfloat16 on a GPU
