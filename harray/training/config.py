@@ -8,12 +8,8 @@ from harray.config import Count, Fraction
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    train_split: str = (
-        "train"  # of the store, several as `train+val`; a store without any trains on all its clips
-    )
-    val_split: str = (
-        "val"  # selects the epoch; carved out of the train split where the store has no such split
-    )
+    train_split: str = "train"  # several as `train+val`; a store without any split trains on all its clips
+    val_split: str = "val"  # selects the epoch; where the store lacks it, it is carved out of the train split
     num_epochs: Count = 60
     batch_size: Count = 16  # over all workers
     learning_rate: float = 4e-3  # the highest, after warm-up
