@@ -74,6 +74,8 @@ def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int 
             )
     if len(labels := opened.labels()) < 2:
         raise InputError(f"store {store}: found {len(labels)} labels, expected at least two to tell apart")
+    if not num_workers:
+        return
     num_clips = len(opened.read(experiment.training.train_splits if splits else None, columns=[]))
     if num_clips < num_workers:
         raise InputError(
