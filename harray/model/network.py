@@ -72,14 +72,18 @@ class PoseNetwork(nn.Module):
     def __init__(self, config: ModelConfig, **shape: Unpack[StreamShape]):
         super().__init__()
         self.config = config
-        num_joints, num_coordinates = shape["num_joints"], shape["num_coordinates"]
-        self.shape = (shape["num_people"], shape["num_frames"], num_joints, num_coordinates)
+        num_frames, num_joints = shape["num_frames"], shape["num_joints"]
+        num_coordinates = shape["num_coordinates"]
+        self.shape = (shape["num_people"], num_frames, num_joints, num_coordinates)
         extra = num_coordinates + num_joints**2 * config.mme.people_distances
-        self.pcm = (
-            PCM(config.pcm, num_joints=num_joints, num_coordinates=num_coordinates)
-            if config.pcm.enabled
-            else None
-        )
+        self.pcm = None
+        if config.pcm.enabled:
+            self.pcm = PCM(
+                config.pcm,
+                num_frames=num_frames,
+                num_joints=num_joints,
+                num_coordinates=num_coordinates,
+            )
         self.mme = MME(
             config.mme,
             num_joints=num_joints,
@@ -126,10 +130,7 @@ class PoseNetwork(nn.Module):
 
     def complete(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Completion, Tensor]:
         """Each person about its own centre `[M, C]`, completed by PCM or, without it, filled in."""
-        weight_MTK1 = visible_MTK[..., None].to(keypoints_MTKC.dtype)
-        count_M1 = weight_MTK1.sum(dim=(1, 2)).clamp(min=1)
-        centre_MC = (keypoints_MTKC * weight_MTK1).sum(dim=(1, 2)) / count_M1
-        own = (keypoints_MTKC - centre_MC[:, None, None]) * weight_MTK1
+        own, centre_MC = about_own_centre(keypoints_MTKC, visible_MTK)
         if self.pcm is not None:
             return self.pcm(own, visible_MTK), centre_MC
         filled = fill_hidden(own, visible_MTK, self.config.pcm.fill)
@@ -277,6 +278,14 @@ class FusionNetwork(PoseNetwork):
         if scene is not None and self.classify_scene is not None:
             logits_BA = logits_BA + self.classify_scene(self.drop_scene(scene.scene_BD, random))
         return logits_BA
+
+
+def about_own_centre(keypoints_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Tensor, Tensor]:
+    """Each person about the mean of its visible joints over all frames, 0 where hidden, and that centre `[M, C]`."""
+    weight_MTK1 = visible_MTK[..., None].to(keypoints_MTKC.dtype)
+    count_M1 = weight_MTK1.sum(dim=(1, 2)).clamp(min=1)
+    centre_MC = (keypoints_MTKC * weight_MTK1).sum(dim=(1, 2)) / count_M1
+    return (keypoints_MTKC - centre_MC[:, None, None]) * weight_MTK1, centre_MC
 
 
 def random_of(random: RowRandom | None, row_M: Tensor, person_M: Tensor) -> RowRandom | None:

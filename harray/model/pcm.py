@@ -2,15 +2,16 @@
 
     joints seen at 1..t-1 -> LSTM forward  -> state t-1 --+
     joints seen at t+1..T -> LSTM backward -> state t+1 --+--> prediction of t --> error on joints seen at t
-    the same joint's neighbours in time, t left out ------+         |                    |  = surprise
-                                                                    +----> refinement <--+
-                                                                              |
-                          completed = what was observed, and refined where it was hidden
+    the same joint's neighbours in time, t left out ------+                              = surprise
+                                                                                              |
+    all joints seen -> prior -> what they let expect, and their own errors --> refinement <---+
+                                                                                   |
+                               completed = what was observed, and refined where it was hidden
 
-A prediction that never sees what it predicts is the top-down half of predictive coding, the error is what it
-sends up, and the refinement is the estimate corrected by the errors (Rao and Ballard, 1999; bidirectional LSTM:
-Graves and Schmidhuber, 2005). The prediction starts from a cubic in time; learned weights of four neighbours
-bend it, and how near those are decides how far corrections are trusted.
+A prediction that never sees what it predicts is the top-down half of predictive coding, and the error is what it
+sends up (Rao and Ballard, 1999; bidirectional LSTM: Graves and Schmidhuber, 2005). It starts from a cubic in time;
+learned weights of four neighbours bend it, and how near those are decides how far the LSTMs are trusted. What is
+hidden is expected by a Gaussian over the whole clip (`prior.py`), and that is corrected by what the errors show.
 
 Letters: M rows (people of clips), T frames, K joints, C coordinates, N neighbours, D features.
 """
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from harray.features.interpolation import cubic, joints_at, neighbours_twice
 from harray.model.config import PCMConfig
+from harray.model.prior import MotionPrior
 
 NUM_NEIGHBOURS = 4  # of a joint in time: two before and two after
 PLACES, MOVES = 5.0, 20.0  # bring body sizes, and what a joint moves from frame to frame, to about 1
@@ -30,7 +32,7 @@ PLACES, MOVES = 5.0, 20.0  # bring body sizes, and what a joint moves from frame
 class Completion(NamedTuple):
     completed_MTKC: Tensor  # observed joints as they are, hidden ones refined
     predicted_MTKC: Tensor  # from other frames alone
-    refined_MTKC: Tensor  # prediction corrected by the errors on visible joints, of this frame and of others
+    refined_MTKC: Tensor  # what the prior expects, corrected by the errors on visible joints of all frames
     surprise_MTK: Tensor  # distance from prediction to observation; 0 where hidden
 
 
@@ -44,10 +46,25 @@ class Beside(NamedTuple):
     away_MTKNC: Tensor  # the neighbours less the cubic; 0 where there is none
 
 
+class Evidence(NamedTuple):
+    """What a correction is made of."""
+
+    visible_MTK: Tensor
+    expected_MTKC: Tensor  # by the prior
+    unexpected_MTKC: Tensor  # the prior's errors on visible joints
+    predicted_MTKC: Tensor
+    error_MTKC: Tensor  # the prediction's on visible joints
+    closeness_MTKN: Tensor
+    states_MTD: Tensor  # of the LSTMs
+
+
 class PCM(nn.Module):
-    def __init__(self, config: PCMConfig, *, num_joints: int, num_coordinates: int):
+    def __init__(self, config: PCMConfig, *, num_frames: int, num_joints: int, num_coordinates: int):
         super().__init__()
         size, states = num_joints * num_coordinates, 2 * config.hidden_size
+        self.prior = MotionPrior(
+            num_frames=num_frames, num_joints=num_joints, num_coordinates=num_coordinates
+        )
         self.embed = nn.Linear(size + num_joints, config.hidden_size)
         self.forwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)
         self.backwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)
@@ -60,16 +77,24 @@ class PCM(nn.Module):
         """Complete normalised keypoints; what stands in hidden joints is never read."""
         seen_MTK1 = visible_MTK[..., None]
         seen = torch.where(seen_MTK1, keypoints_MTKC, 0.0)
-        states_MTD = self._states_beside(seen, visible_MTK)
+        expected, unexpected = self.prior(seen, visible_MTK)
         beside = _beside(seen, visible_MTK)
+        states_MTD = self._states_beside(seen, visible_MTK)
+        predicted = self._predict(beside, states_MTD)
+        error = torch.where(seen_MTK1, seen - predicted, 0.0)
+        evidence = Evidence(
+            visible_MTK, expected, unexpected, predicted, error, beside.closeness_MTKN, states_MTD
+        )
+        refined = expected + self.refine(evidence)
+        completed = torch.where(seen_MTK1, keypoints_MTKC, refined)
+        return Completion(completed, predicted, refined, (error.square().sum(-1) + 1e-8).sqrt() * visible_MTK)
+
+    def _predict(self, beside: Beside, states_MTD: Tensor) -> Tensor:
+        """Of each frame from the others, `[M, T, K, C]`."""
         start, closeness, away = beside
         context = torch.cat([states_MTD, PLACES * start.flatten(2), closeness[..., :2].flatten(2)], dim=-1)
         predicted = start + torch.einsum("mtkn,mtknc->mtkc", self.weigh(closeness), away)
-        predicted = predicted + self.trust(closeness).sigmoid() * self.predict(context).view_as(start)
-        error = torch.where(seen_MTK1, seen - predicted, 0.0)
-        refined = predicted + self.refine(seen, visible_MTK, predicted, error, beside, states_MTD)
-        completed = torch.where(seen_MTK1, keypoints_MTKC, refined)
-        return Completion(completed, predicted, refined, (error.square().sum(-1) + 1e-8).sqrt() * visible_MTK)
+        return predicted + self.trust(closeness).sigmoid() * self.predict(context).view_as(start)
 
     def _states_beside(self, seen_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
         """The forward state at t - 1 and the backward state at t + 1, `[M, T, 2 D]`; 0 beyond the ends."""
@@ -84,17 +109,16 @@ class PCM(nn.Module):
 
 
 class Refinement(nn.Module):
-    """Corrections of the prediction by the errors on visible joints: each joint of each frame has a vector.
+    """Corrects what the prior expects of hidden joints: each joint of each frame has a vector.
 
-    evidence -> vectors -> blocks (joints of a frame meet, then each joint's frames) -> correction * trust
+    evidence -> vectors -> blocks (joints of a frame meet, then each joint's frames) -> correction
     """
 
     def __init__(self, config: PCMConfig, *, num_joints: int, num_coordinates: int):
         super().__init__()
-        width, states = config.refine_size, 2 * config.hidden_size
-        size = 1 + NUM_NEIGHBOURS + num_coordinates * (NUM_NEIGHBOURS + 4)
-        self.enter = nn.Linear(size, width)
-        self.enter_states = nn.Linear(states, width)
+        width = config.refine_size
+        self.enter = nn.Linear(1 + NUM_NEIGHBOURS + 6 * num_coordinates, width)
+        self.enter_states = nn.Linear(2 * config.hidden_size, width)
         self.joint_KD = nn.Parameter(torch.randn(num_joints, width) * 0.5)
         self.blocks = nn.ModuleList(
             [JointsAndFrames(config, num_joints, number) for number in range(config.num_blocks)]
@@ -103,36 +127,26 @@ class Refinement(nn.Module):
         self.leave = nn.Linear(width, num_coordinates)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
-        self.trust = _trust()
 
-    def forward(
-        self,
-        seen_MTKC: Tensor,
-        visible_MTK: Tensor,
-        predicted_MTKC: Tensor,
-        error_MTKC: Tensor,
-        beside: Beside,
-        states_MTD: Tensor,
-    ) -> Tensor:
-        seen_MTK1 = visible_MTK[..., None]
-        estimate = torch.where(seen_MTK1, seen_MTKC, predicted_MTKC)
-        middle_MT1C = estimate.mean(dim=2, keepdim=True)
-        moved = torch.cat([torch.zeros_like(estimate[:, :1]), estimate[:, 1:] - estimate[:, :-1]], dim=1)
-        evidence = [
-            seen_MTK1.to(seen_MTKC.dtype),
-            beside.closeness_MTKN,
-            MOVES * error_MTKC,
-            MOVES / 2 * beside.away_MTKNC.flatten(-2),
+    def forward(self, evidence: Evidence) -> Tensor:
+        expected = evidence.expected_MTKC
+        middle_MT1C = expected.mean(dim=2, keepdim=True)
+        moved = torch.cat([torch.zeros_like(expected[:, :1]), expected[:, 1:] - expected[:, :-1]], dim=1)
+        parts = [
+            evidence.visible_MTK[..., None].to(expected.dtype),
+            evidence.closeness_MTKN,
+            MOVES * evidence.unexpected_MTKC,
+            MOVES * evidence.error_MTKC,
+            MOVES * (expected - evidence.predicted_MTKC),
             MOVES / 2 * moved,
-            PLACES * (estimate - middle_MT1C),
-            PLACES * middle_MT1C.expand_as(estimate),
+            PLACES * (expected - middle_MT1C),
+            PLACES * middle_MT1C.expand_as(expected),
         ]
-        x_MTKD = self.enter(torch.cat(evidence, dim=-1)) + self.joint_KD
-        x_MTKD = x_MTKD + self.enter_states(states_MTD)[:, :, None]
+        x_MTKD = self.enter(torch.cat(parts, dim=-1)) + self.joint_KD
+        x_MTKD = x_MTKD + self.enter_states(evidence.states_MTD)[:, :, None]
         for block in self.blocks:
             x_MTKD = block(x_MTKD)
-        trust_MTK1 = 2 * self.trust(beside.closeness_MTKN).sigmoid()
-        return trust_MTK1 * self.leave(self.norm(x_MTKD))
+        return self.leave(self.norm(x_MTKD)) / PLACES
 
 
 class JointsAndFrames(nn.Module):

@@ -54,7 +54,7 @@ class Checkpoint:
         passes second keypoints over.
 
         Raises:
-            InputError: another skeleton, other coordinates, more people, or other scene tokens than the model's.
+            InputError: another skeleton, other coordinates, another number of frames, more people, or other scene tokens than the model's.
         """
         clips = clips.looked_at(self.features.keypoints)
         if self.network.second is None:
@@ -69,7 +69,7 @@ class Checkpoint:
         for seen, layout, branch in zip([clips, clips.second], layouts, self.network.branches, strict=False):
             if seen is None or layout is None:
                 continue
-            people, _, joints, coordinates = branch.shape
+            people, frames, joints, coordinates = branch.shape
             found = seen.keypoints_NPTKC.shape
             if (seen.skeleton.name, found[3]) != (layout.name, joints):
                 raise InputError(
@@ -77,6 +77,8 @@ class Checkpoint:
                 )
             if found[4] != coordinates:
                 raise InputError(f"{what}: {found[4]} coordinates, expected {coordinates}; {redo}")
+            if found[2] != frames:
+                raise InputError(f"{what}: {found[2]} frames each, expected {frames}; {redo}")
             if found[1] > people:
                 raise InputError(f"{what}: they hold {found[1]} people; {redo}")
         if self.network.cfn is not None and clips.tokens_NSD is not None:

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -23,11 +24,12 @@ from harray.model.network import FusionNetwork
 from harray.skeleton import SkeletonLayout
 from harray.training.config import TrainingConfig
 from harray.training.evaluate import predict_probabilities
-from harray.training.statistics import measure
+from harray.training.statistics import fit_priors, measure
 from harray.training.step import TrainingStep
 from harray.training.workers import Team, epoch_batches
 
-MEASURING_EPOCH = 0  # of the random streams with which statistics are measured; training counts from 1
+MEASURING_EPOCH = 0  # of the random streams with which is measured, and down from it; training counts from 1
+CLIPS_FITTED, MOST_VARIANTS = 4000, 10  # augmented clips to fit PCM's prior to; the most of any one clip
 AUGMENTED_AT_ONCE = 256  # rows without scene tokens; more leave the caches
 
 
@@ -142,8 +144,8 @@ class Trainer:
 
     def _start(self, state: dict[str, Any] | None) -> None:
         if state is None:
-            batches = self._batches(MEASURING_EPOCH)
-            measure(self.network, (batch for batch, *_, weight in batches if weight), self.team)
+            fit_priors(self.network, self._variants(CLIPS_FITTED, with_scene=False), self.team)
+            measure(self.network, self._variants(self.train.num_clips, with_scene=True), self.team)
         else:
             self.network.load_state_dict(state["network"])
         decay = get_ema_multi_avg_fn(self.config.average_decay)
@@ -208,7 +210,9 @@ class Trainer:
     def _plan(self, epoch: int) -> list[Tensor]:
         return epoch_batches(self.train.num_clips, self.config.batch_size, seed=self.config.seed, epoch=epoch)
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Augmented, Tensor, RowRandom, int, float]]:
+    def _batches(
+        self, epoch: int, *, with_scene: bool = True
+    ) -> Iterator[tuple[Augmented, Tensor, RowRandom, int, float]]:
         """Augmented batches, labels, random streams, the whole batch's size, and this worker's weight.
 
         A worker that owns no row of a batch computes one of its others at weight 0, since workers step together.
@@ -216,7 +220,9 @@ class Trainer:
         than work.
         """
         clips, plan = self.train.clips, self._plan(epoch)
-        at_once = max(1, self._rows_at_once() // len(plan[0]))
+        if not with_scene:
+            clips = dataclasses.replace(clips, tokens_NSD=None)
+        at_once = max(1, _rows_at_once(clips) // len(plan[0]))
         for first in range(0, len(plan), at_once):
             batches = plan[first : first + at_once]
             places = [self._places(rows_B) for rows_B in batches]
@@ -231,15 +237,22 @@ class Trainer:
                 random = RowRandom(self.config.seed, epoch, clips.rows_N[own])
                 yield batch, clips.labels_N[own], random, len(rows_B), float(len(mine) > 0)
 
+    def _variants(self, num_clips: int, *, with_scene: bool) -> Iterator[Augmented]:
+        """This worker's share of so many clips, to measure: all clips in turn, and again, but not too often.
+
+        The rows that only keep workers in step are left out.
+        """
+        numbers = range(MEASURING_EPOCH, MEASURING_EPOCH - MOST_VARIANTS, -1)
+        epochs = (self._batches(number, with_scene=with_scene) for number in numbers)
+        num_batches = -(-num_clips // self.config.batch_size)
+        for batch, *_, weight in islice(chain.from_iterable(epochs), num_batches):
+            if weight:
+                yield batch
+
     def _places(self, rows_B: Tensor) -> Tensor:
         """Where this worker's rows among these stand in its share."""
         places_B = self.place_of_row_N[rows_B]
         return places_B[places_B >= 0].to(self.device)
-
-    def _rows_at_once(self) -> int:
-        """How many rows to augment at once: scene tokens are large, and are copied."""
-        tokens_NSD = self.train.clips.tokens_NSD
-        return AUGMENTED_AT_ONCE if tokens_NSD is None else 1
 
     def _augmented(
         self, clips: NormalisedClips, layout: SkeletonLayout | None, index: Tensor, random: RowRandom
@@ -293,6 +306,11 @@ class Trainer:
             return step
         devices = [self.device] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(step, device_ids=devices, broadcast_buffers=False)
+
+
+def _rows_at_once(clips: NormalisedClips) -> int:
+    """How many rows to augment at once: scene tokens are large, and are copied."""
+    return AUGMENTED_AT_ONCE if clips.tokens_NSD is None else 1
 
 
 def rate_at(done: float, warmup_share: float) -> float:

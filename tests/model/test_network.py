@@ -150,7 +150,7 @@ def test_clips_without_anybody_and_rows_beside_them_are_recognised():
 @pytest.mark.parametrize("frames", [1, 2, 5, 40])
 def test_any_number_of_frames(frames):
     keypoints, visible, tokens = batch(frames=frames)
-    assert network()(keypoints, visible, tokens).logits_BA.isfinite().all()
+    assert network(frames=frames)(keypoints, visible, tokens).logits_BA.isfinite().all()
 
 
 def test_the_default_model_has_at_most_a_million_parameters():

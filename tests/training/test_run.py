@@ -182,6 +182,7 @@ def test_wrong_models_are_refused_in_one_line(folder, tmp_path):
     [
         ((1, 1, 8, 17, 3), COCO17, r"their skeleton is coco17 \(17 joints\)"),
         ((1, 1, 8, 13, 4), PENN13, "3 coordinates, expected 2"),
+        ((1, 1, 9, 13, 3), PENN13, "9 frames each, expected 8"),
         ((1, 2, 8, 13, 3), PENN13, "they hold 2 people"),
     ],
 )

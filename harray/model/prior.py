@@ -1,0 +1,112 @@
+"""How people move: one Gaussian over a person's whole clip, and what it lets expect of hidden joints.
+
+All joints of all frames are jointly normal, each coordinate apart. Hidden joints are completed by their conditional
+mean given everything seen: where the prediction errors, weighed by their precision, are least, which is what
+predictive coding descends to (Friston, 2005). The covariance is estimated by expectation maximisation (Dempster,
+Laird and Rubin, 1977), so that clips of which joints are missing count too, and is drawn towards a stationary one.
+
+The mean is zero: the mean pose is the covariance's largest direction, and its size is read off what is seen.
+
+Letters: M rows (people of clips), T frames, K joints, C coordinates, D = T * K, F frequencies, H hidden joints.
+"""
+
+import scipy.fft
+import torch
+from torch import Tensor, nn
+
+NOISE = 0.007  # body sizes; standard deviation of the error with which a joint is observed
+PLACE = 0.5  # body sizes; standard deviation of a person's centre, which is not known when much is hidden
+STATIONARY_SHARE = 0.3  # of the covariance between different frequencies in time that is left out
+STEP, STRAY = (
+    0.03,
+    0.5,
+)  # body sizes; of joints that walk at random: standard deviations of a step and of a place
+NUM_WALKERS = 3  # people who walk at random count among those that the covariance is estimated from
+
+
+class MotionPrior(nn.Module):
+    """Before it is fitted joints walk at random, so that hidden ones lie on the line between neighbours in time."""
+
+    precision_CDD: Tensor  # inverse covariance of each coordinate, in body sizes
+
+    def __init__(self, *, num_frames: int, num_joints: int, num_coordinates: int):
+        super().__init__()
+        self.num_frames, self.num_joints = num_frames, num_joints
+        walk_DD = _random_walk(num_frames, num_joints)
+        self.register_buffer("precision_CDD", walk_DD.float().repeat(num_coordinates, 1, 1))
+
+    @torch.no_grad()
+    def forward(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Tensor, Tensor]:
+        """What the visible joints let expect, and how far each of them is from what all the others let expect.
+
+        Args:
+            keypoints_MTKC: each person about its own centre, in body sizes; 0 where hidden.
+
+        Returns:
+            hidden joints as expected and visible ones as they are; the visible ones' errors, 0 where hidden. Both
+            `[M, T, K, C]`.
+        """
+        with torch.autocast(keypoints_MTKC.device.type, enabled=False):
+            expected_MCD, _ = self._conditional(keypoints_MTKC.float(), visible_MTK, with_covariance=False)
+            error_MCD = torch.einsum("cde,mce->mcd", self.precision_CDD, expected_MCD)
+        error_MCD = error_MCD / self.precision_CDD.diagonal(dim1=1, dim2=2)
+        error_MCD = error_MCD * visible_MTK.flatten(1)[:, None]
+        shape = keypoints_MTKC.shape
+        return expected_MCD.mT.reshape(shape), error_MCD.mT.reshape(shape)
+
+    def moments(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
+        """The expectation: the rows' sum of second moments `[C, D, D]`, float64, given what is seen of them.
+
+        Arguments as of `forward`.
+        """
+        expected_MCD, covariance_CDD = self._conditional(keypoints_MTKC, visible_MTK, with_covariance=True)
+        expected_MCD = expected_MCD.double()
+        return torch.einsum("mcd,mce->cde", expected_MCD, expected_MCD) + covariance_CDD
+
+    def fit(self, moments_CDD: Tensor, num_rows: int) -> None:
+        """The maximisation: the covariance that the moments of so many rows make likely, or nearly."""
+        num_frames, num_joints = self.num_frames, self.num_joints
+        walk_DD = torch.linalg.inv(_random_walk(num_frames, num_joints)).to(moments_CDD.device)
+        mean_CDD = (moments_CDD + NUM_WALKERS * walk_DD) / (num_rows + NUM_WALKERS)
+        covariance_CDD = _more_stationary(mean_CDD, num_frames) + PLACE**2
+        covariance_CDD.diagonal(dim1=1, dim2=2).add_(NOISE**2)
+        self.precision_CDD.copy_(torch.cholesky_inverse(torch.linalg.cholesky(covariance_CDD)))
+
+    def _conditional(
+        self, keypoints_MTKC: Tensor, visible_MTK: Tensor, *, with_covariance: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The conditional mean `[M, C, D]`, and the rows' sum of conditional covariances `[C, D, D]`.
+
+        Row by row: each is a linear system as large as it has joints hidden, and depends on no other row.
+        """
+        precision_CDD, hidden_MD = self.precision_CDD, ~visible_MTK.flatten(1)
+        expected_MCD = keypoints_MTKC.flatten(1, 2).mT.contiguous()
+        covariance_CDD = torch.zeros_like(precision_CDD)
+        pull_MCD = -torch.einsum("cde,mce->mcd", precision_CDD, expected_MCD)
+        for row in hidden_MD.any(dim=1).nonzero()[:, 0].tolist():
+            hidden_H = hidden_MD[row].nonzero()[:, 0]
+            precision_CHH = precision_CDD.index_select(1, hidden_H).index_select(2, hidden_H)
+            factor_CHH = torch.linalg.cholesky(precision_CHH)
+            mean_CH1 = torch.cholesky_solve(pull_MCD[row][:, hidden_H, None], factor_CHH)
+            expected_MCD[row][:, hidden_H] = mean_CH1[..., 0]
+            if with_covariance:
+                covariance_CDD[:, hidden_H[:, None], hidden_H] += torch.cholesky_inverse(factor_CHH)
+        return expected_MCD, covariance_CDD
+
+
+def _random_walk(num_frames: int, num_joints: int) -> Tensor:
+    """Precision `[D, D]`, float64, of joints that know nothing of each other."""
+    steps = torch.eye(num_frames, dtype=torch.float64).diff(dim=0) / STEP
+    walk_TT = steps.T @ steps + torch.eye(num_frames) / STRAY**2
+    return torch.kron(walk_TT, torch.eye(num_joints))
+
+
+def _more_stationary(covariance_CDD: Tensor, num_frames: int) -> Tensor:
+    """Less of what joins different frequencies, which is 0 where no time differs from another."""
+    cosines = scipy.fft.dct(torch.eye(num_frames, dtype=torch.float64).numpy(), norm="ortho", axis=0)
+    cosines_FT = torch.from_numpy(cosines).to(covariance_CDD.device)
+    kept_FF = torch.full_like(cosines_FT, 1 - STATIONARY_SHARE).fill_diagonal_(1.0)
+    by_time = covariance_CDD.unflatten(2, (num_frames, -1)).unflatten(1, (num_frames, -1))
+    by_frequency = torch.einsum("ft,ctkuj,gu,fg->cfkgj", cosines_FT, by_time, cosines_FT, kept_FF)
+    by_time = torch.einsum("ft,cfkgj,gu->ctkuj", cosines_FT, by_frequency, cosines_FT)
+    return by_time.reshape_as(covariance_CDD)
