@@ -22,27 +22,28 @@ from harray.features.interpolation import fill_hidden
 from harray.features.tensors import ClipTensors
 from harray.inference.predictor import Predictor
 
-SHARES = {
-    "joints": 0.5,
-    "whole_joints": 0.5,
-    "limbs": 0.5,
-    "spans": 0.3,
-}  # how much of each kind is hidden; "real" needs no share
+OCCLUSIONS = {  # kind and share; "real" needs none
+    "joints": ("joints", 0.5),
+    "most_joints": ("joints", 0.78),
+    "whole_joints": ("whole_joints", 0.5),
+    "limbs": ("limbs", 0.5),
+    "spans": ("spans", 0.3),
+}
 FILLS = ("hold", "linear", "spline")
 
 
 def reconstruction(predictor: Predictor, clips: ClipTensors, *, seed: int = 0) -> dict[str, Reconstruction]:
-    """Errors by kind of occlusion: joints, whole_joints, limbs, spans, real; none that cannot be made."""
+    """Errors by occlusion, those of `OCCLUSIONS` and `real`; none that cannot be made."""
     clips = clips.looked_at(predictor.checkpoint.features.keypoints)
     min_confidence = predictor.checkpoint.features.min_confidence
     variants: dict[str, ClipTensors | None] = {
-        kind: occluded(clips, kind, share, seed) for kind, share in SHARES.items()
+        name: occluded(clips, kind, share, seed) for name, (kind, share) in OCCLUSIONS.items()
     }
     variants["real"] = as_in_other_clips(clips, min_confidence, seed)
     num_people = clips.confidence_NPTK.shape[1]
     looked_at_P = torch.arange(num_people) < (predictor.network.config.max_people or num_people)
     found = {}
-    for kind, hidden in variants.items():
+    for name, hidden in variants.items():
         if hidden is None:
             continue
         counted = (clips.confidence_NPTK >= min_confidence) & (hidden.confidence_NPTK < min_confidence)
@@ -50,7 +51,7 @@ def reconstruction(predictor: Predictor, clips: ClipTensors, *, seed: int = 0) -
         counted &= visible.any(dim=(2, 3), keepdim=True)  # of somebody who is never seen nothing is expected
         counted &= looked_at_P[:, None, None]  # nor of somebody who is not looked at
         if counted.any():
-            found[kind] = _errors(predictor, clips, hidden, visible, counted)
+            found[name] = _errors(predictor, clips, hidden, visible, counted)
     return found
 
 

@@ -17,11 +17,9 @@ from torch import Tensor, nn
 NOISE = 0.007  # body sizes; standard deviation of the error with which a joint is observed
 PLACE = 0.5  # body sizes; standard deviation of a person's centre, which is not known when much is hidden
 STATIONARY_SHARE = 0.3  # of the covariance between different frequencies in time that is left out
-STEP, STRAY = (
-    0.03,
-    0.5,
-)  # body sizes; of joints that walk at random: standard deviations of a step and of a place
-NUM_WALKERS = 3  # people who walk at random count among those that the covariance is estimated from
+STEP = 0.03  # body sizes; standard deviation of a step where joints walk at random
+STRAY = 1.0  # body sizes; standard deviation of where they are
+NUM_WALKERS = 1  # people who walk at random, among those that the covariance is estimated from
 
 
 class MotionPrior(nn.Module):

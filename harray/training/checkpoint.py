@@ -54,7 +54,7 @@ class Checkpoint:
         passes second keypoints over.
 
         Raises:
-            InputError: another skeleton, other coordinates, another number of frames, more people, or other scene tokens than the model's.
+            InputError: another skeleton, other coordinates, frames or scene tokens, or more people than the model's.
         """
         clips = clips.looked_at(self.features.keypoints)
         if self.network.second is None:

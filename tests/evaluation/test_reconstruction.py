@@ -89,14 +89,15 @@ def test_bodies_that_glide_are_completed_without_error_in_their_middle():
     table = reconstruction(predictor_of(), clips)
     assert set(table) == {
         "joints",
+        "most_joints",
         "whole_joints",
         "limbs",
         "spans",
-    }  # nothing is really hidden anywhere, so no "real"
+    }  # nothing is "real"ly hidden
     joints = table["joints"]
     assert joints.num_joints == pytest.approx(8 * 16 * 13 / 2, rel=0.1)
     assert joints.error["pcm"] == pytest.approx(
-        joints.error["linear"], abs=1e-4
+        joints.error["linear"], abs=2e-3
     )  # untrained, it interpolates
     assert joints.error["linear"] < 0.4 * joints.error["hold"]  # but for the ends, no error
     size = 1.05 * float((keypoints.amax(3) - keypoints.amin(3)).amax(-1).mean())
