@@ -15,7 +15,7 @@ class PCMConfig:
     num_layers: Count = 1  # of each LSTM direction
     predict_size: Count = 128  # of the layer between LSTM states and the prediction
     refine_size: Count = 24  # of each joint's vector in each frame while the prediction is refined
-    num_blocks: Count = 2  # of the refinement
+    num_blocks: Count = 1  # of the refinement
     bottleneck_size: Count = 48  # in which the joints of a frame meet
     fill: Literal["zero", "hold", "linear"] = "zero"  # what stands for hidden joints when PCM is off
     surprise: bool = True  # whether MME sees the prediction's error on visible joints

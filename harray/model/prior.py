@@ -7,7 +7,8 @@ Laird and Rubin, 1977), so that clips of which joints are missing count too, and
 
 The mean is zero: the mean pose is the covariance's largest direction, and its size is read off what is seen.
 
-Letters: M rows (people of clips), T frames, K joints, C coordinates, D = T * K, F frequencies, H hidden joints.
+Letters: M rows (people of clips), T frames, K joints, C coordinates, D = T * K, F frequencies, H hidden
+joints, O observed joints.
 """
 
 import scipy.fft
@@ -25,13 +26,15 @@ NUM_WALKERS = 1  # people who walk at random, among those that the covariance is
 class MotionPrior(nn.Module):
     """Before it is fitted joints walk at random, so that hidden ones lie on the line between neighbours in time."""
 
-    precision_CDD: Tensor  # inverse covariance of each coordinate, in body sizes
+    covariance_CDD: Tensor  # of each coordinate, in squared body sizes
+    precision_CDD: Tensor  # its inverse
 
     def __init__(self, *, num_frames: int, num_joints: int, num_coordinates: int):
         super().__init__()
         self.num_frames, self.num_joints = num_frames, num_joints
         walk_DD = _random_walk(num_frames, num_joints)
-        self.register_buffer("precision_CDD", walk_DD.float().repeat(num_coordinates, 1, 1))
+        for name, matrix_DD in (("covariance_CDD", walk_DD), ("precision_CDD", torch.linalg.inv(walk_DD))):
+            self.register_buffer(name, matrix_DD.float().repeat(num_coordinates, 1, 1))
 
     @torch.no_grad()
     def forward(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,7 +48,7 @@ class MotionPrior(nn.Module):
             `[M, T, K, C]`.
         """
         with torch.autocast(keypoints_MTKC.device.type, enabled=False):
-            expected_MCD, _ = self._conditional(keypoints_MTKC.float(), visible_MTK, with_covariance=False)
+            expected_MCD = self._conditional(keypoints_MTKC.float(), visible_MTK)
             error_MCD = torch.einsum("cde,mce->mcd", self.precision_CDD, expected_MCD)
         error_MCD = error_MCD / self.precision_CDD.diagonal(dim1=1, dim2=2)
         error_MCD = error_MCD * visible_MTK.flatten(1)[:, None]
@@ -57,46 +60,66 @@ class MotionPrior(nn.Module):
 
         Arguments as of `forward`.
         """
-        expected_MCD, covariance_CDD = self._conditional(keypoints_MTKC, visible_MTK, with_covariance=True)
-        expected_MCD = expected_MCD.double()
+        expected_MCD = self._conditional(keypoints_MTKC, visible_MTK).double()
+        covariance_CDD = self._conditional_covariance(visible_MTK)
         return torch.einsum("mcd,mce->cde", expected_MCD, expected_MCD) + covariance_CDD
 
     def fit(self, moments_CDD: Tensor, num_rows: int) -> None:
         """The maximisation: the covariance that the moments of so many rows make likely, or nearly."""
         num_frames, num_joints = self.num_frames, self.num_joints
-        walk_DD = torch.linalg.inv(_random_walk(num_frames, num_joints)).to(moments_CDD.device)
+        walk_DD = _random_walk(num_frames, num_joints).to(moments_CDD.device)
         mean_CDD = (moments_CDD + NUM_WALKERS * walk_DD) / (num_rows + NUM_WALKERS)
         covariance_CDD = _more_stationary(mean_CDD, num_frames) + PLACE**2
         covariance_CDD.diagonal(dim1=1, dim2=2).add_(NOISE**2)
+        self.covariance_CDD.copy_(covariance_CDD)
         self.precision_CDD.copy_(torch.cholesky_inverse(torch.linalg.cholesky(covariance_CDD)))
 
-    def _conditional(
-        self, keypoints_MTKC: Tensor, visible_MTK: Tensor, *, with_covariance: bool
-    ) -> tuple[Tensor, Tensor]:
-        """The conditional mean `[M, C, D]`, and the rows' sum of conditional covariances `[C, D, D]`.
+    def _conditional(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
+        """The conditional mean, `[M, C, D]`.
 
-        Row by row: each is a linear system as large as it has joints hidden, and depends on no other row.
+        Row by row, so that none depends on the others, and by the smaller of two linear systems: with P the precision
+        and S the covariance, h the hidden joints and o the observed ones, x_h = -P_hh^-1 P_ho x_o = S_ho S_oo^-1 x_o.
         """
-        precision_CDD, hidden_MD = self.precision_CDD, ~visible_MTK.flatten(1)
-        expected_MCD = keypoints_MTKC.flatten(1, 2).mT.contiguous()
-        covariance_CDD = torch.zeros_like(precision_CDD)
-        pull_MCD = -torch.einsum("cde,mce->mcd", precision_CDD, expected_MCD)
+        covariance_CDD, precision_CDD = self.covariance_CDD, self.precision_CDD
+        hidden_MD = ~visible_MTK.flatten(1)
+        mean_MCD = keypoints_MTKC.flatten(1, 2).mT.contiguous()
+        pull_MCD = -torch.einsum("cde,mce->mcd", precision_CDD, mean_MCD)
+        for row in hidden_MD.any(dim=1).nonzero()[:, 0].tolist():
+            hidden_H, seen_O = hidden_MD[row].nonzero()[:, 0], (~hidden_MD[row]).nonzero()[:, 0]
+            if len(hidden_H) <= len(seen_O):
+                mean_MCD[row][:, hidden_H] = _solved(precision_CDD, hidden_H, pull_MCD[row])
+            else:
+                weights_CO = _solved(covariance_CDD, seen_O, mean_MCD[row])
+                expected_CD = torch.einsum("cod,co->cd", covariance_CDD.index_select(1, seen_O), weights_CO)
+                mean_MCD[row][:, hidden_H] = expected_CD[:, hidden_H]
+        return mean_MCD
+
+    def _conditional_covariance(self, visible_MTK: Tensor) -> Tensor:
+        """The rows' sum `[C, D, D]`; 0 where both joints are seen."""
+        total_CDD = torch.zeros_like(self.precision_CDD)
+        hidden_MD = ~visible_MTK.flatten(1)
         for row in hidden_MD.any(dim=1).nonzero()[:, 0].tolist():
             hidden_H = hidden_MD[row].nonzero()[:, 0]
-            precision_CHH = precision_CDD.index_select(1, hidden_H).index_select(2, hidden_H)
-            factor_CHH = torch.linalg.cholesky(precision_CHH)
-            mean_CH1 = torch.cholesky_solve(pull_MCD[row][:, hidden_H, None], factor_CHH)
-            expected_MCD[row][:, hidden_H] = mean_CH1[..., 0]
-            if with_covariance:
-                covariance_CDD[:, hidden_H[:, None], hidden_H] += torch.cholesky_inverse(factor_CHH)
-        return expected_MCD, covariance_CDD
+            factor_CHH = torch.linalg.cholesky(_block(self.precision_CDD, hidden_H))
+            total_CDD[:, hidden_H[:, None], hidden_H] += torch.cholesky_inverse(factor_CHH)
+        return total_CDD
+
+
+def _block(matrices_CDD: Tensor, index_I: Tensor) -> Tensor:
+    return matrices_CDD.index_select(1, index_I).index_select(2, index_I)
+
+
+def _solved(matrices_CDD: Tensor, index_I: Tensor, right_CD: Tensor) -> Tensor:
+    """Of `matrices_CDD x = right_CD` within these rows and columns, `[C, I]`."""
+    factor_CII = torch.linalg.cholesky(_block(matrices_CDD, index_I))
+    return torch.cholesky_solve(right_CD[:, index_I, None], factor_CII)[..., 0]
 
 
 def _random_walk(num_frames: int, num_joints: int) -> Tensor:
-    """Precision `[D, D]`, float64, of joints that know nothing of each other."""
+    """Covariance `[D, D]`, float64, of joints that know nothing of each other."""
     steps = torch.eye(num_frames, dtype=torch.float64).diff(dim=0) / STEP
-    walk_TT = steps.T @ steps + torch.eye(num_frames) / STRAY**2
-    return torch.kron(walk_TT, torch.eye(num_joints))
+    walk_TT = torch.linalg.inv(steps.T @ steps + torch.eye(num_frames) / STRAY**2)
+    return torch.kron(walk_TT.contiguous(), torch.eye(num_joints))
 
 
 def _more_stationary(covariance_CDD: Tensor, num_frames: int) -> Tensor:
