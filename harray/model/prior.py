@@ -38,17 +38,17 @@ class MotionPrior(nn.Module):
 
     @torch.no_grad()
     def forward(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Tensor, Tensor]:
-        """What the visible joints let expect, and how far each of them is from what all the others let expect.
+        """What the visible joints let expect, and how far they themselves are from what is expected.
 
         Args:
             keypoints_MTKC: each person about its own centre, in body sizes; 0 where hidden.
 
         Returns:
-            hidden joints as expected and visible ones as they are; the visible ones' errors, 0 where hidden. Both
-            `[M, T, K, C]`.
+            hidden joints as expected and visible ones as they are; the visible ones' errors, beside what all other
+            joints let expect, the expected ones among them, 0 where hidden. Both `[M, T, K, C]`.
         """
         with torch.autocast(keypoints_MTKC.device.type, enabled=False):
-            expected_MCD = self._conditional(keypoints_MTKC.float(), visible_MTK)
+            expected_MCD, _ = self._conditional(keypoints_MTKC.float(), visible_MTK)
             error_MCD = torch.einsum("cde,mce->mcd", self.precision_CDD, expected_MCD)
         error_MCD = error_MCD / self.precision_CDD.diagonal(dim1=1, dim2=2)
         error_MCD = error_MCD * visible_MTK.flatten(1)[:, None]
@@ -60,8 +60,8 @@ class MotionPrior(nn.Module):
 
         Arguments as of `forward`.
         """
-        expected_MCD = self._conditional(keypoints_MTKC, visible_MTK).double()
-        covariance_CDD = self._conditional_covariance(visible_MTK)
+        expected_MCD, covariance_CDD = self._conditional(keypoints_MTKC, visible_MTK, with_covariance=True)
+        expected_MCD = expected_MCD.double()
         return torch.einsum("mcd,mce->cde", expected_MCD, expected_MCD) + covariance_CDD
 
     def fit(self, moments_CDD: Tensor, num_rows: int) -> None:
@@ -74,45 +74,41 @@ class MotionPrior(nn.Module):
         self.covariance_CDD.copy_(covariance_CDD)
         self.precision_CDD.copy_(torch.cholesky_inverse(torch.linalg.cholesky(covariance_CDD)))
 
-    def _conditional(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
-        """The conditional mean, `[M, C, D]`.
+    def _conditional(
+        self, keypoints_MTKC: Tensor, visible_MTK: Tensor, *, with_covariance: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """The conditional mean `[M, C, D]` and, where asked for, the rows' sum of conditional covariances `[C, D, D]`.
 
-        Row by row, so that none depends on the others, and by the smaller of two linear systems: with P the precision
-        and S the covariance, h the hidden joints and o the observed ones, x_h = -P_hh^-1 P_ho x_o = S_ho S_oo^-1 x_o.
+        Row by row, so that none depends on the others, and for the mean alone by the smaller of two linear systems:
+        with P the precision and S the covariance, h the hidden joints and o the observed ones, it is
+        -P_hh^-1 P_ho x_o = S_ho S_oo^-1 x_o. The covariance is P_hh^-1.
         """
-        covariance_CDD, precision_CDD = self.covariance_CDD, self.precision_CDD
         hidden_MD = ~visible_MTK.flatten(1)
         mean_MCD = keypoints_MTKC.flatten(1, 2).mT.contiguous()
-        pull_MCD = -torch.einsum("cde,mce->mcd", precision_CDD, mean_MCD)
+        total_CDD = torch.zeros_like(self.precision_CDD)
+        pull_MCD = -torch.einsum("cde,mce->mcd", self.precision_CDD, mean_MCD)
         for row in hidden_MD.any(dim=1).nonzero()[:, 0].tolist():
             hidden_H, seen_O = hidden_MD[row].nonzero()[:, 0], (~hidden_MD[row]).nonzero()[:, 0]
-            if len(hidden_H) <= len(seen_O):
-                mean_MCD[row][:, hidden_H] = _solved(precision_CDD, hidden_H, pull_MCD[row])
+            if with_covariance or len(hidden_H) <= len(seen_O):
+                factor_CHH = _factor(self.precision_CDD, hidden_H)
+                mean_CH = _solved(factor_CHH, pull_MCD[row][:, hidden_H])
+                if with_covariance:
+                    total_CDD[:, hidden_H[:, None], hidden_H] += torch.cholesky_inverse(factor_CHH)
             else:
-                weights_CO = _solved(covariance_CDD, seen_O, mean_MCD[row])
-                expected_CD = torch.einsum("cod,co->cd", covariance_CDD.index_select(1, seen_O), weights_CO)
-                mean_MCD[row][:, hidden_H] = expected_CD[:, hidden_H]
-        return mean_MCD
-
-    def _conditional_covariance(self, visible_MTK: Tensor) -> Tensor:
-        """The rows' sum `[C, D, D]`; 0 where both joints are seen."""
-        total_CDD = torch.zeros_like(self.precision_CDD)
-        hidden_MD = ~visible_MTK.flatten(1)
-        for row in hidden_MD.any(dim=1).nonzero()[:, 0].tolist():
-            hidden_H = hidden_MD[row].nonzero()[:, 0]
-            factor_CHH = torch.linalg.cholesky(_block(self.precision_CDD, hidden_H))
-            total_CDD[:, hidden_H[:, None], hidden_H] += torch.cholesky_inverse(factor_CHH)
-        return total_CDD
+                weight_CO = _solved(_factor(self.covariance_CDD, seen_O), mean_MCD[row][:, seen_O])
+                from_CHO = self.covariance_CDD.index_select(1, hidden_H).index_select(2, seen_O)
+                mean_CH = torch.einsum("cho,co->ch", from_CHO, weight_CO)
+            mean_MCD[row][:, hidden_H] = mean_CH
+        return mean_MCD, total_CDD
 
 
-def _block(matrices_CDD: Tensor, index_I: Tensor) -> Tensor:
-    return matrices_CDD.index_select(1, index_I).index_select(2, index_I)
+def _factor(matrices_CDD: Tensor, index_I: Tensor) -> Tensor:
+    """Cholesky's, of these rows and columns."""
+    return torch.linalg.cholesky(matrices_CDD.index_select(1, index_I).index_select(2, index_I))
 
 
-def _solved(matrices_CDD: Tensor, index_I: Tensor, right_CD: Tensor) -> Tensor:
-    """Of `matrices_CDD x = right_CD` within these rows and columns, `[C, I]`."""
-    factor_CII = torch.linalg.cholesky(_block(matrices_CDD, index_I))
-    return torch.cholesky_solve(right_CD[:, index_I, None], factor_CII)[..., 0]
+def _solved(factor_CII: Tensor, right_CI: Tensor) -> Tensor:
+    return torch.cholesky_solve(right_CI[..., None], factor_CII)[..., 0]
 
 
 def _random_walk(num_frames: int, num_joints: int) -> Tensor:

@@ -29,7 +29,13 @@ from harray.training.step import TrainingStep
 from harray.training.workers import Team, epoch_batches
 
 MEASURING_EPOCH = 0  # of the random streams with which is measured, and down from it; training counts from 1
-CLIPS_FITTED, MOST_VARIANTS = 4000, 10  # augmented clips to fit PCM's prior to; the most of any one clip
+CLIPS_FITTED = (
+    1000,
+    1000,
+    1000,
+    4000,
+)  # augmented, in each step of fitting PCM's prior; the last is what counts
+MOST_VARIANTS = 10  # of any one clip
 AUGMENTED_AT_ONCE = 256  # rows without scene tokens; more leave the caches
 
 
@@ -144,7 +150,8 @@ class Trainer:
 
     def _start(self, state: dict[str, Any] | None) -> None:
         if state is None:
-            fit_priors(self.network, self._variants(CLIPS_FITTED, with_scene=False), self.team)
+            for num_clips in CLIPS_FITTED:
+                fit_priors(self.network, self._variants(num_clips, with_scene=False), self.team)
             measure(self.network, self._variants(self.train.num_clips, with_scene=True), self.team)
         else:
             self.network.load_state_dict(state["network"])

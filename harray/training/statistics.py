@@ -10,21 +10,28 @@ from torch import Tensor
 
 from harray.features.augment import Augmented
 from harray.model.network import FusionNetwork, about_own_centre
-from harray.model.prior import MotionPrior
 from harray.training.workers import Team
 
-NUM_STEPS = 4  # of expectation maximisation; more change nothing
 LEAST_KNOWN = 0.3  # share of somebody's joints that must be known to learn from
 SMALLEST_STD = 1e-4  # a channel that varies less counts as constant and is left unscaled
 
 
 def fit_priors(network: FusionNetwork, batches: Iterable[Augmented], team: Team) -> None:
-    """Fit the prior of each branch's PCM to augmented clips of all workers."""
-    with torch.inference_mode():
-        by_batch = [[_people(stream) for stream in batch.streams] for batch in batches]
-        for number, branch in enumerate(network.branches):
-            if branch.pcm is not None:
-                _fit_prior(branch.pcm.prior, [people[number] for people in by_batch], team)
+    """One step of expectation maximisation for the prior of each PCM, on augmented clips of all workers."""
+    priors = [branch.pcm.prior for branch in network.branches if branch.pcm is not None]
+    if not priors:
+        return
+    moments = [torch.zeros_like(prior.precision_CDD, dtype=torch.float64) for prior in priors]
+    num_people = torch.zeros(len(priors), device=moments[0].device)
+    with torch.no_grad():
+        for batch in batches:
+            for number, (prior, stream) in enumerate(zip(priors, batch.streams, strict=True)):
+                keypoints_MTKC, known_MTK = _people(stream)
+                moments[number] += prior.moments(keypoints_MTKC, known_MTK)
+                num_people[number] += len(known_MTK)
+    for prior, moments_CDD, count in zip(priors, moments, team.summed(num_people).tolist(), strict=True):
+        if count:
+            prior.fit(team.summed(moments_CDD), int(count))
 
 
 def _people(batch: Augmented) -> tuple[Tensor, Tensor]:
@@ -32,16 +39,6 @@ def _people(batch: Augmented) -> tuple[Tensor, Tensor]:
     row, person = (batch.known_BPTK.float().mean(dim=(2, 3)) >= LEAST_KNOWN).nonzero(as_tuple=True)
     known_MTK = batch.known_BPTK[row, person]
     return about_own_centre(batch.target_BPTKC[row, person], known_MTK)[0], known_MTK
-
-
-def _fit_prior(prior: MotionPrior, people: list[tuple[Tensor, Tensor]], team: Team) -> None:
-    num_rows = torch.tensor(sum(len(known) for _, known in people), device=prior.precision_CDD.device)
-    num_rows = int(team.summed(num_rows))
-    for _ in range(NUM_STEPS):
-        moments_CDD = torch.zeros_like(prior.precision_CDD, dtype=torch.float64)
-        for keypoints, known in people:
-            moments_CDD += prior.moments(keypoints, known)
-        prior.fit(team.summed(moments_CDD), num_rows)
 
 
 def measure(network: FusionNetwork, batches: Iterable[Augmented], team: Team) -> None:

@@ -34,12 +34,13 @@ def test_an_unfitted_prior_interpolates_linearly_and_holds_at_the_ends():
     assert (error[~visible] == 0).all()
 
 
-def test_the_expectation_is_the_gaussians_conditional_mean():
+@pytest.mark.parametrize("share", [0.2, 0.8])
+def test_the_expectation_is_the_gaussians_conditional_mean(share):
     torch.manual_seed(0)
     prior = fitted(waves(200), torch.rand(200, 16, 3) < 0.8)
-    keypoints, visible = waves(4), torch.rand(4, 16, 3) < 0.5
+    keypoints, visible = waves(4), torch.rand(4, 16, 3) < share
     expected, _ = prior(keypoints * visible[..., None], visible)
-    covariance = torch.linalg.inv(prior.precision_CDD[0].double())
+    covariance = prior.covariance_CDD[0].double()
     for row in range(4):
         seen = visible[row].flatten()
         weights = covariance[~seen][:, seen] @ torch.linalg.inv(covariance[seen][:, seen])
