@@ -1,5 +1,6 @@
 """The training loop on a toy: it learns, repeats itself, resumes, and splits over workers."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -170,6 +171,21 @@ def test_the_epoch_of_the_lowest_val_loss_is_kept():
     assert losses != sorted(losses, reverse=True)  # so that the last is not the best as a matter of course
     assert run.progress.best_epoch == 1 + losses.index(min(losses))
     assert run.progress.best_val_loss == min(losses)
+
+
+def test_pcms_prior_is_fitted_to_the_clips_before_the_first_epoch():
+    trained = trainer(dataclasses.replace(TRAINING, num_epochs=1))
+    unfitted = copy.deepcopy(trained.network.pcm.prior)
+    fitted = trained.run().pcm.prior
+    clips = toy(30, first=2)
+    truth = clips.keypoints_NPTKC[:, 0] - clips.keypoints_NPTKC[:, 0].mean(dim=(1, 2), keepdim=True)
+    visible = torch.ones(truth.shape[:-1], dtype=torch.bool)
+    visible[:, :, 12] = False  # it stands where it stands in the others
+    error, before = (
+        (prior(truth * visible[..., None], visible)[0] - truth)[~visible].abs().mean()
+        for prior in (fitted, unfitted)
+    )
+    assert error < 0.2 * before
 
 
 def test_pcm_learns_at_its_own_rate():
