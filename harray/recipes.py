@@ -140,7 +140,6 @@ def procedural() -> ExperimentConfig:
             "poses.weights": "embedded",
             "scenes.weights": "random",
             "model.pcm.refine_size": 16,
-            "model.pcm.num_blocks": 1,
             "model.mme.num_blocks": 2,
             "training.num_epochs": 16,
             "training.weight_decay": 0.2,
