@@ -11,6 +11,9 @@ class PCMConfig:
     """Predictive coding: completes hidden joints."""
 
     enabled: bool = True
+    prior: bool = (
+        True  # whether completion starts from a Gaussian over the clip; costly beyond about 50 joints
+    )
     hidden_size: Count = 64  # of each LSTM direction
     num_layers: Count = 1  # of each LSTM direction
     predict_size: Count = 128  # of the layer between LSTM states and the prediction

@@ -11,7 +11,8 @@
 A prediction that never sees what it predicts is the top-down half of predictive coding, and the error is what it
 sends up (Rao and Ballard, 1999; bidirectional LSTM: Graves and Schmidhuber, 2005). It starts from a cubic in time;
 learned weights of four neighbours bend it, and how near those are decides how far the LSTMs are trusted. What is
-hidden is expected by a Gaussian over the whole clip (`prior.py`), and that is corrected by what the errors show.
+hidden is expected by a Gaussian over the whole clip (`prior.py`; without it, by the prediction), and that is
+corrected by what the errors show.
 
 Letters: M rows (people of clips), T frames, K joints, C coordinates, N neighbours, D features.
 """
@@ -50,7 +51,7 @@ class Evidence(NamedTuple):
     """What a correction is made of."""
 
     visible_MTK: Tensor
-    expected_MTKC: Tensor  # by the prior
+    expected_MTKC: Tensor  # by the prior, or the prediction
     unexpected_MTKC: Tensor  # the prior's errors on visible joints
     predicted_MTKC: Tensor
     error_MTKC: Tensor  # the prediction's on visible joints
@@ -62,9 +63,8 @@ class PCM(nn.Module):
     def __init__(self, config: PCMConfig, *, num_frames: int, num_joints: int, num_coordinates: int):
         super().__init__()
         size, states = num_joints * num_coordinates, 2 * config.hidden_size
-        self.prior = MotionPrior(
-            num_frames=num_frames, num_joints=num_joints, num_coordinates=num_coordinates
-        )
+        shape = {"num_frames": num_frames, "num_joints": num_joints, "num_coordinates": num_coordinates}
+        self.prior = MotionPrior(**shape) if config.prior else None
         self.embed = nn.Linear(size + num_joints, config.hidden_size)
         self.forwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)
         self.backwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)
@@ -77,11 +77,14 @@ class PCM(nn.Module):
         """Complete normalised keypoints; what stands in hidden joints is never read."""
         seen_MTK1 = visible_MTK[..., None]
         seen = torch.where(seen_MTK1, keypoints_MTKC, 0.0)
-        expected, unexpected = self.prior(seen, visible_MTK)
         beside = _beside(seen, visible_MTK)
         states_MTD = self._states_beside(seen, visible_MTK)
         predicted = self._predict(beside, states_MTD)
         error = torch.where(seen_MTK1, seen - predicted, 0.0)
+        if self.prior is not None:
+            expected, unexpected = self.prior(seen, visible_MTK)
+        else:
+            expected, unexpected = torch.where(seen_MTK1, seen, predicted), error
         evidence = Evidence(
             visible_MTK, expected, unexpected, predicted, error, beside.closeness_MTKN, states_MTD
         )

@@ -18,7 +18,7 @@ SMALLEST_STD = 1e-4  # a channel that varies less counts as constant and is left
 
 def fit_priors(network: FusionNetwork, batches: Iterable[Augmented], team: Team) -> None:
     """One step of expectation maximisation for the prior of each PCM, on augmented clips of all workers."""
-    priors = [branch.pcm.prior for branch in network.branches if branch.pcm is not None]
+    priors = [branch.pcm.prior for branch in network.branches if branch.pcm and branch.pcm.prior]
     if not priors:
         return
     moments = [torch.zeros_like(prior.precision_CDD, dtype=torch.float64) for prior in priors]

@@ -60,6 +60,7 @@ def test_any_skeleton_and_number_of_people(joints, coordinates, people):
 
 SWITCHES = {
     "pcm.enabled": [True, False],
+    "pcm.prior": [True, False],
     "mme.differences": [True, False],
     "mme.head": ["conv", "transformer"],
     "mme.people_attention": [True, False],

@@ -188,6 +188,13 @@ def test_pcms_prior_is_fitted_to_the_clips_before_the_first_epoch():
     assert error < 0.2 * before
 
 
+def test_without_a_prior_pcm_learns_too():
+    reports = []
+    network = trainer(model=with_overrides(MODEL, {"pcm.prior": False})).run(reports.append)
+    assert not any("prior" in name for name in network.state_dict())
+    assert reports[-1].losses["completion"] < reports[0].losses["completion"]
+
+
 def test_pcm_learns_at_its_own_rate():
     """At a factor of 0 completion stays as it was made, whatever is learned of recognition."""
     run = trainer(dataclasses.replace(TRAINING, num_epochs=1, pcm_rate_factor=0.0))
