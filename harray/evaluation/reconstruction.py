@@ -19,7 +19,7 @@ from torch import Tensor
 from harray.evaluation.occlusion import as_in_other_clips, occluded, size_of
 from harray.evaluation.report import Reconstruction
 from harray.features.interpolation import fill_hidden
-from harray.features.tensors import ClipTensors
+from harray.features.tensors import ClipTensors, without_false_tracks
 from harray.inference.predictor import Predictor
 
 OCCLUSIONS = {  # kind and share; "real" needs none
@@ -34,8 +34,9 @@ FILLS = ("hold", "linear", "spline")
 
 def reconstruction(predictor: Predictor, clips: ClipTensors, *, seed: int = 0) -> dict[str, Reconstruction]:
     """Errors by occlusion, those of `OCCLUSIONS` and `real`; none that cannot be made."""
-    clips = clips.looked_at(predictor.checkpoint.features.keypoints)
-    min_confidence = predictor.checkpoint.features.min_confidence
+    features = predictor.checkpoint.features
+    clips = without_false_tracks(clips.looked_at(features.keypoints), features)
+    min_confidence = features.min_confidence
     variants: dict[str, ClipTensors | None] = {
         name: occluded(clips, kind, share, seed) for name, (kind, share) in OCCLUSIONS.items()
     }

@@ -41,5 +41,8 @@ class FeaturesConfig:
     """What counts as observed, and the augmentation."""
 
     min_confidence: Fraction = 0.3  # in [0, 1]; a joint below it counts as hidden
+    min_presence: Fraction = (
+        0.4  # of the joints seen of the best seen person; who shows fewer is a false track
+    )
     keypoints: Literal["all", "2d", "3d"] = "all"  # which are looked at, where the clips have both
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)

@@ -187,8 +187,17 @@ def clips_from_arrays(
     )
 
 
+def without_false_tracks(clips: ClipTensors, config: FeaturesConfig) -> ClipTensors:
+    """The clips less people of whom much less is seen than of somebody else: shadows, reflections, passers-by."""
+    seen_NP = (clips.confidence_NPTK >= config.min_confidence).float().mean(dim=(2, 3))
+    false_NP = seen_NP < config.min_presence * seen_NP.amax(dim=1, keepdim=True)
+    confidence_NPTK = clips.confidence_NPTK.masked_fill(false_NP[:, :, None, None], 0.0)
+    return dataclasses.replace(clips, confidence_NPTK=confidence_NPTK)
+
+
 def normalised(clips: ClipTensors, config: FeaturesConfig) -> NormalisedClips:
-    """Keypoints in body units, with joints below `config.min_confidence` hidden."""
+    """Keypoints in body units, with joints below `config.min_confidence` and false tracks hidden."""
+    clips = without_false_tracks(clips, config)
     keypoints, visible = normalise(
         clips.keypoints_NPTKC, clips.confidence_NPTK, clips.skeleton, config.min_confidence
     )

@@ -72,3 +72,20 @@ def test_selecting_keeps_order_and_lists_together():
     assert some.paths == ["d", "b"]
     assert some.labels_N.tolist() == [3, 1]
     assert normalised(some, FeaturesConfig()).rows_N.tolist() == [0, 1]
+
+
+def test_who_is_hardly_seen_beside_somebody_is_a_false_track_and_not_there():
+    keypoints = np.random.default_rng(0).random((3, 2, 8, 13, 3), np.float32)
+    keypoints[..., 2] = 1.0
+    keypoints[0, 1, 2:, :, 2] = 0.0  # seen in a quarter of the time
+    keypoints[1, 1, 4:, :, 2] = 0.0  # in half of it
+    keypoints[2, :, 1:, :, 2] = 0.0  # both hardly at all
+    config = FeaturesConfig()
+    clips = clips_from_arrays(keypoints, skeleton=PENN13)
+    seen = normalised(clips, config).visible_NPTK
+    assert seen.any(dim=(2, 3)).tolist() == [[True, False], [True, True], [True, True]]
+    alone = clips_from_arrays(keypoints[:1, :1], skeleton=PENN13)
+    of_both, of_one = (normalised(x, config).keypoints_NPTKC[0, 0] for x in (clips, alone))
+    assert torch.equal(of_both, of_one)  # nor does it move the clip's centre
+    everybody = normalised(clips, FeaturesConfig(min_presence=0.0)).visible_NPTK
+    assert everybody.any(dim=(2, 3)).all()
