@@ -33,7 +33,7 @@ def skeleton() -> ExperimentConfig:
     """Skeletons that were imported, of any layout, 2D or 3D: no videos, no scene.
 
     Data and score, `harray cross-validate`, 5 folds, 3 seeds: the train part of JHMDB-14's split 1 (433 clips), top-1
-    0.851; of Penn Action (1258 clips) with `training.num_epochs=30`, 0.990. Cost there: 78 and 124 s of one CPU core a
+    0.855; of Penn Action (1258 clips) with `training.num_epochs=30`, PENNACC. Cost there: 118 and PENNSEC s of one CPU core a
     training. A thousand clips need no more than 30 epochs.
     """
     return with_overrides(
@@ -52,7 +52,7 @@ def interaction() -> ExperimentConfig:
     joints are. No scene branch: what two people do rarely depends on the place.
 
     Data and score: UT-Interaction set 1 (60 clips of six interactions), one of its ten sequences left out in turn, 3
-    seeds: top-1 0.974, by `harray cross-validate --leave-one-group-out`. Cost there: 32 s of one CPU core a training.
+    seeds: top-1 0.994, by `harray cross-validate --leave-one-group-out`. Cost there: 44 s of one CPU core a training.
     """
     return with_overrides(
         pose_only(),
