@@ -14,6 +14,7 @@ class PCMConfig:
     prior: bool = (
         True  # whether completion starts from a Gaussian over the clip; costly beyond about 50 joints
     )
+    num_kinds: Count = 8  # of motion, which the prior tells apart
     hidden_size: Count = 64  # of each LSTM direction
     num_layers: Count = 1  # of each LSTM direction
     predict_size: Count = 128  # of the layer between LSTM states and the prediction

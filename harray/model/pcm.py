@@ -11,7 +11,7 @@
 A prediction that never sees what it predicts is the top-down half of predictive coding, and the error is what it
 sends up (Rao and Ballard, 1999; bidirectional LSTM: Graves and Schmidhuber, 2005). It starts from a cubic in time;
 learned weights of four neighbours bend it, and how near those are decides how far the LSTMs are trusted. What is
-hidden is expected by a Gaussian over the whole clip (`prior.py`; without it, by the prediction), and that is
+hidden is expected by Gaussians over the whole clip (`prior.py`; without it, by the prediction), and that is
 corrected by what the errors show.
 
 Letters: M rows (people of clips), T frames, K joints, C coordinates, N neighbours, D features.
@@ -64,7 +64,7 @@ class PCM(nn.Module):
         super().__init__()
         size, states = num_joints * num_coordinates, 2 * config.hidden_size
         shape = {"num_frames": num_frames, "num_joints": num_joints, "num_coordinates": num_coordinates}
-        self.prior = MotionPrior(**shape) if config.prior else None
+        self.prior = MotionPrior(num_kinds=config.num_kinds, **shape) if config.prior else None
         self.embed = nn.Linear(size + num_joints, config.hidden_size)
         self.forwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)
         self.backwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)

@@ -1,15 +1,19 @@
-"""How people move: one Gaussian over a person's whole clip, and what it lets expect of hidden joints.
+"""How people move: Gaussians over a person's whole clip, and what they let expect of hidden joints.
 
-All joints of all frames are jointly normal, each coordinate apart. Hidden joints are completed by their conditional
-mean given everything seen: where the prediction errors, weighed by their precision, are least, which is what
-predictive coding descends to (Friston, 2005). The covariance is estimated by expectation maximisation (Dempster,
-Laird and Rubin, 1977), so that clips of which joints are missing count too, and is drawn towards a stationary one.
+All joints of all frames are jointly normal, each coordinate apart, in one of several ways: there is a Gaussian for
+each kind of motion, drawn towards the one of all kinds, and the kind is the one that makes what is seen likeliest.
+Hidden joints are completed by their conditional mean given everything seen: where the prediction errors, weighed by
+their precision, are least, which is what predictive coding descends to (Friston, 2005). The covariances are estimated
+by expectation maximisation (Dempster, Laird and Rubin, 1977; with hard decisions on the kind, Celeux and Govaert,
+1992), so that clips of which joints are missing count too, and are drawn towards stationary ones.
 
 The mean is zero: the mean pose is the covariance's largest direction, and its size is read off what is seen.
 
-Letters: M rows (people of clips), T frames, K joints, C coordinates, D = T * K, F frequencies, H hidden
-joints, O observed joints.
+Letters: M rows (people of clips), T frames, K joints, C coordinates, D = T * K, G kinds of motion, F frequencies, H
+hidden joints, O observed joints, S sampled ones.
 """
+
+from collections.abc import Iterator
 
 import scipy.fft
 import torch
@@ -21,20 +25,30 @@ STATIONARY_SHARE = 0.3  # of the covariance between different frequencies in tim
 STEP = 0.03  # body sizes; standard deviation of a step where joints walk at random
 STRAY = 1.0  # body sizes; standard deviation of where they are
 NUM_WALKERS = 1  # people who walk at random, among those that the covariance is estimated from
+NUM_SAMPLED = 48  # of the visible joints of all frames, by which the kind of motion is told
+NUM_DIRECTIONS = 6  # of each coordinate, in which kinds of motion are first told apart
+ROWS_AT_ONCE = 256  # to tell the kinds of; more fill the memory
 
 
 class MotionPrior(nn.Module):
     """Before it is fitted joints walk at random, so that hidden ones lie on the line between neighbours in time."""
 
-    covariance_CDD: Tensor  # of each coordinate, in squared body sizes
-    precision_CDD: Tensor  # its inverse
+    covariance_GCDD: Tensor  # of each kind and coordinate, in squared body sizes
+    precision_GCDD: Tensor  # its inverse
 
-    def __init__(self, *, num_frames: int, num_joints: int, num_coordinates: int):
+    def __init__(self, *, num_kinds: int, num_frames: int, num_joints: int, num_coordinates: int):
         super().__init__()
-        self.num_frames, self.num_joints = num_frames, num_joints
+        self.num_kinds, self.shape = num_kinds, (num_frames, num_joints, num_coordinates)
         walk_DD = _random_walk(num_frames, num_joints)
-        for name, matrix_DD in (("covariance_CDD", walk_DD), ("precision_CDD", torch.linalg.inv(walk_DD))):
-            self.register_buffer(name, matrix_DD.float().repeat(num_coordinates, 1, 1))
+        covariance_GCDD = walk_DD.float().repeat(num_kinds, num_coordinates, 1, 1)
+        self.register_buffer("covariance_GCDD", covariance_GCDD)
+        # Its inverse is made anew where the covariance is loaded: a checkpoint is half as large without.
+        self.register_buffer(
+            "precision_GCDD",
+            torch.linalg.inv(walk_DD).float().expand_as(covariance_GCDD).clone(),
+            persistent=False,
+        )
+        self.register_load_state_dict_post_hook(lambda prior, _: prior._invert())
 
     @torch.no_grad()
     def forward(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,34 +62,112 @@ class MotionPrior(nn.Module):
             joints let expect, the expected ones among them, 0 where hidden. Both `[M, T, K, C]`.
         """
         with torch.autocast(keypoints_MTKC.device.type, enabled=False):
-            expected_MCD, _ = self._conditional(keypoints_MTKC.float(), visible_MTK)
-            error_MCD = torch.einsum("cde,mce->mcd", self.precision_CDD, expected_MCD)
-        error_MCD = error_MCD / self.precision_CDD.diagonal(dim1=1, dim2=2)
+            keypoints_MTKC = keypoints_MTKC.float()
+            expected_MCD = keypoints_MTKC.flatten(1, 2).mT.contiguous()
+            error_MCD = torch.empty_like(expected_MCD)
+            for kind, rows in _by_kind(self.kinds(keypoints_MTKC, visible_MTK)):
+                expected, _ = self._conditional(kind, expected_MCD[rows], visible_MTK[rows])
+                precision_CDD = self.precision_GCDD[kind]
+                pull = torch.einsum("cde,mce->mcd", precision_CDD, expected)
+                expected_MCD[rows], error_MCD[rows] = expected, pull / precision_CDD.diagonal(dim1=1, dim2=2)
         error_MCD = error_MCD * visible_MTK.flatten(1)[:, None]
         shape = keypoints_MTKC.shape
         return expected_MCD.mT.reshape(shape), error_MCD.mT.reshape(shape)
 
-    def moments(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
-        """The expectation: the rows' sum of second moments `[C, D, D]`, float64, given what is seen of them.
+    @torch.no_grad()
+    def kinds(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
+        """The kind of motion of each row, `[M]`: the one by which a sample of what is seen is likeliest.
 
-        Arguments as of `forward`.
+        The sample is spread evenly over the visible joints of all frames. Arguments as of `forward`.
         """
-        expected_MCD, covariance_CDD = self._conditional(keypoints_MTKC, visible_MTK, with_covariance=True)
-        expected_MCD = expected_MCD.double()
-        return torch.einsum("mcd,mce->cde", expected_MCD, expected_MCD) + covariance_CDD
+        likeliest = [
+            self._log_likelihoods(*rows).argmax(dim=1)
+            for rows in zip(
+                keypoints_MTKC.flatten(1, 2).mT.split(ROWS_AT_ONCE),
+                visible_MTK.flatten(1).split(ROWS_AT_ONCE),
+                strict=True,
+            )
+        ]
+        return torch.cat(likeliest)
 
-    def fit(self, moments_CDD: Tensor, num_rows: int) -> None:
-        """The maximisation: the covariance that the moments of so many rows make likely, or nearly."""
-        num_frames, num_joints = self.num_frames, self.num_joints
-        walk_DD = _random_walk(num_frames, num_joints).to(moments_CDD.device)
-        mean_CDD = (moments_CDD + NUM_WALKERS * walk_DD) / (num_rows + NUM_WALKERS)
-        covariance_CDD = _more_stationary(mean_CDD, num_frames) + PLACE**2
+    def directions(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
+        """How far each row, completed, goes along the covariance's largest directions, `[M, F]`, body sizes.
+
+        By the first kind alone; arguments as of `forward`.
+        """
+        seen_MCD = keypoints_MTKC.flatten(1, 2).mT.contiguous()
+        expected_MCD, _ = self._conditional(0, seen_MCD, visible_MTK)
+        _, directions_CDD = torch.linalg.eigh(self.covariance_GCDD[0].double())
+        return torch.einsum(
+            "mcd,cdf->mcf", expected_MCD.double(), directions_CDD[..., -NUM_DIRECTIONS:]
+        ).flatten(1)
+
+    def moments(self, keypoints_MTKC: Tensor, visible_MTK: Tensor, kind_M: Tensor) -> tuple[Tensor, Tensor]:
+        """The expectation: by kind the sum of its rows' second moments given what is seen, `[G, C, D, D]`.
+
+        And the kinds' numbers of rows `[G]`; both float64. Arguments as of `forward`, and each row's kind.
+        """
+        moments_GCDD = torch.zeros_like(self.covariance_GCDD, dtype=torch.float64)
+        seen_MCD = keypoints_MTKC.flatten(1, 2).mT.contiguous()
+        for kind, rows in _by_kind(kind_M):
+            expected, covariance_CDD = self._conditional(
+                kind, seen_MCD[rows], visible_MTK[rows], with_covariance=True
+            )
+            expected = expected.double()
+            moments_GCDD[kind] = torch.einsum("mcd,mce->cde", expected, expected) + covariance_CDD
+        return moments_GCDD, torch.bincount(kind_M, minlength=self.num_kinds).double()
+
+    def fit(self, moments_GCDD: Tensor, num_rows_G: Tensor, *, num_shared: float) -> None:
+        """The maximisation: the covariances that the moments of so many rows make likely, or nearly.
+
+        Args:
+            num_shared: rows of all kinds that each kind is estimated from beside its own, moving as much as they.
+        """
+        walk_DD = _random_walk(*self.shape[:2]).to(moments_GCDD.device)
+        shared_CDD = moments_GCDD.sum(dim=0) + NUM_WALKERS * walk_DD
+        shared_CDD = self._regular(shared_CDD / (num_rows_G.sum() + NUM_WALKERS))
+        still_CDD = _inverse(shared_CDD)
+        for kind, num_rows in enumerate(num_rows_G.tolist()):
+            covariance_CDD = shared_CDD
+            if 0 < num_rows < num_rows_G.sum():
+                # Of rows that move as all do this is 1; a kind that moves less is drawn towards less movement.
+                size_C = torch.einsum("cde,ced->c", still_CDD, moments_GCDD[kind]) / (num_rows * len(walk_DD))
+                others_CDD = num_shared * size_C[:, None, None] * shared_CDD
+                covariance_CDD = self._regular((moments_GCDD[kind] + others_CDD) / (num_rows + num_shared))
+            self.covariance_GCDD[kind] = covariance_CDD
+        self._invert()
+
+    def _regular(self, covariance_CDD: Tensor) -> Tensor:
+        covariance_CDD = _more_stationary(covariance_CDD, self.shape[0]) + PLACE**2
         covariance_CDD.diagonal(dim1=1, dim2=2).add_(NOISE**2)
-        self.covariance_CDD.copy_(covariance_CDD)
-        self.precision_CDD.copy_(torch.cholesky_inverse(torch.linalg.cholesky(covariance_CDD)))
+        return covariance_CDD
+
+    def _invert(self) -> None:
+        for precision_CDD, covariance_CDD in zip(self.precision_GCDD, self.covariance_GCDD, strict=True):
+            precision_CDD.copy_(_inverse(covariance_CDD.double()))
+
+    def _log_likelihoods(self, seen_MCD: Tensor, visible_MD: Tensor) -> Tensor:
+        """Of a sample of each row's visible joints by each kind, less what kinds share, `[M, G]`."""
+        count_M1 = visible_MD.sum(dim=1, keepdim=True)
+        seen_first_MD = visible_MD.byte().argsort(dim=1, descending=True, stable=True)
+        place_S = torch.arange(min(NUM_SAMPLED, visible_MD.shape[1]), device=visible_MD.device)
+        place_MS = place_S * count_M1.clamp(min=len(place_S)) // len(place_S)
+        index_MS = seen_first_MD.gather(1, place_MS)
+        missing_MS = place_MS >= count_M1
+        sample_MCS1 = seen_MCD.gather(2, index_MS[:, None].expand(-1, seen_MCD.shape[1], -1))[..., None]
+        unknown_MSS = missing_MS[:, :, None] | missing_MS[:, None, :]
+        unit_SS = torch.eye(len(place_S), device=visible_MD.device)
+        found = []
+        for covariance_CDD in self.covariance_GCDD:
+            among_CMSS = covariance_CDD[:, index_MS[:, :, None], index_MS[:, None, :]]
+            factor_CMSS = torch.linalg.cholesky(torch.where(unknown_MSS, unit_SS, among_CMSS))
+            white_CMS1 = torch.linalg.solve_triangular(factor_CMSS, sample_MCS1.transpose(0, 1), upper=False)
+            volume_CM = factor_CMSS.diagonal(dim1=2, dim2=3).log().sum(dim=-1)
+            found.append(-(white_CMS1.square().sum(dim=(2, 3)) / 2 + volume_CM).sum(dim=0))
+        return torch.stack(found, dim=1)
 
     def _conditional(
-        self, keypoints_MTKC: Tensor, visible_MTK: Tensor, *, with_covariance: bool = False
+        self, kind: int, seen_MCD: Tensor, visible_MTK: Tensor, *, with_covariance: bool = False
     ) -> tuple[Tensor, Tensor]:
         """The conditional mean `[M, C, D]` and, where asked for, the rows' sum of conditional covariances `[C, D, D]`.
 
@@ -83,23 +175,34 @@ class MotionPrior(nn.Module):
         with P the precision and S the covariance, h the hidden joints and o the observed ones, it is
         -P_hh^-1 P_ho x_o = S_ho S_oo^-1 x_o. The covariance is P_hh^-1.
         """
-        hidden_MD = ~visible_MTK.flatten(1)
-        mean_MCD = keypoints_MTKC.flatten(1, 2).mT.contiguous()
-        total_CDD = torch.zeros_like(self.precision_CDD)
-        pull_MCD = -torch.einsum("cde,mce->mcd", self.precision_CDD, mean_MCD)
+        covariance_CDD, precision_CDD = self.covariance_GCDD[kind], self.precision_GCDD[kind]
+        hidden_MD, mean_MCD = ~visible_MTK.flatten(1), seen_MCD.clone()
+        total_CDD = torch.zeros_like(precision_CDD)
+        pull_MCD = -torch.einsum("cde,mce->mcd", precision_CDD, mean_MCD)
         for row in hidden_MD.any(dim=1).nonzero()[:, 0].tolist():
             hidden_H, seen_O = hidden_MD[row].nonzero()[:, 0], (~hidden_MD[row]).nonzero()[:, 0]
             if with_covariance or len(hidden_H) <= len(seen_O):
-                factor_CHH = _factor(self.precision_CDD, hidden_H)
+                factor_CHH = _factor(precision_CDD, hidden_H)
                 mean_CH = _solved(factor_CHH, pull_MCD[row][:, hidden_H])
                 if with_covariance:
                     total_CDD[:, hidden_H[:, None], hidden_H] += torch.cholesky_inverse(factor_CHH)
             else:
-                weight_CO = _solved(_factor(self.covariance_CDD, seen_O), mean_MCD[row][:, seen_O])
-                from_CHO = self.covariance_CDD.index_select(1, hidden_H).index_select(2, seen_O)
+                weight_CO = _solved(_factor(covariance_CDD, seen_O), mean_MCD[row][:, seen_O])
+                from_CHO = covariance_CDD.index_select(1, hidden_H).index_select(2, seen_O)
                 mean_CH = torch.einsum("cho,co->ch", from_CHO, weight_CO)
             mean_MCD[row][:, hidden_H] = mean_CH
         return mean_MCD, total_CDD
+
+
+def _by_kind(kind_M: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Kinds that occur, and the rows of each."""
+    for kind in kind_M.unique().tolist():
+        yield kind, (kind_M == kind).nonzero()[:, 0]
+
+
+def _inverse(matrices_CDD: Tensor) -> Tensor:
+    """Of positive definite matrices."""
+    return torch.cholesky_inverse(torch.linalg.cholesky(matrices_CDD))
 
 
 def _factor(matrices_CDD: Tensor, index_I: Tensor) -> Tensor:

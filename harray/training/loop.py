@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -29,12 +30,6 @@ from harray.training.step import TrainingStep
 from harray.training.workers import Team, epoch_batches
 
 MEASURING_EPOCH = 0  # of the random streams with which is measured, and down from it; training counts from 1
-CLIPS_FITTED = (
-    1000,
-    1000,
-    1000,
-    4000,
-)  # augmented, in each step of fitting PCM's prior; the last is what counts
 MOST_VARIANTS = 10  # of any one clip
 AUGMENTED_AT_ONCE = 256  # rows without scene tokens; more leave the caches
 
@@ -150,13 +145,15 @@ class Trainer:
 
     def _start(self, state: dict[str, Any] | None) -> None:
         if state is None:
-            for num_clips in CLIPS_FITTED:
-                fit_priors(self.network, self._variants(num_clips, with_scene=False), self.team)
+            poses = partial(self._variants, with_scene=False)
+            fit_priors(self.network, poses, self.train.num_clips, self.team)
             measure(self.network, self._variants(self.train.num_clips, with_scene=True), self.team)
         else:
             self.network.load_state_dict(state["network"])
         decay = get_ema_multi_avg_fn(self.config.average_decay)
         self.average = AveragedModel(self.network, multi_avg_fn=decay)
+        for own, averaged in zip(self.network.modules(), self.average.module.modules(), strict=True):
+            averaged._buffers = own._buffers  # what no step changes; large, and else copied in every step
         if state is not None:
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])

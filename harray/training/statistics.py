@@ -1,44 +1,79 @@
 """What is measured once on the training clips before training: PCM's prior, and the scales of what is read.
 
-Letters: N clips, M rows (people of clips), T frames, S scene tokens, D channels.
+Letters: N clips, M rows (people of clips), T frames, S scene tokens, D channels, F directions, G kinds of motion.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
+from scipy.cluster.vq import kmeans2, vq
 from torch import Tensor
 
 from harray.features.augment import Augmented
 from harray.model.network import FusionNetwork, about_own_centre
+from harray.model.prior import MotionPrior
 from harray.training.workers import Team
 
 LEAST_KNOWN = 0.3  # share of somebody's joints that must be known to learn from
 SMALLEST_STD = 1e-4  # a channel that varies less counts as constant and is left unscaled
+CLIPS_OF_ONE_KIND = (1000, 1000, 1000)  # augmented, for each step of fitting PCM's prior; then ...
+CLIPS_OF_KINDS = (2000, 4000)  # ... with kinds told apart; the last is what counts
+CLIPS_PER_KIND = 12  # at least; fewer clips make fewer kinds
+SHARED_CLIPS = 30  # of all kinds that each kind is estimated from beside its own
+
+Variants = Callable[[int], Iterable[Augmented]]  # so many augmented clips, of which this worker has its share
+People = tuple[Tensor, Tensor]  # keypoints `[M, T, K, C]`, and which are known
 
 
-def fit_priors(network: FusionNetwork, batches: Iterable[Augmented], team: Team) -> None:
-    """One step of expectation maximisation for the prior of each PCM, on augmented clips of all workers."""
+def fit_priors(network: FusionNetwork, variants: Variants, num_clips: int, team: Team) -> None:
+    """Expectation maximisation for the prior of each PCM, on augmented clips of all workers.
+
+    First of one kind of motion. What everybody is like by that is clustered, which gives the first kinds.
+
+    Args:
+        num_clips: there are on all workers.
+    """
     priors = [branch.pcm.prior for branch in network.branches if branch.pcm and branch.pcm.prior]
-    if not priors:
-        return
-    moments = [torch.zeros_like(prior.precision_CDD, dtype=torch.float64) for prior in priors]
-    num_people = torch.zeros(len(priors), device=moments[0].device)
-    with torch.no_grad():
-        for batch in batches:
-            for number, (prior, stream) in enumerate(zip(priors, batch.streams, strict=True)):
-                keypoints_MTKC, known_MTK = _people(stream)
-                moments[number] += prior.moments(keypoints_MTKC, known_MTK)
-                num_people[number] += len(known_MTK)
-    for prior, moments_CDD, count in zip(priors, moments, team.summed(num_people).tolist(), strict=True):
-        if count:
-            prior.fit(team.summed(moments_CDD), int(count))
+    for stream, prior in enumerate(priors):
+        for num_variants in CLIPS_OF_ONE_KIND:
+            people = _people(variants(num_variants), stream, prior)
+            _fit(prior, people, torch.zeros_like(people[1][:, 0, 0], dtype=torch.long), 0, team)
+        num_kinds = min(prior.num_kinds, num_clips // CLIPS_PER_KIND)
+        for number, num_variants in enumerate(CLIPS_OF_KINDS if num_kinds > 1 else ()):
+            people = _people(variants(num_variants), stream, prior)
+            first = number == 0
+            kind_M = _clusters(prior.directions(*people), num_kinds, team) if first else prior.kinds(*people)
+            _fit(prior, people, kind_M, SHARED_CLIPS * num_variants / num_clips, team)
 
 
-def _people(batch: Augmented) -> tuple[Tensor, Tensor]:
-    """Keypoints about their own centre, and which are known, of all people of whom enough is."""
-    row, person = (batch.known_BPTK.float().mean(dim=(2, 3)) >= LEAST_KNOWN).nonzero(as_tuple=True)
-    known_MTK = batch.known_BPTK[row, person]
-    return about_own_centre(batch.target_BPTKC[row, person], known_MTK)[0], known_MTK
+def _people(batches: Iterable[Augmented], stream: int, prior: MotionPrior) -> People:
+    """All people of whom enough is known, about their own centre."""
+    nobody = torch.zeros(0, *prior.shape, device=prior.covariance_GCDD.device)
+    keypoints, known = [nobody], [nobody[..., 0] > 0]
+    for batch in batches:
+        target_BPTKC, known_BPTK = batch.streams[stream].target_BPTKC, batch.streams[stream].known_BPTK
+        row, person = (known_BPTK.float().mean(dim=(2, 3)) >= LEAST_KNOWN).nonzero(as_tuple=True)
+        known.append(known_BPTK[row, person])
+        keypoints.append(about_own_centre(target_BPTKC[row, person], known[-1])[0])
+    return torch.cat(keypoints), torch.cat(known)
+
+
+def _fit(prior: MotionPrior, people: People, kind_M: Tensor, num_shared: float, team: Team) -> None:
+    """One step, where there is anybody to learn from."""
+    moments_GCDD, num_rows_G = (team.summed(x) for x in prior.moments(*people, kind_M))
+    if num_rows_G.sum():
+        prior.fit(moments_GCDD, num_rows_G, num_shared=num_shared)
+
+
+def _clusters(place_MF: Tensor, num_clusters: int, team: Team) -> Tensor:
+    """The cluster of each row `[M]`, by k-means among all workers' rows, alike however many workers there are."""
+    everyone_MF = team.collected(place_MF.cpu()).numpy()
+    if len(everyone_MF) < num_clusters:
+        return torch.zeros_like(place_MF[:, 0], dtype=torch.long)
+    in_order = everyone_MF[everyone_MF[:, 0].argsort(kind="stable")]  # who computed a row decides nothing
+    centres_GF, _ = kmeans2(in_order, num_clusters, minit="++", rng=0)
+    nearest_M, _ = vq(place_MF.cpu().numpy(), centres_GF)
+    return torch.from_numpy(nearest_M).long().to(place_MF.device)
 
 
 def measure(network: FusionNetwork, batches: Iterable[Augmented], team: Team) -> None:

@@ -6,6 +6,7 @@ workers is what one process computes.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed
@@ -45,6 +46,14 @@ class Team:
         whole = share_NX.new_zeros(num_rows, *share_NX.shape[1:])
         whole[self.share(num_rows).to(whole.device)] = share_NX
         return self.summed(whole)
+
+    def collected(self, rows_NX: Tensor) -> Tensor:
+        """The rows of all workers, one worker's after another's, on every one of them."""
+        if self.size == 1:
+            return rows_NX
+        everyone: list[Any] = [None] * self.size
+        torch.distributed.all_gather_object(everyone, rows_NX)
+        return torch.cat(everyone)
 
 
 def epoch_batches(num_rows: int, batch_size: int, *, seed: int, epoch: int) -> list[Tensor]:

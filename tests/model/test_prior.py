@@ -7,15 +7,17 @@ from harray.model import prior as module
 from harray.model.prior import MotionPrior
 
 
-def unfitted(frames=5, joints=2, coordinates=2) -> MotionPrior:
-    return MotionPrior(num_frames=frames, num_joints=joints, num_coordinates=coordinates)
+def unfitted(frames=5, joints=2, coordinates=2, kinds=1) -> MotionPrior:
+    return MotionPrior(num_kinds=kinds, num_frames=frames, num_joints=joints, num_coordinates=coordinates)
 
 
-def fitted(keypoints, visible, steps=4) -> MotionPrior:
+def fitted(keypoints, visible, steps=4, kind=None) -> MotionPrior:
+    """Of as many kinds of motion as `kind` tells apart, one where it tells nothing."""
     _, frames, joints, coordinates = keypoints.shape
-    prior = unfitted(frames, joints, coordinates)
+    kind = torch.zeros(len(keypoints), dtype=torch.long) if kind is None else kind
+    prior = unfitted(frames, joints, coordinates, kinds=int(kind.max()) + 1)
     for _ in range(steps):
-        prior.fit(prior.moments(keypoints * visible[..., None], visible), len(keypoints))
+        prior.fit(*prior.moments(keypoints * visible[..., None], visible, kind), num_shared=2)
     return prior
 
 
@@ -40,7 +42,7 @@ def test_the_expectation_is_the_gaussians_conditional_mean(share):
     prior = fitted(waves(200), torch.rand(200, 16, 3) < 0.8)
     keypoints, visible = waves(4), torch.rand(4, 16, 3) < share
     expected, _ = prior(keypoints * visible[..., None], visible)
-    covariance = prior.covariance_CDD[0].double()
+    covariance = prior.covariance_GCDD[0, 0].double()
     for row in range(4):
         seen = visible[row].flatten()
         weights = covariance[~seen][:, seen] @ torch.linalg.inv(covariance[seen][:, seen])
@@ -101,3 +103,61 @@ def test_being_drawn_towards_stationarity_keeps_a_stationary_covariance_as_it_is
     assert module._more_stationary(covariance, 8) == pytest.approx(covariance, abs=1e-9)
     lopsided = torch.outer(steps, steps)[None]
     assert not torch.allclose(module._more_stationary(lopsided, 8), lopsided)
+
+
+def slow_and_fast(rows):
+    """Half of the rows as `waves`, half at a third of their speed; and which."""
+    slow = torch.arange(rows) % 2 == 0
+    time = torch.where(slow[:, None], torch.arange(16) / 3, torch.arange(16.0))
+    angle = 0.9 * time[..., None] + torch.rand(rows, 1, 1) * 6.3 - 0.7 * torch.arange(3)
+    return (0.3 * angle.sin())[..., None], slow.long()
+
+
+def test_kinds_of_motion_are_told_by_what_is_seen_and_each_is_completed_by_its_own_gaussian():
+    torch.manual_seed(0)
+    everything = torch.ones(200, 16, 3, dtype=torch.bool)
+    keypoints, kind = slow_and_fast(200)
+    apart, together = fitted(keypoints, everything, kind=kind), fitted(keypoints, everything)
+    truth, kind = slow_and_fast(60)
+    visible = torch.rand(60, 16, 3) < 0.4
+    seen = truth * visible[..., None]
+    assert torch.equal(apart.kinds(seen, visible), kind)
+    error, error_of_one = (
+        (prior(seen, visible)[0] - truth)[~visible].abs().mean() for prior in (apart, together)
+    )
+    assert error < 0.8 * error_of_one
+
+
+def test_the_kind_is_told_by_the_likelihood_of_what_is_seen():
+    torch.manual_seed(0)
+    keypoints, kind = slow_and_fast(100)
+    prior = fitted(keypoints, torch.rand(100, 16, 3) < 0.8, kind=kind)
+    keypoints, visible = slow_and_fast(20)[0], torch.rand(20, 16, 3) < 0.2  # fewer than are sampled
+    visible[0] = False
+    found = prior._log_likelihoods((keypoints * visible[..., None]).flatten(1, 2).mT, visible.flatten(1))
+    for row in range(20):
+        seen = visible[row].flatten()
+        for number, covariance in enumerate(prior.covariance_GCDD[:, 0]):
+            normal = torch.distributions.MultivariateNormal(
+                torch.zeros(int(seen.sum())), covariance[seen][:, seen]
+            )
+            shared = seen.sum() * torch.tensor(2 * torch.pi).log() / 2
+            by_formula = normal.log_prob(keypoints[row].flatten()[seen]) + shared if seen.any() else 0.0
+            assert found[row, number] == pytest.approx(float(by_formula), abs=1e-2)
+
+
+def test_a_kind_without_rows_is_the_one_of_all_rows():
+    torch.manual_seed(0)
+    keypoints, everything = waves(40), torch.ones(40, 16, 3, dtype=torch.bool)
+    prior = fitted(keypoints, everything, kind=torch.tensor([0, 2] * 20))
+    of_all = unfitted(16, 3, 1)
+    of_all.fit(*of_all.moments(keypoints, everything, torch.zeros(40, dtype=torch.long)), num_shared=0)
+    assert prior.covariance_GCDD[1] == pytest.approx(of_all.covariance_GCDD[0], abs=1e-5)
+
+
+def test_the_inverse_that_is_not_saved_is_made_anew():
+    torch.manual_seed(0)
+    prior = fitted(waves(40), torch.ones(40, 16, 3, dtype=torch.bool))
+    loaded = unfitted(16, 3, 1)
+    loaded.load_state_dict(prior.state_dict())
+    assert torch.equal(loaded.precision_GCDD, prior.precision_GCDD)
