@@ -27,7 +27,7 @@ STRAY = 1.0  # body sizes; standard deviation of where they are
 NUM_WALKERS = 1  # people who walk at random, among those that the covariance is estimated from
 NUM_SAMPLED = 48  # of the visible joints of all frames, by which the kind of motion is told
 NUM_DIRECTIONS = 6  # of each coordinate, in which kinds of motion are first told apart
-ROWS_AT_ONCE = 256  # to tell the kinds of; more fill the memory
+ROWS_AT_ONCE = 128  # to tell the kinds of; more fill the memory
 
 
 class MotionPrior(nn.Module):
@@ -154,17 +154,17 @@ class MotionPrior(nn.Module):
         place_MS = place_S * count_M1.clamp(min=len(place_S)) // len(place_S)
         index_MS = seen_first_MD.gather(1, place_MS)
         missing_MS = place_MS >= count_M1
-        sample_MCS1 = seen_MCD.gather(2, index_MS[:, None].expand(-1, seen_MCD.shape[1], -1))[..., None]
+        sample_MCS = seen_MCD.gather(2, index_MS[:, None].expand(-1, seen_MCD.shape[1], -1))
         unknown_MSS = missing_MS[:, :, None] | missing_MS[:, None, :]
         unit_SS = torch.eye(len(place_S), device=visible_MD.device)
-        found = []
-        for covariance_CDD in self.covariance_GCDD:
-            among_CMSS = covariance_CDD[:, index_MS[:, :, None], index_MS[:, None, :]]
-            factor_CMSS = torch.linalg.cholesky(torch.where(unknown_MSS, unit_SS, among_CMSS))
-            white_CMS1 = torch.linalg.solve_triangular(factor_CMSS, sample_MCS1.transpose(0, 1), upper=False)
-            volume_CM = factor_CMSS.diagonal(dim1=2, dim2=3).log().sum(dim=-1)
-            found.append(-(white_CMS1.square().sum(dim=(2, 3)) / 2 + volume_CM).sum(dim=0))
-        return torch.stack(found, dim=1)
+        pairs_MSS = index_MS[:, :, None] * visible_MD.shape[1] + index_MS[:, None, :]
+        among = self.covariance_GCDD.flatten(2).index_select(2, pairs_MSS.flatten())
+        among_GCMSS = among.unflatten(2, pairs_MSS.shape).where(~unknown_MSS, unit_SS)
+        factor_GCMSS = torch.linalg.cholesky(among_GCMSS)
+        sample_GCMS1 = sample_MCS.transpose(0, 1)[..., None].expand(self.num_kinds, -1, -1, -1, -1)
+        white_GCMS1 = torch.linalg.solve_triangular(factor_GCMSS, sample_GCMS1, upper=False)
+        volume_GCM = factor_GCMSS.diagonal(dim1=3, dim2=4).log().sum(dim=-1)
+        return -(white_GCMS1.square().sum(dim=(3, 4)) / 2 + volume_GCM).sum(dim=1).mT
 
     def _conditional(
         self, kind: int, seen_MCD: Tensor, visible_MTK: Tensor, *, with_covariance: bool = False
