@@ -12,7 +12,7 @@ class PCMConfig:
 
     enabled: bool = True
     prior: bool = (
-        True  # whether completion starts from a Gaussian over the clip; costly beyond about 50 joints
+        True  # whether completion starts from Gaussians over the clip; costly beyond about 50 joints
     )
     num_kinds: Count = 8  # of motion, which the prior tells apart
     hidden_size: Count = 64  # of each LSTM direction

@@ -9,8 +9,8 @@ by expectation maximisation (Dempster, Laird and Rubin, 1977; with hard decision
 
 The mean is zero: the mean pose is the covariance's largest direction, and its size is read off what is seen.
 
-Letters: M rows (people of clips), T frames, K joints, C coordinates, D = T * K, G kinds of motion, F frequencies, H
-hidden joints, O observed joints, S sampled ones.
+Letters: M rows (people of clips), T frames, K joints, C coordinates, D = T * K, G kinds of motion, F frequencies or
+directions, H hidden joints, O observed joints, S sampled ones.
 """
 
 from collections.abc import Iterator
@@ -35,20 +35,21 @@ class MotionPrior(nn.Module):
 
     covariance_GCDD: Tensor  # of each kind and coordinate, in squared body sizes
     precision_GCDD: Tensor  # its inverse
+    order_D: Tensor
 
     def __init__(self, *, num_kinds: int, num_frames: int, num_joints: int, num_coordinates: int):
         super().__init__()
         self.num_kinds, self.shape = num_kinds, (num_frames, num_joints, num_coordinates)
-        walk_DD = _random_walk(num_frames, num_joints)
-        covariance_GCDD = walk_DD.float().repeat(num_kinds, num_coordinates, 1, 1)
-        self.register_buffer("covariance_GCDD", covariance_GCDD)
+        walk_DD = _random_walk(num_frames, num_joints).float()
+        self.register_buffer("covariance_GCDD", walk_DD.repeat(num_kinds, num_coordinates, 1, 1))
         # Its inverse is made anew where the covariance is loaded: a checkpoint is half as large without.
+        inverse_DD = _inverse(walk_DD.double()).float()
         self.register_buffer(
-            "precision_GCDD",
-            torch.linalg.inv(walk_DD).float().expand_as(covariance_GCDD).clone(),
-            persistent=False,
+            "precision_GCDD", inverse_DD.repeat(num_kinds, num_coordinates, 1, 1), persistent=False
         )
         self.register_load_state_dict_post_hook(lambda prior, _: prior._invert())
+        order_D = torch.randperm(len(walk_DD), generator=torch.Generator().manual_seed(0))
+        self.register_buffer("order_D", order_D, persistent=False)  # in which joints of frames are sampled
 
     @torch.no_grad()
     def forward(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,7 +64,7 @@ class MotionPrior(nn.Module):
         """
         with torch.autocast(keypoints_MTKC.device.type, enabled=False):
             keypoints_MTKC = keypoints_MTKC.float()
-            expected_MCD = keypoints_MTKC.flatten(1, 2).mT.contiguous()
+            expected_MCD = keypoints_MTKC.flatten(1, 2).mT.clone()
             error_MCD = torch.empty_like(expected_MCD)
             for kind, rows in _by_kind(self.kinds(keypoints_MTKC, visible_MTK)):
                 expected, _ = self._conditional(kind, expected_MCD[rows], visible_MTK[rows])
@@ -78,7 +79,7 @@ class MotionPrior(nn.Module):
     def kinds(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
         """The kind of motion of each row, `[M]`: the one by which a sample of what is seen is likeliest.
 
-        The sample is spread evenly over the visible joints of all frames. Arguments as of `forward`.
+        The sample is drawn from the visible joints of all frames, always in the same order. Arguments as of `forward`.
         """
         likeliest = [
             self._log_likelihoods(*rows).argmax(dim=1)
@@ -93,11 +94,15 @@ class MotionPrior(nn.Module):
     def directions(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
         """How far each row, completed, goes along the covariance's largest directions, `[M, F]`, body sizes.
 
-        By the first kind alone; arguments as of `forward`.
+        By the first kind, as long as all are alike; arguments as of `forward`.
         """
-        seen_MCD = keypoints_MTKC.flatten(1, 2).mT.contiguous()
+        seen_MCD = keypoints_MTKC.double().flatten(1, 2).mT.contiguous()
         expected_MCD, _ = self._conditional(0, seen_MCD, visible_MTK)
         _, directions_CDD = torch.linalg.eigh(self.covariance_GCDD[0].double())
+        farthest_C1D = directions_CDD.abs().argmax(dim=1, keepdim=True)
+        directions_CDD = (
+            directions_CDD * directions_CDD.gather(1, farthest_C1D).sign()
+        )  # or any machine's own
         return torch.einsum(
             "mcd,cdf->mcf", expected_MCD.double(), directions_CDD[..., -NUM_DIRECTIONS:]
         ).flatten(1)
@@ -108,12 +113,11 @@ class MotionPrior(nn.Module):
         And the kinds' numbers of rows `[G]`; both float64. Arguments as of `forward`, and each row's kind.
         """
         moments_GCDD = torch.zeros_like(self.covariance_GCDD, dtype=torch.float64)
-        seen_MCD = keypoints_MTKC.flatten(1, 2).mT.contiguous()
+        seen_MCD = keypoints_MTKC.double().flatten(1, 2).mT.contiguous()
         for kind, rows in _by_kind(kind_M):
             expected, covariance_CDD = self._conditional(
                 kind, seen_MCD[rows], visible_MTK[rows], with_covariance=True
             )
-            expected = expected.double()
             moments_GCDD[kind] = torch.einsum("mcd,mce->cde", expected, expected) + covariance_CDD
         return moments_GCDD, torch.bincount(kind_M, minlength=self.num_kinds).double()
 
@@ -122,18 +126,22 @@ class MotionPrior(nn.Module):
 
         Args:
             num_shared: rows of all kinds that each kind is estimated from beside its own, moving as much as they.
+                A kind without rows is that of all: whoever is like none of the others is of it.
         """
         walk_DD = _random_walk(*self.shape[:2]).to(moments_GCDD.device)
-        shared_CDD = moments_GCDD.sum(dim=0) + NUM_WALKERS * walk_DD
-        shared_CDD = self._regular(shared_CDD / (num_rows_G.sum() + NUM_WALKERS))
-        still_CDD = _inverse(shared_CDD)
+        all_CDD = (moments_GCDD.sum(dim=0) + NUM_WALKERS * walk_DD) / (num_rows_G.sum() + NUM_WALKERS)
+        shared_CDD = self._regular(all_CDD)
+        shared_precision_CDD = _inverse(shared_CDD)
         for kind, num_rows in enumerate(num_rows_G.tolist()):
             covariance_CDD = shared_CDD
             if 0 < num_rows < num_rows_G.sum():
-                # Of rows that move as all do this is 1; a kind that moves less is drawn towards less movement.
-                size_C = torch.einsum("cde,ced->c", still_CDD, moments_GCDD[kind]) / (num_rows * len(walk_DD))
-                others_CDD = num_shared * size_C[:, None, None] * shared_CDD
-                covariance_CDD = self._regular((moments_GCDD[kind] + others_CDD) / (num_rows + num_shared))
+                own_CDD = moments_GCDD[kind] / num_rows
+                own_C, all_C = (
+                    torch.einsum("cde,ced->c", shared_precision_CDD, x) for x in (own_CDD, all_CDD)
+                )
+                others_CDD = (own_C / all_C)[:, None, None] * all_CDD
+                covariance_CDD = torch.lerp(own_CDD, others_CDD, num_shared / (num_rows + num_shared))
+                covariance_CDD = self._regular(covariance_CDD)
             self.covariance_GCDD[kind] = covariance_CDD
         self._invert()
 
@@ -148,12 +156,10 @@ class MotionPrior(nn.Module):
 
     def _log_likelihoods(self, seen_MCD: Tensor, visible_MD: Tensor) -> Tensor:
         """Of a sample of each row's visible joints by each kind, less what kinds share, `[M, G]`."""
-        count_M1 = visible_MD.sum(dim=1, keepdim=True)
-        seen_first_MD = visible_MD.byte().argsort(dim=1, descending=True, stable=True)
         place_S = torch.arange(min(NUM_SAMPLED, visible_MD.shape[1]), device=visible_MD.device)
-        place_MS = place_S * count_M1.clamp(min=len(place_S)) // len(place_S)
-        index_MS = seen_first_MD.gather(1, place_MS)
-        missing_MS = place_MS >= count_M1
+        seen_first_MD = visible_MD[:, self.order_D].byte().argsort(dim=1, descending=True, stable=True)
+        index_MS = self.order_D[seen_first_MD[:, place_S]]
+        missing_MS = place_S >= visible_MD.sum(dim=1, keepdim=True)
         sample_MCS = seen_MCD.gather(2, index_MS[:, None].expand(-1, seen_MCD.shape[1], -1))
         unknown_MSS = missing_MS[:, :, None] | missing_MS[:, None, :]
         unit_SS = torch.eye(len(place_S), device=visible_MD.device)
@@ -175,7 +181,10 @@ class MotionPrior(nn.Module):
         with P the precision and S the covariance, h the hidden joints and o the observed ones, it is
         -P_hh^-1 P_ho x_o = S_ho S_oo^-1 x_o. The covariance is P_hh^-1.
         """
-        covariance_CDD, precision_CDD = self.covariance_GCDD[kind], self.precision_GCDD[kind]
+        covariance_CDD, precision_CDD = (
+            matrices_GCDD[kind].to(seen_MCD.dtype)
+            for matrices_GCDD in (self.covariance_GCDD, self.precision_GCDD)
+        )
         hidden_MD, mean_MCD = ~visible_MTK.flatten(1), seen_MCD.clone()
         total_CDD = torch.zeros_like(precision_CDD)
         pull_MCD = -torch.einsum("cde,mce->mcd", precision_CDD, mean_MCD)

@@ -294,8 +294,9 @@ class Trainer:
         lowest = self.progress.best_val_loss
         if val_loss is None or lowest is None or val_loss < lowest:
             self.progress.best_val_loss, self.progress.best_epoch = val_loss, self.progress.epoch
-            weights = self._averaged().module.state_dict()
-            self.best = {name: value.detach().clone() for name, value in weights.items()}
+            averaged = self._averaged().module
+            weights = {name: value.detach().clone() for name, value in averaged.named_parameters()}
+            self.best = {**averaged.state_dict(), **weights}  # buffers are large, and no step changes them
 
     def _out_of_patience(self) -> bool:
         since_best = self.progress.epoch - self.progress.best_epoch

@@ -35,15 +35,19 @@ def fit_priors(network: FusionNetwork, variants: Variants, num_clips: int, team:
     """
     priors = [branch.pcm.prior for branch in network.branches if branch.pcm and branch.pcm.prior]
     for stream, prior in enumerate(priors):
+        num_kinds = min(prior.num_kinds, num_clips // CLIPS_PER_KIND)
         for num_variants in CLIPS_OF_ONE_KIND:
             people = _people(variants(num_variants), stream, prior)
-            _fit(prior, people, torch.zeros_like(people[1][:, 0, 0], dtype=torch.long), 0, team)
-        num_kinds = min(prior.num_kinds, num_clips // CLIPS_PER_KIND)
-        for number, num_variants in enumerate(CLIPS_OF_KINDS if num_kinds > 1 else ()):
+            _fit(prior, people, _one_kind(people), num_clips, team)
+        for number, num_variants in enumerate(CLIPS_OF_KINDS):
             people = _people(variants(num_variants), stream, prior)
-            first = number == 0
-            kind_M = _clusters(prior.directions(*people), num_kinds, team) if first else prior.kinds(*people)
-            _fit(prior, people, kind_M, SHARED_CLIPS * num_variants / num_clips, team)
+            if num_kinds < 2:
+                kind_M = _one_kind(people)
+            elif number == 0:
+                kind_M = _clusters(prior.directions(*people), num_kinds, team)
+            else:
+                kind_M = prior.kinds(*people)
+            _fit(prior, people, kind_M, num_clips, team)
 
 
 def _people(batches: Iterable[Augmented], stream: int, prior: MotionPrior) -> People:
@@ -58,11 +62,15 @@ def _people(batches: Iterable[Augmented], stream: int, prior: MotionPrior) -> Pe
     return torch.cat(keypoints), torch.cat(known)
 
 
-def _fit(prior: MotionPrior, people: People, kind_M: Tensor, num_shared: float, team: Team) -> None:
-    """One step, where there is anybody to learn from."""
+def _one_kind(people: People) -> Tensor:
+    return torch.zeros(len(people[1]), dtype=torch.long, device=people[1].device)
+
+
+def _fit(prior: MotionPrior, people: People, kind_M: Tensor, num_clips: int, team: Team) -> None:
+    """One step, where there is anybody to learn from; clips count once, however often they were varied."""
     moments_GCDD, num_rows_G = (team.summed(x) for x in prior.moments(*people, kind_M))
-    if num_rows_G.sum():
-        prior.fit(moments_GCDD, num_rows_G, num_shared=num_shared)
+    if num_rows := float(num_rows_G.sum()):
+        prior.fit(moments_GCDD, num_rows_G, num_shared=SHARED_CLIPS / num_clips * num_rows)
 
 
 def _clusters(place_MF: Tensor, num_clusters: int, team: Team) -> Tensor:

@@ -24,10 +24,10 @@ TINY = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_bl
 
 @pytest.fixture
 def request_(tmp_path) -> TrainingRequest:
-    """Training on 22 clips of three actors: an arm goes up or down."""
+    """Training on 40 clips of three actors, enough for two kinds of motion: an arm goes up or down."""
     rows = [
         {"path": f"/{number:02}.mp4", "group": f"actor{number % 3}", "splits": ["train"]}
-        for number in range(22)
+        for number in range(40)
     ]
     store = arm_store(tmp_path / "store", rows)
     return TrainingRequest(

@@ -56,7 +56,9 @@ def test_a_row_does_not_depend_on_the_others():
     prior = fitted(waves(50), torch.rand(50, 16, 3) < 0.8)
     visible = torch.rand(6, 16, 3) < 0.5
     keypoints = waves(6) * visible[..., None]
+    untouched = keypoints.clone()
     together, _ = prior(keypoints, visible)
+    assert torch.equal(keypoints, untouched)
     alone = torch.cat([prior(keypoints[i : i + 1], visible[i : i + 1])[0] for i in range(6)])
     assert together == pytest.approx(alone, abs=1e-5)
 
@@ -161,3 +163,25 @@ def test_the_inverse_that_is_not_saved_is_made_anew():
     loaded = unfitted(16, 3, 1)
     loaded.load_state_dict(prior.state_dict())
     assert torch.equal(loaded.precision_GCDD, prior.precision_GCDD)
+
+
+def test_kinds_that_move_alike_are_the_one_of_all():
+    torch.manual_seed(0)
+    keypoints, everything = waves(40).repeat(2, 1, 1, 1), torch.ones(80, 16, 3, dtype=torch.bool)
+    apart = fitted(keypoints, everything, kind=torch.arange(80) // 40)
+    assert apart.covariance_GCDD[1] == pytest.approx(apart.covariance_GCDD[0], abs=1e-6)
+    assert apart.covariance_GCDD[0] == pytest.approx(
+        fitted(keypoints, everything).covariance_GCDD[0], abs=0.01
+    )
+
+
+@pytest.mark.parametrize("joint", range(4))
+def test_the_kind_is_told_by_whichever_joint_tells(joint):
+    """Of many joints of many frames only some are looked at, but of every joint some."""
+    torch.manual_seed(0)
+    kind = torch.arange(200) % 2
+    keypoints = 0.02 * torch.randn(200, 32, 17, 1)
+    keypoints[kind == 1, :, 4 * joint + 1] += 0.3 * torch.randn(100, 1, 1)
+    everything = torch.ones(200, 32, 17, dtype=torch.bool)
+    prior = fitted(keypoints, everything, kind=kind)
+    assert (prior.kinds(keypoints, everything) == kind).float().mean() > 0.9
