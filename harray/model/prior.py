@@ -25,7 +25,7 @@ STATIONARY_SHARE = 0.3  # of the covariance between different frequencies in tim
 STEP = 0.03  # body sizes; standard deviation of a step where joints walk at random
 STRAY = 1.0  # body sizes; standard deviation of where they are
 NUM_WALKERS = 1  # people who walk at random, among those that the covariance is estimated from
-NUM_SAMPLED = 48  # of the visible joints of all frames, by which the kind of motion is told
+NUM_SAMPLED = 32  # of the visible joints of all frames, by which the kind of motion is told
 NUM_DIRECTIONS = 6  # of each coordinate, in which kinds of motion are first told apart
 ROWS_AT_ONCE = 128  # to tell the kinds of; more fill the memory
 
