@@ -39,7 +39,7 @@ def skeleton() -> ExperimentConfig:
     return with_overrides(
         pose_only(),
         {
-            "training.num_epochs": 80,
+            "training.num_epochs": 64,
             "training.patience": 0,
             "training.val_share": 0.0,
             "features.augmentation.turn_deg": 30.0,

@@ -35,7 +35,7 @@ class MotionPrior(nn.Module):
 
     covariance_GCDD: Tensor  # of each kind and coordinate, in squared body sizes
     precision_GCDD: Tensor  # its inverse
-    order_D: Tensor
+    order_D: Tensor  # in which joints of frames are sampled
 
     def __init__(self, *, num_kinds: int, num_frames: int, num_joints: int, num_coordinates: int):
         super().__init__()
@@ -49,7 +49,7 @@ class MotionPrior(nn.Module):
         )
         self.register_load_state_dict_post_hook(lambda prior, _: prior._invert())
         order_D = torch.randperm(len(walk_DD), generator=torch.Generator().manual_seed(0))
-        self.register_buffer("order_D", order_D, persistent=False)  # in which joints of frames are sampled
+        self.register_buffer("order_D", order_D, persistent=False)
 
     @torch.no_grad()
     def forward(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,14 +98,10 @@ class MotionPrior(nn.Module):
         """
         seen_MCD = keypoints_MTKC.double().flatten(1, 2).mT.contiguous()
         expected_MCD, _ = self._conditional(0, seen_MCD, visible_MTK)
-        _, directions_CDD = torch.linalg.eigh(self.covariance_GCDD[0].double())
-        farthest_C1D = directions_CDD.abs().argmax(dim=1, keepdim=True)
-        directions_CDD = (
-            directions_CDD * directions_CDD.gather(1, farthest_C1D).sign()
-        )  # or any machine's own
-        return torch.einsum(
-            "mcd,cdf->mcf", expected_MCD.double(), directions_CDD[..., -NUM_DIRECTIONS:]
-        ).flatten(1)
+        directions_CDF = torch.linalg.eigh(self.covariance_GCDD[0].double())[1][..., -NUM_DIRECTIONS:]
+        farthest_C1F = directions_CDF.abs().argmax(dim=1, keepdim=True)
+        sign_C1F = directions_CDF.gather(1, farthest_C1F).sign()  # else it would be the machine's choice
+        return torch.einsum("mcd,cdf->mcf", expected_MCD, directions_CDF * sign_C1F).flatten(1)
 
     def moments(self, keypoints_MTKC: Tensor, visible_MTK: Tensor, kind_M: Tensor) -> tuple[Tensor, Tensor]:
         """The expectation: by kind the sum of its rows' second moments given what is seen, `[G, C, D, D]`.
