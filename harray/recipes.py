@@ -33,8 +33,8 @@ def skeleton() -> ExperimentConfig:
     """Skeletons that were imported, of any layout, 2D or 3D: no videos, no scene.
 
     Data and score, `harray cross-validate`, 5 folds: the train part of JHMDB-14's split 1 (433 clips, 3 seeds), top-1
-    0.855; of Penn Action (1258 clips, 1 seed) with `training.num_epochs=30`, 0.997. Cost there: 118 and 138 s of one
-    CPU core a training, two at a time. A thousand clips need no more than 30 epochs.
+    0.854; of Penn Action (1258 clips, 3 seeds) with `training.num_epochs=25`, 0.995. Cost there: 127 and 150 s of one
+    CPU core a training, two at a time. A thousand clips need no more than 25 epochs.
     """
     return with_overrides(
         pose_only(),
