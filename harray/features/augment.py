@@ -66,7 +66,8 @@ def augment(
     wrong = misplaced_joints(observed, config, random)
     noisy = target
     if config.noise or config.misplace_probability:
-        error = torch.where(wrong, config.misplaced, config.noise)[..., None]
+        noise_B = config.noise * random.uniform("noise.level")
+        error = torch.where(wrong, config.misplaced, noise_B[:, None, None, None])[..., None]
         noisy = target + error * random.normal("noise", *target.shape[1:])
     known = observed & ~wrong.flatten(1).any(dim=1)[:, None, None, None]
     if tokens_BSD is not None and scene_grid is not None:

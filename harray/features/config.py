@@ -18,7 +18,9 @@ class AugmentationConfig:
     shear: float = 0.05  # greatest change of proportions between the axes
     time_crop: Fraction = 0.25  # greatest share of the clip's time that is cut away
     speed: float = 0.25  # greatest relative change of speed
-    noise: float = 0.005  # standard deviation of the error added to observed coordinates
+    noise: float = (
+        0.005  # greatest standard deviation of the error added to observed coordinates, drawn per clip
+    )
     misplace_probability: Fraction = 0.1  # of misplacing a random share of the joints, as a detector does
     misplace_share: Fraction = 0.5  # greatest share of joints misplaced
     misplaced: float = 0.2  # standard deviation of a misplaced joint's error

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 SMALL_ERROR = 0.02  # body sizes; about a detector's own error
+LEAST_ERROR = 0.005  # body sizes; who is expected better is known as well as can be
 
 
 def classification_loss(logits_BA: Tensor, labels_B: Tensor, smoothing: float) -> Tensor:
@@ -17,13 +18,29 @@ def classification_loss(logits_BA: Tensor, labels_B: Tensor, smoothing: float) -
     )
 
 
-def completion_loss(estimate_BPTKC: Tensor, target_BPTKC: Tensor, counted_BPTK: Tensor) -> Tensor:
-    """Mean distance from estimate to truth over the counted joints of each clip, `[B]`; 0 where none counts.
+def completion_loss(
+    refined_BPTKC: Tensor, expected_BPTKC: Tensor, target_BPTKC: Tensor, counted_BPTK: Tensor
+) -> Tensor:
+    """How much of the expectation's error on the counted joints is left after refinement, `[B]`; 0 where none counts.
+
+    By mean distances. Relative to what is expected, since joints that are hidden throughout a clip err ten times as
+    far as those hidden in a frame, and would rule.
+    """
+    counted = counted_BPTK.to(target_BPTKC.dtype)
+    left_B, expected_B = (
+        (((x.float() - target_BPTKC).square().sum(-1) + 1e-6).sqrt() * counted).sum(dim=(1, 2, 3))
+        for x in (refined_BPTKC, expected_BPTKC.detach())
+    )
+    return left_B / (expected_B + LEAST_ERROR * counted.sum(dim=(1, 2, 3))).clamp(min=LEAST_ERROR)
+
+
+def prediction_loss(predicted_BPTKC: Tensor, target_BPTKC: Tensor, counted_BPTK: Tensor) -> Tensor:
+    """Mean distance from prediction to truth over the counted joints of each clip, `[B]`; 0 where none counts.
 
     The distance is Huber's, quadratic below `SMALL_ERROR`, so that a wrong detection does not rule.
     """
     error = functional.smooth_l1_loss(
-        estimate_BPTKC.float(), target_BPTKC, reduction="none", beta=SMALL_ERROR
+        predicted_BPTKC.float(), target_BPTKC, reduction="none", beta=SMALL_ERROR
     ).sum(-1)
     counted = counted_BPTK.to(error.dtype)
     return (error * counted).sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3)).clamp(min=1)

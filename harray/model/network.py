@@ -38,6 +38,7 @@ class Pose:
     motion_BD: Tensor
     completed_BPTKC: Tensor  # observed joints as they are
     predicted_BPTKC: Tensor  # PCM's prediction from other frames; equals completed without PCM
+    expected_BPTKC: Tensor  # what PCM's estimate starts from; equals completed without PCM
     refined_BPTKC: Tensor  # PCM's estimate of every joint; equals completed without PCM
     surprise_BPTK: Tensor  # 0 where hidden and without PCM
     present_BP: Tensor  # who was looked at; of others there are zeros
@@ -115,14 +116,20 @@ class PoseNetwork(nn.Module):
         shift = centre_MC[:, None, None]
         everyone = [
             placed((x + shift).to(keypoints_BPTKC.dtype))
-            for x in (completion.completed_MTKC, completion.predicted_MTKC, completion.refined_MTKC)
+            for x in (
+                completion.completed_MTKC,
+                completion.predicted_MTKC,
+                completion.expected_MTKC,
+                completion.refined_MTKC,
+            )
         ]
         completed = torch.where(visible_BPTK[..., None], keypoints_BPTKC, everyone[0])
         return Pose(
             motion_BD=self.people(people_BPD, present_BP),
             completed_BPTKC=completed,
             predicted_BPTKC=everyone[1],
-            refined_BPTKC=everyone[2],
+            expected_BPTKC=everyone[2],
+            refined_BPTKC=everyone[3],
             surprise_BPTK=placed(completion.surprise_MTK),
             present_BP=present_BP,
             attention_time_BT=time_BPT.sum(dim=1) / present_BP.sum(dim=1, keepdim=True),
@@ -134,7 +141,7 @@ class PoseNetwork(nn.Module):
         if self.pcm is not None:
             return self.pcm(own, visible_MTK), centre_MC
         filled = fill_hidden(own, visible_MTK, self.config.pcm.fill)
-        return Completion(filled, filled, filled, torch.zeros_like(own[..., 0])), centre_MC
+        return Completion(filled, filled, filled, filled, torch.zeros_like(own[..., 0])), centre_MC
 
     def streams(self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor) -> Tensor:
         """What MME would see of everybody present, `[M, T, D]`, before standardisation."""

@@ -4,7 +4,7 @@
     joints seen at t+1..T -> LSTM backward -> state t+1 --+--> prediction of t --> error on joints seen at t
     the same joint's neighbours in time, t left out ------+                              = surprise
                                                                                               |
-    all joints seen -> prior -> what they let expect, and their own errors --> refinement <---+
+    all joints seen -> prior -> what they let expect ------------------------> refinement <---+
                                                                                    |
                                completed = what was observed, and refined where it was hidden
 
@@ -33,7 +33,8 @@ PLACES, MOVES = 5.0, 20.0  # bring body sizes, and what a joint moves from frame
 class Completion(NamedTuple):
     completed_MTKC: Tensor  # observed joints as they are, hidden ones refined
     predicted_MTKC: Tensor  # from other frames alone
-    refined_MTKC: Tensor  # what the prior expects, corrected by the errors on visible joints of all frames
+    expected_MTKC: Tensor  # by the prior, or the prediction; observed joints as they are
+    refined_MTKC: Tensor  # what is expected, corrected by the errors on visible joints of all frames
     surprise_MTK: Tensor  # distance from prediction to observation; 0 where hidden
 
 
@@ -51,10 +52,9 @@ class Evidence(NamedTuple):
     """What a correction is made of."""
 
     visible_MTK: Tensor
-    expected_MTKC: Tensor  # by the prior, or the prediction
-    unexpected_MTKC: Tensor  # the prior's errors on visible joints
+    expected_MTKC: Tensor
     predicted_MTKC: Tensor
-    error_MTKC: Tensor  # the prediction's on visible joints
+    error_MTKC: Tensor  # of the prediction on visible joints
     closeness_MTKN: Tensor
     states_MTD: Tensor  # of the LSTMs
 
@@ -81,16 +81,14 @@ class PCM(nn.Module):
         states_MTD = self._states_beside(seen, visible_MTK)
         predicted = self._predict(beside, states_MTD)
         error = torch.where(seen_MTK1, seen - predicted, 0.0)
-        if self.prior is not None:
-            expected, unexpected = self.prior(seen, visible_MTK)
-        else:
-            expected, unexpected = torch.where(seen_MTK1, seen, predicted), error
-        evidence = Evidence(
-            visible_MTK, expected, unexpected, predicted, error, beside.closeness_MTKN, states_MTD
+        expected = (
+            torch.where(seen_MTK1, seen, predicted) if self.prior is None else self.prior(seen, visible_MTK)
         )
+        evidence = Evidence(visible_MTK, expected, predicted, error, beside.closeness_MTKN, states_MTD)
         refined = expected + self.refine(evidence)
         completed = torch.where(seen_MTK1, keypoints_MTKC, refined)
-        return Completion(completed, predicted, refined, (error.square().sum(-1) + 1e-8).sqrt() * visible_MTK)
+        surprise = (error.square().sum(-1) + 1e-8).sqrt() * visible_MTK
+        return Completion(completed, predicted, expected, refined, surprise)
 
     def _predict(self, beside: Beside, states_MTD: Tensor) -> Tensor:
         """Of each frame from the others, `[M, T, K, C]`."""
@@ -112,7 +110,7 @@ class PCM(nn.Module):
 
 
 class Refinement(nn.Module):
-    """Corrects what the prior expects of hidden joints: each joint of each frame has a vector.
+    """Corrects what is expected of hidden joints: each joint of each frame has a vector.
 
     evidence -> vectors -> blocks (joints of a frame meet, then each joint's frames) -> correction
     """
@@ -120,7 +118,7 @@ class Refinement(nn.Module):
     def __init__(self, config: PCMConfig, *, num_joints: int, num_coordinates: int):
         super().__init__()
         width = config.refine_size
-        self.enter = nn.Linear(1 + NUM_NEIGHBOURS + 6 * num_coordinates, width)
+        self.enter = nn.Linear(1 + NUM_NEIGHBOURS + 5 * num_coordinates, width)
         self.enter_states = nn.Linear(2 * config.hidden_size, width)
         self.joint_KD = nn.Parameter(torch.randn(num_joints, width) * 0.5)
         self.blocks = nn.ModuleList(
@@ -138,7 +136,6 @@ class Refinement(nn.Module):
         parts = [
             evidence.visible_MTK[..., None].to(expected.dtype),
             evidence.closeness_MTKN,
-            MOVES * evidence.unexpected_MTKC,
             MOVES * evidence.error_MTKC,
             MOVES * (expected - evidence.predicted_MTKC),
             MOVES / 2 * moved,

@@ -52,28 +52,18 @@ class MotionPrior(nn.Module):
         self.register_buffer("order_D", order_D, persistent=False)
 
     @torch.no_grad()
-    def forward(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Tensor, Tensor]:
-        """What the visible joints let expect, and how far they themselves are from what is expected.
+    def forward(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
+        """Hidden joints as the visible ones let expect them, visible ones as they are, `[M, T, K, C]`.
 
         Args:
             keypoints_MTKC: each person about its own centre, in body sizes; 0 where hidden.
-
-        Returns:
-            hidden joints as expected and visible ones as they are; the visible ones' errors, beside what all other
-            joints let expect, the expected ones among them, 0 where hidden. Both `[M, T, K, C]`.
         """
         with torch.autocast(keypoints_MTKC.device.type, enabled=False):
             keypoints_MTKC = keypoints_MTKC.float()
             expected_MCD = keypoints_MTKC.flatten(1, 2).mT.clone()
-            error_MCD = torch.empty_like(expected_MCD)
             for kind, rows in _by_kind(self.kinds(keypoints_MTKC, visible_MTK)):
-                expected, _ = self._conditional(kind, expected_MCD[rows], visible_MTK[rows])
-                precision_CDD = self.precision_GCDD[kind]
-                pull = torch.einsum("cde,mce->mcd", precision_CDD, expected)
-                expected_MCD[rows], error_MCD[rows] = expected, pull / precision_CDD.diagonal(dim1=1, dim2=2)
-        error_MCD = error_MCD * visible_MTK.flatten(1)[:, None]
-        shape = keypoints_MTKC.shape
-        return expected_MCD.mT.reshape(shape), error_MCD.mT.reshape(shape)
+                expected_MCD[rows], _ = self._conditional(kind, expected_MCD[rows], visible_MTK[rows])
+        return expected_MCD.mT.reshape(keypoints_MTKC.shape)
 
     @torch.no_grad()
     def kinds(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
@@ -212,7 +202,9 @@ def _inverse(matrices_CDD: Tensor) -> Tensor:
 
 def _factor(matrices_CDD: Tensor, index_I: Tensor) -> Tensor:
     """Cholesky's, of these rows and columns."""
-    return torch.linalg.cholesky(matrices_CDD.index_select(1, index_I).index_select(2, index_I))
+    pairs_II = index_I[:, None] * matrices_CDD.shape[1] + index_I
+    among_CII = matrices_CDD.flatten(1).index_select(1, pairs_II.flatten()).unflatten(1, pairs_II.shape)
+    return torch.linalg.cholesky(among_CII)
 
 
 def _solved(factor_CII: Tensor, right_CI: Tensor) -> Tensor:

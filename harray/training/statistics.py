@@ -17,7 +17,7 @@ from harray.training.workers import Team
 LEAST_KNOWN = 0.3  # share of somebody's joints that must be known to learn from
 SMALLEST_STD = 1e-4  # a channel that varies less counts as constant and is left unscaled
 CLIPS_OF_ONE_KIND = (1000, 1000, 1000)  # augmented, for each step of fitting PCM's prior; then ...
-CLIPS_OF_KINDS = (2000, 4000)  # ... with kinds told apart; the last is what counts
+CLIPS_OF_KINDS = (2000, 8000)  # ... with kinds told apart; the last is what counts
 CLIPS_PER_KIND = 12  # at least; fewer clips make fewer kinds
 SHARED_CLIPS = 30  # of all kinds that each kind is estimated from beside its own
 

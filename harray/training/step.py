@@ -12,11 +12,9 @@ from torch import Tensor, nn
 from harray.features.augment import Augmented
 from harray.features.config import AugmentationConfig
 from harray.features.rowrandom import RowRandom
-from harray.model.losses import classification_loss, completion_loss, hidden_on_purpose
+from harray.model.losses import classification_loss, completion_loss, hidden_on_purpose, prediction_loss
 from harray.model.network import FusionNetwork, Pose
 from harray.training.config import TrainingConfig
-
-PREDICTION_SHARE = 0.5  # of the completion loss: the prediction's error on joints of the frame it never saw
 
 
 class TrainingStep(nn.Module):
@@ -51,21 +49,25 @@ class TrainingStep(nn.Module):
             total = total + config.fusion_weight * losses["pose"]
         if network.pcm is not None:
             by_stream = [self._completion(*each) for each in zip(poses, batch.streams, strict=True)]
-            losses["completion"] = torch.stack(by_stream).mean(dim=0)
+            completions, predictions = zip(*by_stream, strict=True)
+            losses["completion"] = torch.stack(completions).mean(dim=0)
+            losses["prediction"] = torch.stack(predictions).mean(dim=0)
             total = total + config.completion_weight * losses["completion"]
+            total = total + config.prediction_weight * losses["prediction"]
         return {"total": total} | losses
 
     def _recognition(self, logits_BA: Tensor, labels_B: Tensor) -> Tensor:
         return classification_loss(logits_BA, labels_B, self.config.label_smoothing)
 
     @staticmethod
-    def _completion(pose: Pose, batch: Augmented) -> Tensor:
-        """What was hidden on purpose counts; for the prediction of a frame that is the whole frame.
+    def _completion(pose: Pose, batch: Augmented) -> tuple[Tensor, Tensor]:
+        """Losses of completion and of prediction: what was hidden on purpose counts, of each frame's prediction all.
 
         Nobody is asked for who was not looked at.
         """
         known_BPTK = batch.known_BPTK & pose.present_BP[:, :, None, None]
         hidden = hidden_on_purpose(known_BPTK, batch.visible_BPTK)
-        refined_B = completion_loss(pose.refined_BPTKC, batch.target_BPTKC, hidden)
-        predicted_B = completion_loss(pose.predicted_BPTKC, batch.target_BPTKC, known_BPTK)
-        return refined_B + PREDICTION_SHARE * predicted_B
+        return (
+            completion_loss(pose.refined_BPTKC, pose.expected_BPTKC, batch.target_BPTKC, hidden),
+            prediction_loss(pose.predicted_BPTKC, batch.target_BPTKC, known_BPTK),
+        )

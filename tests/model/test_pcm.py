@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from harray.model.config import PCMConfig
-from harray.model.losses import completion_loss, hidden_on_purpose
+from harray.model.losses import completion_loss, hidden_on_purpose, prediction_loss
 from harray.model.pcm import PCM
 
 
@@ -85,8 +85,35 @@ def test_only_what_was_hidden_on_purpose_and_truly_observed_counts():
     assert counted.flatten().tolist() == [False, True, False, False]
     target = torch.zeros(1, 1, 1, 4, 1)
     estimate = torch.tensor([5.0, 0.25, 5.0, 5.0]).reshape(1, 1, 1, 4, 1)
-    assert completion_loss(estimate, target, counted).tolist() == pytest.approx([0.25 - 0.02 / 2])  # Huber
-    assert completion_loss(estimate, target, counted & False).tolist() == [0.0]
+    expected = torch.tensor([9.0, 0.5, 9.0, 9.0]).reshape(1, 1, 1, 4, 1)
+    assert prediction_loss(estimate, target, counted).tolist() == pytest.approx([0.25 - 0.02 / 2])  # Huber
+    assert completion_loss(estimate, expected, target, counted).tolist() == pytest.approx([0.5], abs=0.01)
+    for loss in (
+        prediction_loss(estimate, target, counted & False),
+        completion_loss(estimate, expected, target, counted & False),
+    ):
+        assert loss.tolist() == [0.0]
+
+
+def test_completion_counts_alike_whether_much_or_little_is_known_of_a_clip():
+    """What is left of each clip's error: a joint never seen does not rule over one hidden in a frame."""
+    target, counted = torch.zeros(2, 1, 1, 1, 2), torch.ones(2, 1, 1, 1, dtype=torch.bool)
+    expected = target + torch.tensor([0.3, 3.0]).reshape(2, 1, 1, 1, 1)
+    refined = (0.8 * expected).requires_grad_()
+    loss = completion_loss(refined, expected, target, counted)
+    assert loss.tolist() == pytest.approx([0.8, 0.8], rel=0.02)
+    assert completion_loss(expected, expected, target, counted).tolist() == pytest.approx(
+        [1.0, 1.0], rel=0.02
+    )
+
+
+def test_a_clip_expected_exactly_asks_for_nothing():
+    still = torch.zeros(1, 1, 1, 1, 2, requires_grad=True)
+    loss = completion_loss(still, still, torch.zeros(1, 1, 1, 1, 2), torch.ones(1, 1, 1, 1, dtype=torch.bool))
+    loss.sum().backward()
+    assert still.grad is not None
+    assert loss.item() < 0.2
+    assert not still.grad.any()
 
 
 def test_training_beats_interpolation_on_swinging_limbs():
@@ -102,8 +129,9 @@ def test_training_beats_interpolation_on_swinging_limbs():
 
     for _ in range(150):
         truth, visible = swing(32)
-        estimate = module(truth * visible[..., None], visible).refined_MTKC
-        loss = completion_loss(estimate[:, None], truth[:, None], ~visible[:, None]).mean()
+        found = module(truth * visible[..., None], visible)
+        refined, expected = found.refined_MTKC[:, None], found.expected_MTKC[:, None]
+        loss = completion_loss(refined, expected, truth[:, None], ~visible[:, None]).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

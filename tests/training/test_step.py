@@ -55,7 +55,7 @@ CONFIGS = [
 
 
 def test_recognition_does_not_move_pcm():
-    module = step(config=TrainingConfig(completion_weight=0.0))
+    module = step(config=TrainingConfig(completion_weight=0.0, prediction_weight=0.0))
     losses_of(module)["total"].sum().backward()
     assert module.network.pcm is not None
     assert all(not p.grad.any() for p in module.network.pcm.parameters() if p.grad is not None)
@@ -73,9 +73,9 @@ def test_every_parameter_takes_part_in_every_step(overrides, people):
 
 @pytest.mark.parametrize("overrides", CONFIGS)
 def test_the_total_is_the_weighted_sum_of_the_parts(overrides):
-    config = TrainingConfig(fusion_weight=3.0, pose_weight=0.7, scene_weight=0.2, completion_weight=5.0)
+    weights = {"fusion": 3.0, "pose": 0.7, "scene": 0.2, "completion": 5.0, "prediction": 4.0}
+    config = TrainingConfig(**{f"{name}_weight": weight for name, weight in weights.items()})
     parts = losses_of(step(overrides, config=config))
-    weights = {"fusion": 3.0, "pose": 0.7, "scene": 0.2, "completion": 5.0}
     if "fusion" not in parts:
         weights["pose"] = 3.7  # without a scene the pose decides alone
     expected = sum(weights[name] * loss for name, loss in parts.items() if name != "total")
