@@ -39,7 +39,10 @@ def skeleton() -> ExperimentConfig:
     return with_overrides(
         pose_only(),
         {
-            "training.num_epochs": 64,
+            "model.pcm.hidden_size": 32,
+            "model.mme.kernel_size": 3,
+            "model.mme.num_blocks": 2,
+            "training.num_epochs": 44,
             "training.patience": 0,
             "training.val_share": 0.0,
             "features.augmentation.turn_deg": 30.0,
