@@ -33,8 +33,8 @@ def skeleton() -> ExperimentConfig:
     """Skeletons that were imported, of any layout, 2D or 3D: no videos, no scene.
 
     Data and score, `harray cross-validate`, 5 folds: the train part of JHMDB-14's split 1 (433 clips, 3 seeds), top-1
-    0.854; of Penn Action (1258 clips, 3 seeds) with `training.num_epochs=25`, 0.995. Cost there: 127 and 150 s of one
-    CPU core a training, two at a time. A thousand clips need no more than 25 epochs.
+    0.854; of Penn Action (1258 clips, 2 seeds) with `training.num_epochs=14`, 0.991. Cost there: 148 and 171 s of one
+    slow CPU core a training, two at a time. A thousand clips need no more than 14 to 25 epochs.
     """
     return with_overrides(
         pose_only(),
