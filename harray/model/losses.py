@@ -23,8 +23,8 @@ def completion_loss(
 ) -> Tensor:
     """How much of the expectation's error on the counted joints is left after refinement, `[B]`; 0 where none counts.
 
-    By mean distances. Relative to what is expected, since joints that are hidden throughout a clip err ten times as
-    far as those hidden in a frame, and would rule.
+    By mean distances, 1 being no better than expected. Relative to that, since joints that are hidden throughout a clip
+    err ten times as far as those hidden in a frame, and would rule. What is expected gets no gradient.
     """
     counted = counted_BPTK.to(target_BPTKC.dtype)
     left_B, expected_B = (
