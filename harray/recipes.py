@@ -40,9 +40,10 @@ def skeleton() -> ExperimentConfig:
         pose_only(),
         {
             "model.pcm.hidden_size": 32,
+            "model.mme.width": 64,
             "model.mme.kernel_size": 3,
             "model.mme.num_blocks": 2,
-            "training.num_epochs": 44,
+            "training.num_epochs": 36,
             "training.patience": 0,
             "training.val_share": 0.0,
             "features.augmentation.turn_deg": 30.0,

@@ -15,7 +15,7 @@ import pyarrow as pa
 SCHEMA_VERSION = 1  # raise it when a column changes; a store of another version is refused
 
 EXTRACTED, QUARANTINED = "extracted", "quarantined"
-MOVED = "moved"  # of a path whose file is gone and whose clip came back under another path
+MOVED = "moved"  # of a path that is gone, and of one whose clip came back under another
 
 MANIFEST = pa.schema(
     [

@@ -1,7 +1,8 @@
 """Skeleton layouts: joint names, bones and left/right pairs. Data only.
 
-Sources: coco17 is COCO keypoints and the order of YOLOv8-pose; kinect20 is the Kinect v1 of UTD-MHAD and
-NW-UCLA; ntu25 is the Kinect v2 of NTU RGB+D; penn13 is Penn Action; jhmdb15 is JHMDB's puppet.
+Sources: coco17 is COCO keypoints and the order of YOLOv8-pose; kinect20 is the Kinect v1 of UTD-MHAD (others number
+the joints of its trunk the other way round); ntu25 is the Kinect v2 of NTU RGB+D; penn13 is Penn Action; jhmdb15 is
+JHMDB's puppet.
 """
 
 import re
@@ -125,10 +126,14 @@ def generic_layout(num_joints: int) -> SkeletonLayout:
     return SkeletonLayout(name=f"{GENERIC}{num_joints}", joints=joints, bones=(), flip_pairs=())
 
 
-def layout_of_size(num_joints: int) -> SkeletonLayout:
-    """The layout that has so many joints; the generic one where none has."""
-    fitting = [layout for layout in LAYOUTS.values() if layout.num_joints == num_joints]
-    return fitting[0] if len(fitting) == 1 else generic_layout(num_joints)
+def layout_of_size(num_joints: int, num_coordinates: int) -> SkeletonLayout:
+    """The layout that has so many joints and is usual in so many coordinates; the generic one where none is.
+
+    Other bodies of 17, 15 or 25 joints are common, 3D ones of 17 and 15 and 2D ones of 25 above all.
+    """
+    usual = (KINECT20, NTU25) if num_coordinates == 3 else (COCO17, PENN13, JHMDB15)
+    fitting = [layout for layout in usual if layout.num_joints == num_joints]
+    return fitting[0] if fitting else generic_layout(num_joints)
 
 
 def layout_named(name: str) -> SkeletonLayout:

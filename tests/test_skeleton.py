@@ -31,12 +31,14 @@ def test_an_unknown_layout_is_refused_with_the_known_ones():
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-def test_a_number_of_joints_tells_the_layout(layout):
-    assert layout_of_size(layout.num_joints) is layout
+def test_a_number_of_joints_tells_the_layout_in_the_coordinates_that_it_is_usual_in(layout):
+    usual, other = (3, 2) if layout.name in ("kinect20", "ntu25") else (2, 3)
+    assert layout_of_size(layout.num_joints, usual) is layout
+    assert layout_of_size(layout.num_joints, other) == layout_named(f"generic{layout.num_joints}")
 
 
 def test_joints_of_which_nothing_is_known_have_a_layout_without_bones():
-    layout = layout_of_size(21)
+    layout = layout_of_size(21, 3)
     assert layout == layout_named("generic21")
     assert (layout.name, layout.num_joints, layout.bones, layout.limbs) == ("generic21", 21, (), ())
     assert layout.flip_order == tuple(range(21))

@@ -65,7 +65,8 @@ def _check_class_sizes(labels: Sequence[str], num_folds: int) -> None:
     label, count = min(Counter(labels).items(), key=lambda item: item[1])
     if count < num_folds:
         raise InputError(
-            f"class {label!r} has {count} clips, expected at least {num_folds}, one per fold; use fewer --folds"
+            f"class {label!r} has {count} clips, expected at least {num_folds}, one per fold; use fewer "
+            "--folds, or leave the class out"
         )
 
 
@@ -76,6 +77,6 @@ def _check_classes_stay(labels: Sequence[str], folds: list[list[int]]) -> None:
         counts = Counter(labels[place] for place in held_out)
         if gone := [label for label, count in counts.items() if count == everything[label]]:
             raise InputError(
-                f"all clips of class {gone[0]!r} are of one group, which would leave none to train on when it is "
-                "held out; leave the class out, or mend the groups"
+                f"all clips of class {gone[0]!r} are of groups that are held out together, which would leave none to "
+                "train on; leave the class out, or mend the groups"
             )

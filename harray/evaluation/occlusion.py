@@ -38,11 +38,13 @@ def occlusion_curves(
     """Top-1 of every predictor under the same occlusion, by kind.
 
     What is hidden depends on `seed`, kind, share and the clip's row alone; a kind's smaller share is part of its
-    larger one.
+    larger one. Limbs are left out where the layout knows none.
     """
     untouched = {name: _top1(predictor, clips) for name, predictor in predictors.items()}
     curves = {}
     for kind in kinds:
+        if kind == "limbs" and not clips.skeleton.limbs:
+            continue
         top1: dict[str, list[float]] = {name: [] for name in predictors}
         for share in hidden_shares:
             hidden = occluded(clips, kind, share, seed)

@@ -47,6 +47,7 @@ def reconstruction(predictor: Predictor, clips: ClipTensors, *, seed: int = 0) -
     for name, hidden in variants.items():
         if hidden is None:
             continue
+        hidden = without_false_tracks(hidden, features)  # as the predictor will see it
         counted = (clips.confidence_NPTK >= min_confidence) & (hidden.confidence_NPTK < min_confidence)
         visible = hidden.confidence_NPTK >= min_confidence
         counted &= visible.any(dim=(2, 3), keepdim=True)  # of somebody who is never seen nothing is expected
@@ -72,7 +73,7 @@ def _errors(
     return Reconstruction(
         num_joints=int(counted.sum()),
         error={name: float(distance.mean()) for name, distance in distances.items()},
-        error_seen={name: float(distance[seen].mean()) for name, distance in distances.items()},
+        error_seen={name: float(distance[seen].mean()) for name, distance in distances.items() if seen.any()},
     )
 
 

@@ -47,7 +47,9 @@ class Reconstruction:
 
     num_joints: int  # hidden ones whose truth is known
     error: Mapping[str, float]
-    error_seen: Mapping[str, float]  # of the joints that are seen at some other time of the clip
+    error_seen: Mapping[
+        str, float
+    ]  # of the joints that are seen at some other time of the clip; {} if none is
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 from harray.features.interpolation import fill_hidden
 from harray.skeleton import SkeletonLayout
 
+FARTHEST = 20.0  # body sizes from the clip's centre; what is farther is no joint but a wrong number
 TORSOS_PER_BODY = 2.5  # a body seen in full is about this many shoulder-to-hip lengths tall
 
 
@@ -19,7 +20,8 @@ def normalise(
 
     The centre is the mean over people of each one's median joint; the size is that of the largest person. Both
     are medians over frames, so a few wrong detections move neither; and both are taken with hidden joints filled
-    in time from visible ones, so that what is hidden now and then moves them little.
+    in time from visible ones, so that what is hidden now and then moves them little. What lies beyond `FARTHEST`
+    counts as hidden: one such number would set the scale of all others.
 
     Args:
         keypoints_NPTKC: float, any unit common to the coordinates.
@@ -31,6 +33,7 @@ def normalise(
     visible = (confidence_NPTK >= min_confidence) & (confidence_NPTK > 0) & keypoints_NPTKC.isfinite().all(-1)
     centre, size = centre_and_size(keypoints_NPTKC, visible, layout)
     about = (keypoints_NPTKC.float() - centre[:, None, None, None]) / size[:, None, None, None, None]
+    visible &= about.abs().amax(dim=-1) <= FARTHEST
     return torch.where(visible[..., None], about, 0.0), visible
 
 
@@ -74,6 +77,6 @@ def _torso_NP(observed_NPTKC: Tensor, layout: SkeletonLayout) -> Tensor:
     ]
     if not all(ends):
         return torch.full(observed_NPTKC.shape[:2], float("nan"), device=observed_NPTKC.device)
-    shoulders, hips = (observed_NPTKC[..., joints, :].mean(dim=3) for joints in ends)
+    shoulders, hips = (observed_NPTKC[..., joints, :].nanmean(dim=3) for joints in ends)
     length_NPT = (shoulders - hips).norm(dim=-1)
     return length_NPT.nanmedian(dim=2).values * TORSOS_PER_BODY

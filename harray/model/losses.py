@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 SMALL_ERROR = 0.02  # body sizes; about a detector's own error
+ROUNDING = 0.001  # body sizes; radius in which a distance has no corner, so that its gradient has a limit
 LEAST_ERROR = 0.005  # body sizes; who is expected better is known as well as can be
 
 
@@ -28,7 +29,7 @@ def completion_loss(
     """
     counted = counted_BPTK.to(target_BPTKC.dtype)
     left_B, expected_B = (
-        (((x.float() - target_BPTKC).square().sum(-1) + 1e-6).sqrt() * counted).sum(dim=(1, 2, 3))
+        (((x.float() - target_BPTKC).square().sum(-1) + ROUNDING**2).sqrt() * counted).sum(dim=(1, 2, 3))
         for x in (refined_BPTKC, expected_BPTKC.detach())
     )
     return left_B / (expected_B + LEAST_ERROR * counted.sum(dim=(1, 2, 3))).clamp(min=LEAST_ERROR)

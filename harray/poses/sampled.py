@@ -4,6 +4,7 @@ Letters: M people of the file, P people kept, T source frames, N frames kept, V 
 """
 
 import dataclasses
+from collections.abc import Collection
 
 import numpy as np
 
@@ -21,17 +22,24 @@ class SampledClip:
 
 
 def sample_clip(
-    annotation: Annotation, *, num_frames: int, max_people: int, fps: float, people_ranked: bool = False
+    annotation: Annotation,
+    *,
+    num_frames: int,
+    max_people: int,
+    fps: float,
+    people_ranked: bool = False,
+    origin_joints: Collection[int] = (),
 ) -> SampledClip:
     """Uniformly spaced frames of the best people; who is absent keeps a place with confidence 0.
 
     Args:
         fps: of the source video, where the annotation gives no times.
-        people_ranked: the best person stands first already; otherwise people are put in order of their mean
-            confidence over the frames in which they are present, and of equals the order stays.
+        people_ranked: the best person stands first already; otherwise people are put in order of how much is seen
+            of them, and of equals the order stays.
+        origin_joints: that are always 0, for the coordinates start at them: seen, not missing.
     """
     chosen_N = uniform_indices(annotation.keypoints_MTVC.shape[1], num_frames)
-    keypoints = with_confidence(annotation.keypoints_MTVC, annotation.scores_MTV)
+    keypoints = with_confidence(annotation.keypoints_MTVC, annotation.scores_MTV, origin_joints)
     order = np.arange(len(keypoints)) if people_ranked else people_order(keypoints[..., -1])
     kept = keypoints[order[:max_people]][:, chosen_N]
     padded = np.zeros((max_people, *kept.shape[1:]), np.float32)
@@ -49,19 +57,23 @@ def sample_clip(
     )
 
 
-def with_confidence(keypoints_MTVC: np.ndarray, scores_MTV: np.ndarray | None) -> np.ndarray:
+def with_confidence(
+    keypoints_MTVC: np.ndarray, scores_MTV: np.ndarray | None, origin_joints: Collection[int] = ()
+) -> np.ndarray:
     """Coordinates and confidence, float32 `[M, T, V, C + 1]`.
 
     A joint whose coordinates or score are not finite is missing, for this is how trackers mark what they lost; it
     becomes 0. A person of whom all coordinates of a frame are 0 is absent there. Without scores, a joint counts as
-    seen unless its coordinates are all 0. Scores beyond 1, which heatmaps give, count as 1.
+    seen unless its coordinates are all 0 and it is not one of `origin_joints`. Scores beyond 1, which heatmaps give,
+    count as 1.
     """
     with np.errstate(over="ignore"):
         coordinates = keypoints_MTVC.astype(np.float32)
     is_known = np.isfinite(coordinates).all(-1, keepdims=True)
     coordinates = np.where(is_known, coordinates, 0)
     if scores_MTV is None:
-        confidence = coordinates.any(-1, keepdims=True)
+        is_origin_V1 = np.isin(np.arange(coordinates.shape[2]), list(origin_joints))[:, None]
+        confidence = coordinates.any(-1, keepdims=True) | is_origin_V1
     else:
         confidence = np.where(np.isfinite(scores_MTV), scores_MTV, 0).clip(0, 1)[..., None]
     is_present = coordinates.any(axis=(2, 3), keepdims=True)
@@ -70,7 +82,8 @@ def with_confidence(keypoints_MTVC: np.ndarray, scores_MTV: np.ndarray | None) -
 
 
 def people_order(confidence_MTV: np.ndarray) -> np.ndarray:
-    """int `[M]`: the people by their mean confidence over the frames in which they are present, best first."""
-    num_present_M = confidence_MTV.any(-1).sum(-1)
-    mean_M = confidence_MTV.mean(-1, dtype=np.float64).sum(-1) / np.maximum(num_present_M, 1)
-    return np.argsort(-mean_M, kind="stable")
+    """int `[M]`: the people by how much is seen of them, best first: their confidence summed over frames and joints.
+
+    Not by its mean while they are there: a tracker's fragments of a few frames are often as sure as whoever acts.
+    """
+    return np.argsort(-confidence_MTV.sum(axis=(1, 2), dtype=np.float64), kind="stable")

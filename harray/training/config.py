@@ -18,7 +18,7 @@ class TrainingConfig:
     weight_decay: float = 0.05  # of weight matrices; AdamW
     label_smoothing: Fraction = 0.1
     max_grad_norm: float = 1.0
-    average_decay: Fraction = 0.99  # of the weights' moving average, per step
+    average_decay: Fraction = 0.99  # of the weights' moving average, per step; less in the first 900
     fusion_weight: float = 1.0  # of the loss when pose and scene decide together
     pose_weight: float = 0.5  # of the loss when the pose decides alone
     scene_weight: float = 0.5  # of the loss when the scene decides alone

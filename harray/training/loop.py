@@ -40,7 +40,9 @@ class EpochReport:
 
     epoch: int
     num_epochs: int
-    losses: dict[str, float]  # mean per clip: total, fusion, pose, scene, completion
+    losses: dict[
+        str, float
+    ]  # mean per clip: total, pose, and of what there is fusion, scene, completion, prediction
     val: Scores | None  # of the averaged weights; None without val clips
     val_loss: float | None  # mean negative log probability of the truth
     learning_rate: float
@@ -150,10 +152,10 @@ class Trainer:
             measure(self.network, self._variants(self.train.num_clips, with_scene=True), self.team)
         else:
             self.network.load_state_dict(state["network"])
-        decay = get_ema_multi_avg_fn(self.config.average_decay)
-        self.average = AveragedModel(self.network, multi_avg_fn=decay)
+        self.average = AveragedModel(self.network, multi_avg_fn=self._into_average)
         for own, averaged in zip(self.network.modules(), self.average.module.modules(), strict=True):
-            averaged._buffers = own._buffers  # what no step changes; large, and else copied in every step
+            for name, buffer in own.named_buffers(recurse=False):
+                setattr(averaged, name, buffer)  # what no step changes; large, and else copied in every one
         if state is not None:
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -302,6 +304,10 @@ class Trainer:
         since_best = self.progress.epoch - self.progress.best_epoch
         return self.val is not None and 0 < self.config.patience <= since_best
 
+    def _into_average(self, averaged: Any, current: Any, _: Tensor | int) -> None:
+        num_steps = int(self._averaged().n_averaged)  # on the CPU: nothing waits for a GPU
+        get_ema_multi_avg_fn(decay_at(num_steps, self.config.average_decay))(averaged, current, num_steps)
+
     def _averaged(self) -> AveragedModel:
         assert self.average is not None, "run() makes the average"
         return self.average
@@ -327,6 +333,18 @@ def rate_at(done: float, warmup_share: float) -> float:
     if done < warmup_share:
         return 0.04 + 0.96 * done / warmup_share
     return (1 + math.cos(math.pi * (done - warmup_share) / (1 - warmup_share))) / 2
+
+
+def decay_at(num_steps: int, greatest: float) -> float:
+    """The decay of the weights' moving average after so many steps.
+
+    It remembers about a tenth of the steps so far, as TensorFlow's ExponentialMovingAverage does by `num_updates`,
+    up to the greatest decay: a short training is not held by where it began.
+
+    >>> decay_at(0, 0.99), round(decay_at(90, 0.99), 6), decay_at(10_000, 0.99)
+    (0.1, 0.91, 0.99)
+    """
+    return min(greatest, (1 + num_steps) / (10 + num_steps))
 
 
 def new_optimizer(network: FusionNetwork, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -192,7 +192,7 @@ def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipT
             "give its manifest a label column (or class folders) and extract again"
         )
     config = request.training
-    if config.val_split in splits:
+    if config.val_split in splits and config.val_split not in config.train_splits:
         val = load_clips(store, [config.val_split], train.classes)
     else:
         taken = carve_val(
@@ -269,9 +269,7 @@ def share_of(clips: ClipTensors, features: FeaturesConfig) -> Share:
     """This worker's share, normalised; without the people's places that no clip fills, which would only cost time."""
     rows = Team.current().share(len(clips))
     mine = dataclasses.replace(normalised(clips.select(rows), features), rows_N=rows)
-    if (
-        clips.second is None
-    ):  # two streams keep their places, so that both show the same person in the same one
+    if clips.second is None:  # two streams keep all places: which are filled may differ between them
         filled_P = (clips.confidence_NPTK > 0).any(dim=3).any(dim=2).any(dim=0)
         num_people = int(filled_P.nonzero().max()) + 1 if filled_P.any() else 1
         mine = dataclasses.replace(

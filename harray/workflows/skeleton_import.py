@@ -18,7 +18,7 @@ from harray.errors import InputError
 from harray.poses.annotations import Annotation
 from harray.poses.pickles import SkeletonFile, read_skeletons
 from harray.poses.sampled import SampledClip, sample_clip
-from harray.schema import EXTRACTED, MANIFEST
+from harray.schema import EXTRACTED, MANIFEST, MOVED
 from harray.skeleton import GENERIC, LAYOUTS, SkeletonLayout, layout_named, layout_of_size
 from harray.store import FeatureStore, StoreSettings
 from harray.store.lock import writing
@@ -27,6 +27,7 @@ from harray.videos.files import stamp_of
 DATASET = "skeleton"  # of manifest rows that come from a pickle
 IMPORT_VERSION = 1  # raise it when the code gives other features for the same pickle
 CLIPS_PER_SHARD = 256
+UNSURE, MUCH = 0.3, 0.3  # a score, as `features.min_confidence` is by default, and a share of all joints
 
 Progress = Callable[[int, int], None]
 
@@ -38,7 +39,7 @@ class ImportOptions:
     skeleton: str | None = None  # layout of a pickle that names none; None: the one with as many joints
     labels: Path | None = None  # class names, one per line, of a pickle without a label_map
     num_frames: int = 32  # per clip, evenly spaced; short clips repeat some
-    max_people: int = 2  # per clip, by mean confidence
+    max_people: int = 2  # per clip, by how much is seen of them
     also: Path | None = None  # second pickle, with other keypoints of the same frame_dirs
     fps: float = 25.0  # of the source videos, for the times of frames that the pickle does not give
 
@@ -81,6 +82,7 @@ def import_skeletons(
         clips = _clip_rows(file, second, settings, options)
         with writing(store.path, "harray skeleton import"):
             computed = _write(store, rows, clips, stamp_of(str(pickle)), on_progress)
+            num_moved = _retire(store, pickle, {row["path"] for row in rows})
     except OSError as error:
         raise InputError(
             f"store {store_path}: cannot be written ({error.strerror}); name a folder that can be"
@@ -94,7 +96,7 @@ def import_skeletons(
         skeleton=layout.name,
         keypoints_shape=settings.keypoints_shape,
         second_skeleton=settings.second_skeleton,
-        messages=_messages(file, layout, second, options),
+        messages=_messages(file, layout, second, options, num_moved),
     )
 
 
@@ -112,16 +114,17 @@ def layout_of(pickle: Path, file: SkeletonFile, wanted: str | None) -> SkeletonL
     )
     if named in LAYOUTS and wanted not in (None, named):
         raise InputError(f"{pickle}: its skeleton is {named}, not {wanted}; leave --skeleton out")
+    usual = layout_of_size(file.num_joints, file.num_coordinates)
     try:
         name = wanted or named
-        layout = layout_named(name) if name else layout_of_size(file.num_joints)
+        layout = layout_named(name) if name else usual
     except InputError as error:
         like = f"--skeleton {GENERIC}{file.num_joints}"
         raise InputError(f"{pickle}: {error}; {like} takes its joints without bones") from error
     if layout.num_joints != file.num_joints:
         raise InputError(
             f"{pickle}: its keypoints have {file.num_joints} joints, but skeleton {layout.name} has "
-            f"{layout.num_joints}; such a layout is --skeleton {layout_of_size(file.num_joints).name}"
+            f"{layout.num_joints}; such a layout is --skeleton {usual.name}"
         )
     return layout
 
@@ -240,23 +243,35 @@ def _clip_rows(
     file: SkeletonFile, second: SkeletonFile | None, settings: StoreSettings, options: ImportOptions
 ) -> Iterator[dict[str, Any]]:
     others = {} if second is None else {each.frame_dir: each for each in second.annotations}
+    origin, second_origin = origin_joints(file), [] if second is None else origin_joints(second)
     for annotation in file.annotations:
         second_PNVC1 = None
         if second is not None:
             second_PNVC1 = np.zeros(settings.second_shape or (), np.float32)
             if other := others.get(annotation.frame_dir):
-                second_PNVC1 = _sampled(other, second, options).keypoints_PNVC1
-        clip = _sampled(annotation, file, options)
+                second_PNVC1 = _sampled(other, second, second_origin, options).keypoints_PNVC1
+        clip = _sampled(annotation, file, origin, options)
         yield clip_row(clip, annotation.size_hw, settings.skeleton, settings.second_skeleton, second_PNVC1)
 
 
-def _sampled(annotation: Annotation, file: SkeletonFile, options: ImportOptions) -> SampledClip:
+def origin_joints(file: SkeletonFile) -> list[int]:
+    """Joints at which the 3D coordinates of every frame start: 0 wherever anybody is, in a pickle without scores."""
+    if file.num_coordinates < 3 or any(each.scores_MTV is not None for each in file.annotations):
+        return []
+    is_zero_V = np.all([~each.keypoints_MTVC.any(axis=(0, 1, 3)) for each in file.annotations], axis=0)
+    return [] if is_zero_V.all() else np.flatnonzero(is_zero_V).tolist()
+
+
+def _sampled(
+    annotation: Annotation, file: SkeletonFile, origin: list[int], options: ImportOptions
+) -> SampledClip:
     return sample_clip(
         annotation,
         num_frames=options.num_frames,
         max_people=options.max_people,
         fps=options.fps,
         people_ranked=file.people_ranked,
+        origin_joints=origin,
     )
 
 
@@ -286,6 +301,24 @@ def _write(
     return len(known) - num_known
 
 
+def _retire(store: FeatureStore, pickle: Path, paths: set[str]) -> int:
+    """Retire what this pickle no longer holds, and other pickles' rows of clips that it does hold; how many.
+
+    Else a clip that was moved from train to test would stand in both.
+    """
+    rows = [row for row in store.ledger().to_pylist() if row["status"] == EXTRACTED]
+    here = {row["clip_id"] for row in rows if row["path"] in paths}
+    retired = [
+        {name: value for name, value in row.items() if name != "time"} | {"status": MOVED}
+        for row in rows
+        if row["path"] not in paths
+        and row["dataset"] == DATASET
+        and (row["path"].startswith(f"{pickle}#") or row["clip_id"] in here)
+    ]
+    store.append_ledger(retired)
+    return len(retired)
+
+
 def _is_recorded(row: dict[str, Any], before: dict[str, dict[str, Any]]) -> bool:
     recorded = before.get(row["path"], {})
     return all(recorded.get(name) == row[name] for name in (*MANIFEST.names, "clip_id", "status"))
@@ -306,9 +339,17 @@ def _lines(labels: Path) -> list[str]:
 
 
 def _messages(
-    file: SkeletonFile, layout: SkeletonLayout, second: SkeletonFile | None, options: ImportOptions
+    file: SkeletonFile,
+    layout: SkeletonLayout,
+    second: SkeletonFile | None,
+    options: ImportOptions,
+    num_moved: int,
 ) -> list[str]:
     messages = []
+    if num_moved:
+        messages.append(
+            f"{num_moved} clips of earlier imports are retired: this pickle holds them, or no longer does"
+        )
     if second is not None:
         there = {annotation.frame_dir for annotation in second.annotations}
         if alone := sum(annotation.frame_dir not in there for annotation in file.annotations):
@@ -322,6 +363,27 @@ def _messages(
             f"skeleton {layout.name} knows no left and right: train with "
             "features.augmentation.mirror_probability=0 where they matter"
         )
+    messages += _messages_of_joints(file, layout)
     if lost := sum(not np.isfinite(annotation.keypoints_MTVC).all() for annotation in file.annotations):
         messages.append(f"{lost} clips have joints without finite coordinates; these count as missing")
+    return messages
+
+
+def _messages_of_joints(file: SkeletonFile, layout: SkeletonLayout) -> list[str]:
+    messages = []
+    if origin := origin_joints(file):
+        names = ", ".join(layout.joints[joint] for joint in origin)
+        messages.append(f"{names}: 0 in every frame; taken for where coordinates start, not for missing")
+    if empty := sum(not np.nan_to_num(each.keypoints_MTVC).any() for each in file.annotations):
+        messages.append(f"{empty} clips show nobody")
+    scores = [
+        each.scores_MTV[each.scores_MTV > 0] for each in file.annotations if each.scores_MTV is not None
+    ]
+    if scores and len(positive := np.concatenate(scores)):
+        unsure = float((positive < UNSURE).mean())
+        if unsure > MUCH:
+            messages.append(
+                f"{unsure:.0%} of the joints have scores under {UNSURE}: features.min_confidence hides what is "
+                "below it; set it lower where these are sure"
+            )
     return messages

@@ -58,7 +58,12 @@ def test_leaving_one_group_out_makes_a_fold_of_each():
     [
         ("aaab", [None] * 4, 2, "class 'b' has 1 clips, expected at least 2"),
         ("aabb", ["x", "x", "x", "x"], 2, "found 1 groups, expected at least 2"),
-        ("aabbbb", ["x", "x", "y", "z", "y", "z"], 2, "all clips of class 'a' are of one group"),
+        (
+            "aabbbb",
+            ["x", "x", "y", "z", "y", "z"],
+            2,
+            "all clips of class 'a' are of groups that are held out together",
+        ),
     ],
 )
 def test_too_little_for_the_folds_is_refused(labels, groups, num_folds, words):

@@ -1,5 +1,7 @@
 """Filling in time by hand-worked cases, and the table on clips whose truth is easy."""
 
+import math
+
 import pytest
 import torch
 
@@ -77,6 +79,20 @@ def test_of_people_who_are_not_looked_at_nothing_is_expected():
     both, one = (reconstruction(predictor_of(2, max_people=many), clips)["joints"] for many in (None, 1))
     assert one.num_joints == pytest.approx(both.num_joints / 2, rel=0.1)
     assert one.error["pcm"] == pytest.approx(both.error["pcm"], abs=1e-3) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_who_is_hidden_so_far_as_to_count_as_a_false_track_spoils_no_figure():
+    still = (
+        torch.rand(6, 2, 1, 13, 2, generator=torch.Generator().manual_seed(0)).expand(-1, -1, 16, -1, -1)
+        * 100
+    )
+    confidence = torch.ones(6, 2, 16, 13, 1)
+    confidence[:, 1, :9] = 0  # 7 of 16 frames are seen; less the hidden ones that is under two fifths
+    clips = clips_from_arrays(torch.cat([still, confidence], dim=-1).numpy(), skeleton=PENN13)
+    table = reconstruction(predictor_of(2), clips)
+    errors = [error for kind in table.values() for error in (*kind.error.values(), *kind.error_seen.values())]
+    assert all(math.isfinite(error) for error in errors)
+    assert table["whole_joints"].error_seen == {}
 
 
 def test_bodies_that_glide_are_completed_without_error_in_their_middle():

@@ -33,6 +33,25 @@ def test_size_follows_the_torso_where_the_legs_are_out_of_sight():
     assert (result[0, 0, 0, 11] - result[0, 0, 0, 5])[1].item() == pytest.approx(80 / (2.5 * 80))
 
 
+def test_one_shoulder_and_one_hip_are_enough_to_measure_by():
+    keypoints, confidence = torch.zeros(1, 1, 2, 17, 2), torch.zeros(1, 1, 2, 17)
+    for joint, y in ((5, 0.0), (11, 80.0)):
+        keypoints[..., joint, 1], confidence[..., joint] = y, 1.0
+    result, _ = normalise(keypoints, confidence, COCO17, 0.3)
+    assert (result[0, 0, 0, 11] - result[0, 0, 0, 5])[1].item() == pytest.approx(1 / 2.5)
+
+
+@pytest.mark.parametrize("wild", [1e5, -1e20])
+def test_a_wild_number_is_hidden_and_moves_nothing_else(wild):
+    keypoints, confidence = clip(PENN13)
+    expected, _ = normalise(keypoints, confidence, PENN13, 0.3)
+    keypoints[0, 0, 2, 4, 0] = wild
+    result, visible = normalise(keypoints, confidence, PENN13, 0.3)
+    assert (~visible).nonzero().tolist() == [[0, 0, 2, 4]]
+    assert result[0, 0, 2, 4].tolist() == [0, 0]
+    assert torch.allclose(result[visible], expected[visible], atol=0.05)
+
+
 @pytest.mark.parametrize(("layout", "coordinates"), [(COCO17, 2), (PENN13, 2), (NTU25, 3)])
 def test_place_and_size_of_the_whole_clip_do_not_matter(layout, coordinates):
     keypoints, confidence = clip(layout, coordinates, people=2)

@@ -88,6 +88,8 @@ def test_stores_without_scenes_without_splits_or_with_val_are_trained_on(tmp_pat
     result = train_store(request(tmp_path, store=tmp_path / "whole"))
     assert result.val is not None
     assert result.val.num_clips == 12
+    training = TrainingConfig(num_epochs=1, val_share=0.0, train_split="train+val")
+    assert train_store(request(tmp_path, store=tmp_path / "whole", training=training)).val is None
     training = TrainingConfig(num_epochs=1, val_share=0.0)
     assert train_store(request(tmp_path, store=tmp_path / "bare", training=training)).val is None
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,43 @@ def test_a_corrected_label_needs_no_second_clip(saved, clip_fields, tmp_path):
     assert import_skeletons(path, tmp_path / "store", FEW).computed == 0
     (row,) = FeatureStore.open(tmp_path / "store").ledger().to_pylist()
     assert (row["label"], row["splits"]) == ("run", ["val"])
+
+
+@pytest.mark.parametrize("name", ["clips.pkl", "mended.pkl"])
+def test_a_clip_that_moves_to_another_split_stands_in_it_alone(name, saved, clip_fields, tmp_path):
+    wrong = {"annotations": [clip_fields("a"), clip_fields("b", 1)], "split": {"train": ["a", "b"]}}
+    import_skeletons(saved(wrong), tmp_path / "store", FEW)
+    right = {"annotations": [clip_fields("renamed")], "split": {"test": ["renamed"]}}
+    again = import_skeletons(saved(right, name), tmp_path / "store", FEW)
+    store = FeatureStore.open(tmp_path / "store")
+    where = {(row["path"].split("#")[1], *row["splits"]) for row in store.ledger().to_pylist()}
+    assert where == {("renamed", "test")} | ({("b", "train")} if name == "mended.pkl" else set())
+    assert any("retired" in message for message in again.messages)
+    assert len(load_clips(store, ["test"])) == 1
+
+
+def test_a_joint_that_coordinates_start_from_is_seen(saved, clip_fields, tmp_path):
+    centred = clip_fields("a", joints=25, coordinates=3, keypoint_score=None)
+    centred["keypoint"][:, :, 0] = 0
+    nobody = clip_fields("b", 1, joints=25, coordinates=3, keypoint_score=None)
+    nobody["keypoint"][:] = 0
+    imported = import_skeletons(saved([centred, nobody]), tmp_path / "store", FEW)
+    assert imported.messages == [
+        "skeleton ntu25, for its 25 joints; --skeleton says otherwise",
+        "spine_base: 0 in every frame; taken for where coordinates start, not for missing",
+        "1 clips show nobody",
+    ]
+    confidence_NPTK = load_clips(FeatureStore.open(tmp_path / "store")).confidence_NPTK
+    assert (confidence_NPTK[0, 0] == 1).all()
+    assert not confidence_NPTK[1].any()
+
+
+def test_scores_that_would_hide_most_joints_are_said(saved, clip_fields, tmp_path):
+    unsure = clip_fields("a", keypoint_score=np.full((1, 5, 17), 0.2))
+    (message,) = import_skeletons(
+        saved({"annotations": [unsure], "skeleton": "coco17"}), tmp_path / "store", FEW
+    ).messages
+    assert "100% of the joints have scores under 0.3" in message
 
 
 @pytest.mark.parametrize(
@@ -225,7 +264,8 @@ def test_a_model_learns_from_a_pickle_without_videos_or_scenes(
     annotations = moving(clip_fields, 24, joints, coordinates, people)
     names = [each["frame_dir"] for each in annotations]
     path = saved({"annotations": annotations, "split": {"train": names[:16], "val": names[16:]}})
-    import_skeletons(path, tmp_path / "store", ImportOptions(num_frames=8, max_people=people))
+    options = ImportOptions(num_frames=8, max_people=people, skeleton=skeleton)
+    import_skeletons(path, tmp_path / "store", options)
     size = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1}
     request = TrainingRequest(
         store=tmp_path / "store",
@@ -266,7 +306,7 @@ def test_a_model_refuses_a_store_of_another_layout_or_of_other_coordinates(
         annotations = moving(clip_fields, 8, joints, coordinates, 1)
         names = [each["frame_dir"] for each in annotations]
         path = saved({"annotations": annotations, "split": {"train": names, "test": names}})
-        import_skeletons(path, tmp_path / name, FEW)
+        import_skeletons(path, tmp_path / name, replace(FEW, skeleton=name.replace("deep", "penn")))
     size = {"pcm.hidden_size": 4, "pcm.refine_size": 4, "mme.width": 8, "mme.num_blocks": 1}
     train_store(
         TrainingRequest(
