@@ -237,6 +237,10 @@ def show_scores(terminal: Terminal, report: "EvaluationReport") -> None:
     """Scores of an evaluation, by pose and scene together and apart."""
     scores = report.scores
     terminal.result(f"{scores.num_clips} clips of {report.split!r} evaluated, {report.num_missing} missing")
+    if report.num_learned:
+        terminal.result(
+            f"no test: the model's weights or its epoch were chosen by {report.num_learned} of these"
+        )
     table = Table("", "top-1", "top-5", "precision", "recall", "F1 (macro)", box=None, pad_edge=False)
     for name, part in report.ablation.items():
         values = (part.top1, part.top5, part.macro_precision, part.macro_recall, part.macro_f1)

@@ -32,7 +32,7 @@ def import_(
         typer.Option("--labels", help="Class names, one per line, where the pickle has no label_map."),
     ] = None,
     num_frames: Annotated[int, typer.Option("--frames", min=1, help="Kept per clip, evenly spaced.")] = 32,
-    max_people: Annotated[int, typer.Option("--people", min=1, help="Kept per clip, the surest.")] = 2,
+    max_people: Annotated[int, typer.Option("--people", min=1, help="Kept per clip, those most seen.")] = 2,
     fps: Annotated[
         float, typer.Option("--fps", help="Of the source videos, for the times of frames.")
     ] = 25.0,

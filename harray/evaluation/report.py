@@ -84,6 +84,9 @@ class EvaluationReport:
     split: str
     classes: tuple[str, ...]
     num_missing: int  # inputs of the split that were quarantined, so have no features
+    num_learned: (
+        int  # inputs of the split by which weights or epoch were chosen: above 0 the scores are no test
+    )
     scores: Scores
     ablation: Mapping[str, Scores]  # fusion, pose_only, scene_only, scene_noise
     occlusion: Mapping[str, OcclusionCurve]  # by kind (evaluation/occlusion.py); empty if not measured
@@ -100,6 +103,7 @@ class EvaluationReport:
         return {
             **asdict(self.scores),
             "num_missing": self.num_missing,
+            "num_learned": self.num_learned,
             "split": self.split,
             "model": self.model,
             "store_digest": self.store_digest,

@@ -13,6 +13,7 @@ Letters: M people, T frames, V joints, C coordinates (2 or 3).
 """
 
 import dataclasses
+import functools
 import pickle
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -46,6 +47,14 @@ class SkeletonFile:
     @property
     def num_coordinates(self) -> int:
         return self.annotations[0].keypoints_MTVC.shape[3]
+
+    @functools.cached_property
+    def origin_joints(self) -> list[int]:
+        """Joints at which the 3D coordinates of every frame start: always 0, in a file without scores."""
+        if self.num_coordinates < 3 or any(each.scores_MTV is not None for each in self.annotations):
+            return []
+        is_zero_V = np.all([~each.keypoints_MTVC.any(axis=(0, 1, 3)) for each in self.annotations], axis=0)
+        return [] if is_zero_V.all() else np.flatnonzero(is_zero_V).tolist()
 
 
 def read_skeletons(path: Path) -> SkeletonFile:

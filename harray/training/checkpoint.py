@@ -42,6 +42,7 @@ class Checkpoint:
     origin: dict[str, Any] = field(default_factory=dict)  # dotted key -> where those weights lay
     harray_version: str = __version__
     second_skeleton: SkeletonLayout | None = None  # of the second stream of keypoints
+    learned_from: tuple[str, ...] = ()  # splits whose clips chose its weights or its epoch
 
     @property
     def model(self) -> ModelConfig:
@@ -107,6 +108,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str =
         "second_shape": None if second is None else _sizes(second),
         "scene_grid": None if checkpoint.scene_grid is None else list(checkpoint.scene_grid),
         "store_digest": checkpoint.store_digest,
+        "learned_from": list(checkpoint.learned_from),
         "features": to_dict(checkpoint.features),
         "model": to_dict(checkpoint.model),
         "extraction": checkpoint.extraction,
@@ -154,6 +156,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             second_skeleton=second,
             scene_grid=None if grid is None else (grid[0], grid[1]),
             store_digest=about["store_digest"],
+            learned_from=tuple(about.get("learned_from", ())),  # older checkpoints do not say
             extraction=about["extraction"],
             weights=about["weights"],
             origin=about["origin"],

@@ -36,3 +36,8 @@ class TrainingConfig:
     def train_splits(self) -> list[str]:
         """The names in `train_split`."""
         return self.train_split.split("+")
+
+    @property
+    def learned_from(self) -> tuple[str, ...]:
+        """Splits on which accuracy would say nothing; not all of them need be there."""
+        return tuple(name for name in dict.fromkeys([*self.train_splits, self.val_split]) if name)

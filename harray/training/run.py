@@ -174,6 +174,7 @@ def checkpoint_of(
         skeleton=looked_at.skeleton,
         second_skeleton=looked_at.second_skeleton,
         scene_grid=looked_at.scene_grid,
+        learned_from=request.training.learned_from,
         **origin,
     )
 

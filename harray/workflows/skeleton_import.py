@@ -23,11 +23,11 @@ from harray.skeleton import GENERIC, LAYOUTS, SkeletonLayout, layout_named, layo
 from harray.store import FeatureStore, StoreSettings
 from harray.store.lock import writing
 from harray.videos.files import stamp_of
+from harray.workflows.skeleton_messages import messages_about
 
 DATASET = "skeleton"  # of manifest rows that come from a pickle
 IMPORT_VERSION = 1  # raise it when the code gives other features for the same pickle
 CLIPS_PER_SHARD = 256
-UNSURE, MUCH = 0.3, 0.3  # a score, as `features.min_confidence` is by default, and a share of all joints
 
 Progress = Callable[[int, int], None]
 
@@ -82,7 +82,7 @@ def import_skeletons(
         clips = _clip_rows(file, second, settings, options)
         with writing(store.path, "harray skeleton import"):
             computed = _write(store, rows, clips, stamp_of(str(pickle)), on_progress)
-            num_moved = _retire(store, pickle, {row["path"] for row in rows})
+            num_retired = _retire(store, pickle, {row["path"] for row in rows})
     except OSError as error:
         raise InputError(
             f"store {store_path}: cannot be written ({error.strerror}); name a folder that can be"
@@ -96,7 +96,7 @@ def import_skeletons(
         skeleton=layout.name,
         keypoints_shape=settings.keypoints_shape,
         second_skeleton=settings.second_skeleton,
-        messages=_messages(file, layout, second, options, num_moved),
+        messages=_messages(file, layout, second, options, num_retired),
     )
 
 
@@ -243,35 +243,24 @@ def _clip_rows(
     file: SkeletonFile, second: SkeletonFile | None, settings: StoreSettings, options: ImportOptions
 ) -> Iterator[dict[str, Any]]:
     others = {} if second is None else {each.frame_dir: each for each in second.annotations}
-    origin, second_origin = origin_joints(file), [] if second is None else origin_joints(second)
     for annotation in file.annotations:
         second_PNVC1 = None
         if second is not None:
             second_PNVC1 = np.zeros(settings.second_shape or (), np.float32)
             if other := others.get(annotation.frame_dir):
-                second_PNVC1 = _sampled(other, second, second_origin, options).keypoints_PNVC1
-        clip = _sampled(annotation, file, origin, options)
+                second_PNVC1 = _sampled(other, second, options).keypoints_PNVC1
+        clip = _sampled(annotation, file, options)
         yield clip_row(clip, annotation.size_hw, settings.skeleton, settings.second_skeleton, second_PNVC1)
 
 
-def origin_joints(file: SkeletonFile) -> list[int]:
-    """Joints at which the 3D coordinates of every frame start: 0 wherever anybody is, in a pickle without scores."""
-    if file.num_coordinates < 3 or any(each.scores_MTV is not None for each in file.annotations):
-        return []
-    is_zero_V = np.all([~each.keypoints_MTVC.any(axis=(0, 1, 3)) for each in file.annotations], axis=0)
-    return [] if is_zero_V.all() else np.flatnonzero(is_zero_V).tolist()
-
-
-def _sampled(
-    annotation: Annotation, file: SkeletonFile, origin: list[int], options: ImportOptions
-) -> SampledClip:
+def _sampled(annotation: Annotation, file: SkeletonFile, options: ImportOptions) -> SampledClip:
     return sample_clip(
         annotation,
         num_frames=options.num_frames,
         max_people=options.max_people,
         fps=options.fps,
         people_ranked=file.people_ranked,
-        origin_joints=origin,
+        origin_joints=file.origin_joints,
     )
 
 
@@ -343,12 +332,12 @@ def _messages(
     layout: SkeletonLayout,
     second: SkeletonFile | None,
     options: ImportOptions,
-    num_moved: int,
+    num_retired: int,
 ) -> list[str]:
     messages = []
-    if num_moved:
+    if num_retired:
         messages.append(
-            f"{num_moved} clips of earlier imports are retired: this pickle holds them, or no longer does"
+            f"{num_retired} clips of earlier imports are retired: this pickle holds them, or no longer does"
         )
     if second is not None:
         there = {annotation.frame_dir for annotation in second.annotations}
@@ -358,32 +347,4 @@ def _messages(
         messages.append(
             f"skeleton {layout.name}, for its {layout.num_joints} joints; --skeleton says otherwise"
         )
-    if not layout.bones:
-        messages.append(
-            f"skeleton {layout.name} knows no left and right: train with "
-            "features.augmentation.mirror_probability=0 where they matter"
-        )
-    messages += _messages_of_joints(file, layout)
-    if lost := sum(not np.isfinite(annotation.keypoints_MTVC).all() for annotation in file.annotations):
-        messages.append(f"{lost} clips have joints without finite coordinates; these count as missing")
-    return messages
-
-
-def _messages_of_joints(file: SkeletonFile, layout: SkeletonLayout) -> list[str]:
-    messages = []
-    if origin := origin_joints(file):
-        names = ", ".join(layout.joints[joint] for joint in origin)
-        messages.append(f"{names}: 0 in every frame; taken for where coordinates start, not for missing")
-    if empty := sum(not np.nan_to_num(each.keypoints_MTVC).any() for each in file.annotations):
-        messages.append(f"{empty} clips show nobody")
-    scores = [
-        each.scores_MTV[each.scores_MTV > 0] for each in file.annotations if each.scores_MTV is not None
-    ]
-    if scores and len(positive := np.concatenate(scores)):
-        unsure = float((positive < UNSURE).mean())
-        if unsure > MUCH:
-            messages.append(
-                f"{unsure:.0%} of the joints have scores under {UNSURE}: features.min_confidence hides what is "
-                "below it; set it lower where these are sure"
-            )
-    return messages
+    return messages + messages_about(file, layout)

@@ -143,6 +143,11 @@ def test_training_gives_a_checkpoint_that_evaluates_and_the_second_version_chall
     assert scored.code == 0, scored.err
     keys = "top1 top5 macro_precision macro_recall macro_f1 num_clips num_missing ablation occlusion"
     assert set(keys.split()) <= set(scored.json)
+    assert scored.json["num_learned"] == 0
+    arguments = ("--store", out / "store", "--out", out, "--json", "--no-occlusion", "--split", "val")
+    chooser = harray("evaluate", said["checkpoint"], *arguments)
+    assert chooser.json["num_learned"] == chooser.json["num_clips"] > 0
+    assert "no test" in chooser.err + chooser.out
     challenger = harray(
         "evaluate", "models:/demo@challenger", "--store", out / "store", "--out", out, "--json"
     )

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ def report() -> EvaluationReport:
         split="test",
         classes=("wave <left>", "jump"),
         num_missing=3,
+        num_learned=0,
         scores=scores,
         ablation={"fusion": scores, "pose_only": scores},
         occlusion={"joints": OcclusionCurve(hidden_shares=(0.0, 0.6), top1={"with_pcm": (0.5, 0.25)})},
@@ -35,6 +37,11 @@ def test_the_page_needs_no_other_file_and_escapes_names(report, tmp_path):
     assert "wave <left>" not in page
     assert "2 clips evaluated, 3 missing" in page
     assert "b.mp4" in page
+
+
+def test_what_is_no_test_is_said_to_be_none(report, tmp_path):
+    assert "No test" not in write_report(report, tmp_path)[0].read_text()
+    assert "chosen by 2 of these" in write_report(replace(report, num_learned=2), tmp_path)[0].read_text()
 
 
 def test_scripts_find_their_keys(report, tmp_path):
