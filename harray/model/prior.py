@@ -173,19 +173,21 @@ class MotionPrior(nn.Module):
         )
         hidden_MD, mean_MCD = ~visible_MTK.flatten(1), seen_MCD.clone()
         total_CDD = torch.zeros_like(precision_CDD)
-        pull_MCD = -torch.einsum("cde,mce->mcd", precision_CDD, mean_MCD)
+        pull_MCD = -torch.einsum("cde,mce->mcd", precision_CDD, seen_MCD)
+        weight_MCD = torch.zeros_like(seen_MCD)  # S_oo^-1 x_o of rows of which less is seen than hidden
         for row in hidden_MD.any(dim=1).nonzero()[:, 0].tolist():
             hidden_H, seen_O = hidden_MD[row].nonzero()[:, 0], (~hidden_MD[row]).nonzero()[:, 0]
             if with_covariance or len(hidden_H) <= len(seen_O):
                 factor_CHH = _factor(precision_CDD, hidden_H)
-                mean_CH = _solved(factor_CHH, pull_MCD[row][:, hidden_H])
+                mean_MCD[row][:, hidden_H] = _solved(factor_CHH, pull_MCD[row][:, hidden_H])
                 if with_covariance:
                     total_CDD[:, hidden_H[:, None], hidden_H] += torch.cholesky_inverse(factor_CHH)
             else:
-                weight_CO = _solved(_factor(covariance_CDD, seen_O), mean_MCD[row][:, seen_O])
-                from_CHO = covariance_CDD.index_select(1, hidden_H).index_select(2, seen_O)
-                mean_CH = torch.einsum("cho,co->ch", from_CHO, weight_CO)
-            mean_MCD[row][:, hidden_H] = mean_CH
+                weight_CO = _solved(_factor(covariance_CDD, seen_O), seen_MCD[row][:, seen_O])
+                weight_MCD[row][:, seen_O] = weight_CO
+        if len(rows := weight_MCD.flatten(1).any(dim=1).nonzero()[:, 0]):
+            by_weight_MCD = torch.einsum("cde,mce->mcd", covariance_CDD, weight_MCD[rows])
+            mean_MCD[rows] = torch.where(hidden_MD[rows, None], by_weight_MCD, seen_MCD[rows])
         return mean_MCD, total_CDD
 
 
