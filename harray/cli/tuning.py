@@ -134,9 +134,11 @@ def _check(
     if split != DEFAULT_SPLIT:
         options.check_split(store, split)
     training = experiment.training
-    if not training.val_share and training.val_split not in FeatureStore.open(store).splits():
+    splits = set(FeatureStore.open(store).splits()) - set(training.train_splits)
+    if not training.val_share and training.val_split not in splits:
         raise InputError(
-            f"store {store}: no val split to compare trials by, and training.val_share=0; set training.val_share=0.15"
+            f"store {store}: no val split beside {training.train_split} to compare trials by, and "
+            "training.val_share=0; set training.val_share=0.15"
         )
     fixed = tuple(sorted(text.partition("=")[0] for text in overrides or []))
     first_point(search_named(search), experiment, fixed)

@@ -193,6 +193,8 @@ def _outcome(
     assert scores is not None, "a sweep has val clips"
     return {
         "val": dataclasses.asdict(scores),
-        "checkpoint": str(save_checkpoint(checkpoint_of(network, request, train, job.origin), request.out)),
+        "checkpoint": str(
+            save_checkpoint(checkpoint_of(network, request, train, val, job.origin), request.out)
+        ),
         "latency_ms": latency_ms(network, request, val) if job.measures_latency else None,
     }

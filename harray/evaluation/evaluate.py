@@ -16,7 +16,7 @@ from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import Predictor
 from harray.metrics import classification_scores, confusion_matrix, per_class_scores
 from harray.store import FeatureStore
-from harray.store.ledger import extracted_rows, quarantined_rows
+from harray.store.ledger import quarantined_rows
 
 
 def evaluate(
@@ -48,7 +48,7 @@ def evaluate(
         split=split,
         classes=tuple(classes),
         num_missing=_num_quarantined(store, split),
-        num_learned=_num_learned(predictor.checkpoint.learned_from, store, split),
+        num_learned=_num_learned(predictor.checkpoint.learned_clips, clips),
         scores=ablation["fusion"],
         ablation=ablation,
         occlusion=occlusion_curves(predictors, clips) if occlusion else {},
@@ -116,11 +116,8 @@ def _num_quarantined(store: FeatureStore, split: str) -> int:
     return sum(split in splits for splits in quarantined_rows(store.ledger())["splits"].to_pylist())
 
 
-def _num_learned(learned_from: Collection[str], store: FeatureStore, split: str) -> int:
-    """Inputs of the split that also stand in one from which the model learned, under whatever path."""
-    rows = extracted_rows(store.ledger()).select(["clip_id", "splits"]).to_pylist()
-    learned = {row["clip_id"] for row in rows if not set(row["splits"]).isdisjoint(learned_from)}
-    return sum(split in row["splits"] and row["clip_id"] in learned for row in rows)
+def _num_learned(learned_clips: Collection[str] | None, clips: ClipTensors) -> int | None:
+    return None if learned_clips is None else sum(clip in learned_clips for clip in clips.clip_ids)
 
 
 def _class_rows(labels_N: np.ndarray, predicted_N: np.ndarray, classes: list[str]) -> list[ClassScores]:

@@ -21,6 +21,7 @@ from harray.features.normalise import centre_and_size
 from harray.features.rowrandom import RowRandom
 from harray.features.tensors import ClipTensors
 from harray.inference.predictor import Predictor
+from harray.skeleton import SkeletonLayout
 
 HIDDEN_SHARES = (0.0, 0.2, 0.5, 0.66, 0.78)
 MISPLACED = 0.2  # body sizes; standard deviation of a misdetected joint's place at confidence 0
@@ -38,12 +39,12 @@ def occlusion_curves(
     """Top-1 of every predictor under the same occlusion, by kind.
 
     What is hidden depends on `seed`, kind, share and the clip's row alone; a kind's smaller share is part of its
-    larger one. Limbs are left out where the layout knows none.
+    larger one. Limbs are left out where no layout knows any.
     """
     untouched = {name: _top1(predictor, clips) for name, predictor in predictors.items()}
     curves = {}
     for kind in kinds:
-        if kind == "limbs" and not clips.skeleton.limbs:
+        if kind == "limbs" and not knows_limbs(clips.skeleton, clips.second_skeleton):
             continue
         top1: dict[str, list[float]] = {name: [] for name in predictors}
         for share in hidden_shares:
@@ -54,6 +55,11 @@ def occlusion_curves(
             hidden_shares=hidden_shares, top1={name: tuple(values) for name, values in top1.items()}
         )
     return curves
+
+
+def knows_limbs(*layouts: SkeletonLayout | None) -> bool:
+    """Whether any of a clip's layouts can have limbs hidden."""
+    return any(layout is not None and layout.limbs for layout in layouts)
 
 
 def _top1(predictor: Predictor, clips: ClipTensors) -> float:

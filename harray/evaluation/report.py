@@ -84,9 +84,7 @@ class EvaluationReport:
     split: str
     classes: tuple[str, ...]
     num_missing: int  # inputs of the split that were quarantined, so have no features
-    num_learned: (
-        int  # inputs of the split by which weights or epoch were chosen: above 0 the scores are no test
-    )
+    num_learned: int | None  # clips that chose weights or epoch: above 0 it is no test; None: not known
     scores: Scores
     ablation: Mapping[str, Scores]  # fusion, pose_only, scene_only, scene_noise
     occlusion: Mapping[str, OcclusionCurve]  # by kind (evaluation/occlusion.py); empty if not measured

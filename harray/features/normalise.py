@@ -9,7 +9,7 @@ from torch import Tensor
 from harray.features.interpolation import fill_hidden
 from harray.skeleton import SkeletonLayout
 
-FARTHEST = 20.0  # body sizes from the clip's centre; what is farther is no joint but a wrong number
+FARTHEST = 100.0  # median distances of a person's joints from their middle: about 25 body sizes of who stays
 TORSOS_PER_BODY = 2.5  # a body seen in full is about this many shoulder-to-hip lengths tall
 
 
@@ -20,8 +20,8 @@ def normalise(
 
     The centre is the mean over people of each one's median joint; the size is that of the largest person. Both
     are medians over frames, so a few wrong detections move neither; and both are taken with hidden joints filled
-    in time from visible ones, so that what is hidden now and then moves them little. What lies beyond `FARTHEST`
-    counts as hidden: one such number would set the scale of all others.
+    in time from visible ones, so that what is hidden now and then moves them little. A joint beyond `FARTHEST` is
+    no joint but a wrong number, which would set the scale of all others: it counts as hidden.
 
     Args:
         keypoints_NPTKC: float, any unit common to the coordinates.
@@ -31,10 +31,19 @@ def normalise(
         keypoints `[N, P, T, K, C]` float32, 0 where hidden; visible `[N, P, T, K]` bool, True = observed.
     """
     visible = (confidence_NPTK >= min_confidence) & (confidence_NPTK > 0) & keypoints_NPTKC.isfinite().all(-1)
+    visible &= ~_wild(keypoints_NPTKC.float(), visible)
     centre, size = centre_and_size(keypoints_NPTKC, visible, layout)
     about = (keypoints_NPTKC.float() - centre[:, None, None, None]) / size[:, None, None, None, None]
-    visible &= about.abs().amax(dim=-1) <= FARTHEST
     return torch.where(visible[..., None], about, 0.0), visible
+
+
+def _wild(keypoints_NPTKC: Tensor, visible_NPTK: Tensor) -> Tensor:
+    """Bool `[N, P, T, K]`: visible joints that lie beyond `FARTHEST` from the middle of their own person's."""
+    known = keypoints_NPTKC.masked_fill(~visible_NPTK[..., None], float("nan"))
+    middle_NPC = known.flatten(2, 3).nanmedian(dim=2).values
+    away_NPTK = (known - middle_NPC[:, :, None, None]).abs().amax(dim=-1)
+    usual_NP11 = away_NPTK.flatten(2).nanmedian(dim=2).values[..., None, None]
+    return (usual_NP11 > 0) & (away_NPTK > FARTHEST * usual_NP11)  # a comparison with NaN is False
 
 
 def centre_and_size(

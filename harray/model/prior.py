@@ -163,7 +163,7 @@ class MotionPrior(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The conditional mean `[M, C, D]` and, where asked for, the rows' sum of conditional covariances `[C, D, D]`.
 
-        Row by row, so that none depends on the others, and for the mean alone by the smaller of two linear systems:
+        Row by row, and for the mean alone by the smaller of two linear systems:
         with P the precision and S the covariance, h the hidden joints and o the observed ones, it is
         -P_hh^-1 P_ho x_o = S_ho S_oo^-1 x_o. The covariance is P_hh^-1.
         """

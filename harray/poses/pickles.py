@@ -50,11 +50,24 @@ class SkeletonFile:
 
     @functools.cached_property
     def origin_joints(self) -> list[int]:
-        """Joints at which the 3D coordinates of every frame start: always 0, in a file without scores."""
+        """Joints at which the 3D coordinates of every frame start, in a file without scores.
+
+        They are always 0, and the others lie about them; else 0 stands for what is missing.
+        """
         if self.num_coordinates < 3 or any(each.scores_MTV is not None for each in self.annotations):
             return []
-        is_zero_V = np.all([~each.keypoints_MTVC.any(axis=(0, 1, 3)) for each in self.annotations], axis=0)
-        return [] if is_zero_V.all() else np.flatnonzero(is_zero_V).tolist()
+        starts = [_starts_of(each.keypoints_MTVC) for each in self.annotations if each.keypoints_MTVC.any()]
+        return np.flatnonzero(np.all(starts, axis=0)).tolist() if starts else []
+
+
+def _starts_of(keypoints_MTVC: np.ndarray) -> np.ndarray:
+    """Bool `[V]`: joints of the first person present that are always 0, where the others mostly lie about them."""
+    person = keypoints_MTVC[np.flatnonzero(keypoints_MTVC.any(axis=(1, 2, 3)))[0]]
+    present_TVC = person[person.any(axis=(1, 2))].astype(np.float64)
+    is_zero_V = ~present_TVC.any(axis=(0, 2))
+    others = present_TVC[:, ~is_zero_V]
+    about_T = ((others.min(axis=1) <= 0) & (others.max(axis=1) >= 0)).all(axis=-1)
+    return is_zero_V & (about_T.mean() > 0.5)
 
 
 def read_skeletons(path: Path) -> SkeletonFile:

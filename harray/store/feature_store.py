@@ -149,7 +149,8 @@ class FeatureStore:
         write_atomically(file, lambda part: _write_parquet(table, part))
 
     def ledger(self, without: Collection[str] = ()) -> pa.Table:
-        """The latest row of every path, sorted by path; files that have moved stand under their new path only.
+        """The latest row of every path, sorted by path; files that have moved stand under their new path only, and
+        what was retired not at all.
 
         Args:
             without: files to leave out, such as "ledger/x.parquet".

@@ -4,7 +4,7 @@ model/
   MLmodel  requirements.txt  input_example.json
   packaged.py              what MLflow runs
   code/harray/             this package, since harray is on no index
-  artifacts/checkpoint/    model.safetensors, checkpoint.yaml
+  artifacts/checkpoint/    model.safetensors, checkpoint.yaml, clips.txt
 """
 
 import importlib.metadata

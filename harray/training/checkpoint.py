@@ -2,6 +2,7 @@
 
 model.safetensors    weights and standardisation statistics
 checkpoint.yaml      configs, classes, skeleton, shapes, extraction settings, the store's digest
+clips.txt            clip_ids that it learned from, so that nobody takes them for a test
 experiment.yaml      the whole experiment, for the record; never read here
 """
 
@@ -25,6 +26,7 @@ from harray.skeleton import SkeletonLayout, layout_named
 
 FORMAT = 1  # raise it when the files change so that older code cannot read them
 WEIGHTS_FILE, ABOUT_FILE, EXPERIMENT_FILE = "model.safetensors", "checkpoint.yaml", "experiment.yaml"
+CLIPS_FILE = "clips.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,9 @@ class Checkpoint:
     origin: dict[str, Any] = field(default_factory=dict)  # dotted key -> where those weights lay
     harray_version: str = __version__
     second_skeleton: SkeletonLayout | None = None  # of the second stream of keypoints
-    learned_from: tuple[str, ...] = ()  # splits whose clips chose its weights or its epoch
+    learned_clips: frozenset[str] | None = (
+        None  # clip_ids that chose its weights or its epoch; None: not known
+    )
 
     @property
     def model(self) -> ModelConfig:
@@ -108,7 +112,6 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str =
         "second_shape": None if second is None else _sizes(second),
         "scene_grid": None if checkpoint.scene_grid is None else list(checkpoint.scene_grid),
         "store_digest": checkpoint.store_digest,
-        "learned_from": list(checkpoint.learned_from),
         "features": to_dict(checkpoint.features),
         "model": to_dict(checkpoint.model),
         "extraction": checkpoint.extraction,
@@ -116,6 +119,8 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str =
         "origin": checkpoint.origin,
     }
     (folder / ABOUT_FILE).write_text(yaml.safe_dump(about, sort_keys=False))
+    if checkpoint.learned_clips is not None:
+        (folder / CLIPS_FILE).write_text("\n".join(sorted(checkpoint.learned_clips)))
     if experiment_yaml:
         (folder / EXPERIMENT_FILE).write_text(experiment_yaml)
     return folder
@@ -156,7 +161,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             second_skeleton=second,
             scene_grid=None if grid is None else (grid[0], grid[1]),
             store_digest=about["store_digest"],
-            learned_from=tuple(about.get("learned_from", ())),  # older checkpoints do not say
+            learned_clips=_learned_clips(folder),
             extraction=about["extraction"],
             weights=about["weights"],
             origin=about["origin"],
@@ -167,6 +172,11 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         raise InputError(
             f"model {folder}, made by harray {maker}: its files are damaged or do not match ({reason}); train again"
         ) from error
+
+
+def _learned_clips(folder: Path) -> frozenset[str] | None:
+    file = folder / CLIPS_FILE
+    return frozenset(file.read_text().split()) if file.is_file() else None  # older checkpoints have none
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from harray.config import Count, Fraction
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     train_split: str = "train"  # several as `train+val`; a store without any split trains on all its clips
-    val_split: str = "val"  # selects the epoch; where the store lacks it, it is carved out of the train split
+    val_split: str = (
+        "val"  # selects the epoch; where the store lacks it, or trains on it, carved out of the train split
+    )
     num_epochs: Count = 60
     batch_size: Count = 16  # over all workers
     learning_rate: float = 4e-3  # the highest, after warm-up
@@ -18,7 +20,7 @@ class TrainingConfig:
     weight_decay: float = 0.05  # of weight matrices; AdamW
     label_smoothing: Fraction = 0.1
     max_grad_norm: float = 1.0
-    average_decay: Fraction = 0.99  # of the weights' moving average, per step; less in the first 900
+    average_decay: Fraction = 0.99  # of the weights' moving average, per step; less at first
     fusion_weight: float = 1.0  # of the loss when pose and scene decide together
     pose_weight: float = 0.5  # of the loss when the pose decides alone
     scene_weight: float = 0.5  # of the loss when the scene decides alone
@@ -36,8 +38,3 @@ class TrainingConfig:
     def train_splits(self) -> list[str]:
         """The names in `train_split`."""
         return self.train_split.split("+")
-
-    @property
-    def learned_from(self) -> tuple[str, ...]:
-        """Splits on which accuracy would say nothing; not all of them need be there."""
-        return tuple(name for name in dict.fromkeys([*self.train_splits, self.val_split]) if name)

@@ -152,7 +152,7 @@ class Trainer:
             measure(self.network, self._variants(self.train.num_clips, with_scene=True), self.team)
         else:
             self.network.load_state_dict(state["network"])
-        self.average = AveragedModel(self.network, multi_avg_fn=self._into_average)
+        self.average = AveragedModel(self.network)
         for own, averaged in zip(self.network.modules(), self.average.module.modules(), strict=True):
             for name, buffer in own.named_buffers(recurse=False):
                 setattr(averaged, name, buffer)  # what no step changes; large, and else copied in every one
@@ -210,7 +210,10 @@ class Trainer:
         total.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_grad_norm)
         self.optimizer.step()
-        self._averaged().update_parameters(self.network)
+        average = self._averaged()
+        decay = decay_at(int(average.n_averaged), self.config.average_decay)  # the number is on the CPU
+        average.multi_avg_fn = get_ema_multi_avg_fn(decay)
+        average.update_parameters(self.network)
         return {name: loss.detach().sum() * weight for name, loss in losses.items()}
 
     def _plan(self, epoch: int) -> list[Tensor]:
@@ -303,10 +306,6 @@ class Trainer:
     def _out_of_patience(self) -> bool:
         since_best = self.progress.epoch - self.progress.best_epoch
         return self.val is not None and 0 < self.config.patience <= since_best
-
-    def _into_average(self, averaged: Any, current: Any, _: Tensor | int) -> None:
-        num_steps = int(self._averaged().n_averaged)  # on the CPU: nothing waits for a GPU
-        get_ema_multi_avg_fn(decay_at(num_steps, self.config.average_decay))(averaged, current, num_steps)
 
     def _averaged(self) -> AveragedModel:
         assert self.average is not None, "run() makes the average"

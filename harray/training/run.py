@@ -124,7 +124,7 @@ def fit_clips(
     trainer = new_trainer(request, train, val, device)
     with threads(request.training.num_threads, device):
         trained = trainer.run(on_epoch, on_state, state)
-    return Fitted(checkpoint=checkpoint_of(trained, request, train, origin_of(store)), trainer=trainer)
+    return Fitted(checkpoint=checkpoint_of(trained, request, train, val, origin_of(store)), trainer=trainer)
 
 
 def new_trainer(
@@ -163,18 +163,22 @@ def origin_of(store: FeatureStore) -> dict[str, Any]:
 
 
 def checkpoint_of(
-    network: FusionNetwork, request: TrainingRequest, clips: ClipTensors, origin: dict[str, Any]
+    network: FusionNetwork,
+    request: TrainingRequest,
+    train: ClipTensors,
+    val: ClipTensors | None,
+    origin: dict[str, Any],
 ) -> Checkpoint:
     """A trained network with all that using it needs; `origin` as `origin_of` gives it."""
-    looked_at = clips.looked_at(request.features.keypoints)
+    looked_at = train.looked_at(request.features.keypoints)
     return Checkpoint(
         network=network,
         features=request.features,
-        classes=clips.classes,
+        classes=train.classes,
         skeleton=looked_at.skeleton,
         second_skeleton=looked_at.second_skeleton,
         scene_grid=looked_at.scene_grid,
-        learned_from=request.training.learned_from,
+        learned_clips=frozenset(train.clip_ids).union([] if val is None else val.clip_ids),
         **origin,
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 import harray
 from harray.config import digest
+from harray.errors import InputError
 from harray.evaluation.cross_validation import (
     CrossValidation,
     Outcome,
@@ -20,6 +21,7 @@ from harray.evaluation.cross_validation import (
     scores_of_variant,
 )
 from harray.evaluation.folds import leave_one_group_out, plan_folds
+from harray.evaluation.occlusion import knows_limbs
 from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
 from harray.store.files import write_atomically
@@ -62,9 +64,16 @@ def plan_cross_validation(
         occlusions: kinds (as of `occluded`) and shares, to score every held-out fold under as well.
 
     Raises:
-        InputError: no store, no such split, or too few clips or groups for the folds.
+        InputError: no store, no such split, too few clips or groups for the folds, or limbs to hide where the
+            store's layouts know none.
     """
     opened = FeatureStore.open(store)
+    wants_limbs = any(kind == "limbs" for kind, _ in occlusions)
+    if wants_limbs and not knows_limbs(opened.skeleton, opened.second_skeleton):
+        raise InputError(
+            f"--hide limbs: store {store} holds {opened.skeleton.name} skeletons, which know no limbs; "
+            "hide joints or whole_joints instead"
+        )
     first = next(iter(variants.values())).training
     if splits is None and opened.splits():
         splits = first.train_splits

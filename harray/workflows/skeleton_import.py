@@ -36,7 +36,7 @@ Progress = Callable[[int, int], None]
 class ImportOptions:
     """How annotations become clips."""
 
-    skeleton: str | None = None  # layout of a pickle that names none; None: the one with as many joints
+    skeleton: str | None = None  # layout of a pickle that names none; None: the usual one of as many joints
     labels: Path | None = None  # class names, one per line, of a pickle without a label_map
     num_frames: int = 32  # per clip, evenly spaced; short clips repeat some
     max_people: int = 2  # per clip, by how much is seen of them
@@ -101,7 +101,7 @@ def import_skeletons(
 
 
 def layout_of(pickle: Path, file: SkeletonFile, wanted: str | None) -> SkeletonLayout:
-    """The layout that the pickle names, else the wanted one, else the one with as many joints.
+    """The layout that the pickle names, else the wanted one, else the usual one of as many joints and coordinates.
 
     A name that is not known here may be overruled, a known one may not. `generic` is the generic layout of as many
     joints as there are.
@@ -291,18 +291,20 @@ def _write(
 
 
 def _retire(store: FeatureStore, pickle: Path, paths: set[str]) -> int:
-    """Retire what this pickle no longer holds, and other pickles' rows of clips that it does hold; how many.
+    """Retire what this pickle no longer holds, and rows of pickles that are gone whose clips it holds; how many.
 
     Else a clip that was moved from train to test would stand in both.
     """
     rows = [row for row in store.ledger().to_pylist() if row["status"] == EXTRACTED]
     here = {row["clip_id"] for row in rows if row["path"] in paths}
+    others = [row for row in rows if row["dataset"] == DATASET and row["path"] not in paths]
+    pickle_of = {row["path"]: row["path"].rpartition("#")[0] for row in others}
+    gone = {name for name in set(pickle_of.values()) if stamp_of(name) is None}
     retired = [
         {name: value for name, value in row.items() if name != "time"} | {"status": MOVED}
-        for row in rows
-        if row["path"] not in paths
-        and row["dataset"] == DATASET
-        and (row["path"].startswith(f"{pickle}#") or row["clip_id"] in here)
+        for row in others
+        if pickle_of[row["path"]] == str(pickle)
+        or (pickle_of[row["path"]] in gone and row["clip_id"] in here)
     ]
     store.append_ledger(retired)
     return len(retired)
@@ -345,6 +347,16 @@ def _messages(
             messages.append(f"{alone} of {len(file.annotations)} clips are not in {options.also}")
     if not (file.skeleton or options.skeleton):
         messages.append(
-            f"skeleton {layout.name}, for its {layout.num_joints} joints; --skeleton says otherwise"
+            f"skeleton {layout.name}, for its {layout.num_joints} joints in {file.num_coordinates}D; "
+            "--skeleton says otherwise"
         )
-    return messages + messages_about(file, layout)
+    messages += messages_about(file, layout)
+    if second is not None and options.also is not None:
+        other = layout_of(options.also, second, None)
+        if not second.skeleton:
+            messages.append(
+                f"{options.also}: skeleton {other.name}, for its {other.num_joints} joints in "
+                f"{second.num_coordinates}D; its key `skeleton` would say otherwise"
+            )
+        messages += [f"{options.also}: {message}" for message in messages_about(second, other)]
+    return messages

@@ -42,14 +42,24 @@ def test_one_shoulder_and_one_hip_are_enough_to_measure_by():
 
 
 @pytest.mark.parametrize("wild", [1e5, -1e20])
-def test_a_wild_number_is_hidden_and_moves_nothing_else(wild):
+@pytest.mark.parametrize("seen_otherwise", [True, False])
+def test_a_wild_number_is_as_if_it_were_hidden(wild, seen_otherwise):
     keypoints, confidence = clip(PENN13)
-    expected, _ = normalise(keypoints, confidence, PENN13, 0.3)
-    keypoints[0, 0, 2, 4, 0] = wild
+    confidence[0, 0, :, 4] = seen_otherwise
+    confidence[0, 0, 2, 4] = 0
+    expected, expected_visible = normalise(keypoints, confidence, PENN13, 0.3)
+    keypoints[0, 0, 2, 4, 0], confidence[0, 0, 2, 4] = wild, 1
     result, visible = normalise(keypoints, confidence, PENN13, 0.3)
-    assert (~visible).nonzero().tolist() == [[0, 0, 2, 4]]
-    assert result[0, 0, 2, 4].tolist() == [0, 0]
-    assert torch.allclose(result[visible], expected[visible], atol=0.05)
+    assert torch.equal(visible, expected_visible)
+    assert torch.equal(result, expected)
+
+
+def test_two_people_may_be_far_apart():
+    keypoints, confidence = clip(PENN13, people=2)
+    keypoints[:, 1] += 10_000  # a hundred body sizes
+    result, visible = normalise(keypoints, confidence, PENN13, 0.3)
+    assert visible.all()
+    assert result.abs().amax() > 40
 
 
 @pytest.mark.parametrize(("layout", "coordinates"), [(COCO17, 2), (PENN13, 2), (NTU25, 3)])

@@ -65,6 +65,9 @@ def test_a_store_becomes_a_checkpoint_that_predicts_the_same_after_loading(tmp_p
     assert loaded.extraction == {"poses": {"image_size": 320}}
     assert loaded.weights == {"poses": "abc"}
     assert loaded.store_digest == store.digest()
+    assert loaded.learned_clips == frozenset(
+        load_clips(store, ["train"]).clip_ids
+    )  # the carved val among them
     clips = loaded.prepared(load_clips(store, ["test"], loaded.classes))
     first = predict_probabilities(loaded.network, clips, batch_size=5)
     again = predict_probabilities(load_checkpoint(result.checkpoint).network, clips)
@@ -76,7 +79,11 @@ def test_a_store_becomes_a_checkpoint_that_predicts_the_same_after_loading(tmp_p
 def test_a_checkpoint_holds_no_pickle(tmp_path):
     make_store(tmp_path / "store")
     folder = train_store(request(tmp_path)).checkpoint
-    assert sorted(file.name for file in folder.iterdir()) == ["checkpoint.yaml", "model.safetensors"]
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "checkpoint.yaml",
+        "clips.txt",
+        "model.safetensors",
+    ]
     assert yaml.safe_load((folder / "checkpoint.yaml").read_text())["format"] == 1
 
 

@@ -6,6 +6,8 @@ import pytest
 from harray.config import with_overrides
 from harray.errors import InputError
 from harray.evaluation.evaluate import evaluate
+from harray.evaluation.occlusion import occlusion_curves
+from harray.experiment import ExperimentConfig
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import load_clips
 from harray.inference import Predictor
@@ -14,6 +16,7 @@ from harray.store import FeatureStore
 from harray.training.config import TrainingConfig
 from harray.training.run import TrainingRequest, train_store
 from harray.workflows import skeleton_import
+from harray.workflows.cross_validation import plan_cross_validation
 from harray.workflows.skeleton_import import ImportOptions, import_skeletons
 
 FEW = ImportOptions(num_frames=4)
@@ -75,8 +78,10 @@ def test_a_corrected_label_needs_no_second_clip(saved, clip_fields, tmp_path):
 @pytest.mark.parametrize("name", ["clips.pkl", "mended.pkl"])
 def test_a_clip_that_moves_to_another_split_stands_in_it_alone(name, saved, clip_fields, tmp_path):
     wrong = {"annotations": [clip_fields("a"), clip_fields("b", 1)], "split": {"train": ["a", "b"]}}
-    import_skeletons(saved(wrong), tmp_path / "store", FEW)
+    first = saved(wrong)
+    import_skeletons(first, tmp_path / "store", FEW)
     right = {"annotations": [clip_fields("renamed")], "split": {"test": ["renamed"]}}
+    first.unlink()
     again = import_skeletons(saved(right, name), tmp_path / "store", FEW)
     store = FeatureStore.open(tmp_path / "store")
     where = {(row["path"].split("#")[1], *row["splits"]) for row in store.ledger().to_pylist()}
@@ -85,20 +90,42 @@ def test_a_clip_that_moves_to_another_split_stands_in_it_alone(name, saved, clip
     assert len(load_clips(store, ["test"])) == 1
 
 
-def test_a_joint_that_coordinates_start_from_is_seen(saved, clip_fields, tmp_path):
-    centred = clip_fields("a", joints=25, coordinates=3, keypoint_score=None)
-    centred["keypoint"][:, :, 0] = 0
+def test_pickles_that_deal_the_same_clips_otherwise_stand_side_by_side(saved, clip_fields, tmp_path):
+    for view, split in (("xsub", "train"), ("xview", "test")):
+        content = {"annotations": [clip_fields("a")], "split": {f"{view}_{split}": ["a"]}}
+        imported = import_skeletons(saved(content, f"{view}.pkl"), tmp_path / "store", FEW)
+        assert not any("retired" in message for message in imported.messages)
+    assert FeatureStore.open(tmp_path / "store").splits() == ["xsub_train", "xview_test"]
+
+
+@pytest.mark.parametrize("people", [1, 2])
+def test_a_joint_that_coordinates_start_from_is_seen(people, saved, clip_fields, tmp_path):
+    centred = clip_fields("a", joints=25, coordinates=3, keypoint_score=None, people=people)
+    centred["keypoint"][:] -= centred["keypoint"].mean(2, keepdims=True)
+    centred["keypoint"][0, :, 0] = 0
     nobody = clip_fields("b", 1, joints=25, coordinates=3, keypoint_score=None)
     nobody["keypoint"][:] = 0
     imported = import_skeletons(saved([centred, nobody]), tmp_path / "store", FEW)
     assert imported.messages == [
-        "skeleton ntu25, for its 25 joints; --skeleton says otherwise",
+        "skeleton ntu25, for its 25 joints in 3D; --skeleton says otherwise",
         "spine_base: 0 in every frame; taken for where coordinates start, not for missing",
         "1 clips show nobody",
     ]
     confidence_NPTK = load_clips(FeatureStore.open(tmp_path / "store")).confidence_NPTK
     assert (confidence_NPTK[0, 0] == 1).all()
     assert not confidence_NPTK[1].any()
+
+
+@pytest.mark.parametrize("changes", [{}, {"keypoint_score": np.ones((1, 5, 25))}])
+def test_joints_that_are_always_0_beside_a_body_elsewhere_are_missing(changes, saved, clip_fields, tmp_path):
+    fields = clip_fields("a", joints=25, coordinates=3, **({"keypoint_score": None} | changes))
+    fields["keypoint"][:, :, 21:] = 0  # the body stands at 1 to 240
+    imported = import_skeletons(
+        saved({"annotations": [fields], "skeleton": "ntu25"}), tmp_path / "store", FEW
+    )
+    assert imported.messages == []
+    confidence_NPTK = load_clips(FeatureStore.open(tmp_path / "store")).confidence_NPTK
+    assert (confidence_NPTK[0, 0, :, 21:] == bool(changes)).all()
 
 
 def test_scores_that_would_hide_most_joints_are_said(saved, clip_fields, tmp_path):
@@ -281,6 +308,7 @@ def test_a_model_learns_from_a_pickle_without_videos_or_scenes(
     store = FeatureStore.open(tmp_path / "store")
     report = evaluate(predictor, store, "val", model="m", occlusion=False)
     assert report.scores.top1 >= 0.875
+    assert report.num_learned == report.scores.num_clips  # val chose the epoch
     said = predictor.predict_clips(load_clips(store, ["val"]))
     assert said.visible_NPTK[:, :, 2:4, 2].any() == (coordinates == 2)  # of 8 frames, the lost joint's
     assert np.isfinite(said.completed_NPTKC).all()
@@ -288,6 +316,17 @@ def test_a_model_learns_from_a_pickle_without_videos_or_scenes(
     assert one.label in ("0", "1")
     with pytest.raises(InputError, match="learned from imported skeletons"):
         predictor.extractor
+
+
+def test_limbs_are_hidden_only_where_they_are_known(saved, clip_fields, tmp_path):
+    annotations = moving(clip_fields, 24, 11, 2, 1)
+    import_skeletons(saved(annotations), tmp_path / "store", ImportOptions(num_frames=8))
+    store = FeatureStore.open(tmp_path / "store")
+    assert occlusion_curves({}, load_clips(store), kinds=("joints", "limbs")).keys() == {"joints"}
+    with pytest.raises(InputError, match="generic11 skeletons, which know no limbs"):
+        plan_cross_validation(
+            store.path, {"full": ExperimentConfig()}, num_folds=2, num_seeds=1, occlusions=[("limbs", 0.5)]
+        )
 
 
 def _row(store, number):
