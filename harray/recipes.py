@@ -43,7 +43,7 @@ def skeleton() -> ExperimentConfig:
             "model.mme.width": 64,
             "model.mme.kernel_size": 3,
             "model.mme.num_blocks": 2,
-            "training.num_epochs": 40,
+            "training.num_epochs": 44,
             "training.patience": 0,
             "training.val_share": 0.0,
             "features.augmentation.turn_deg": 30.0,
