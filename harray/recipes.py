@@ -32,9 +32,9 @@ def pose_only() -> ExperimentConfig:
 def skeleton() -> ExperimentConfig:
     """Skeletons that were imported, of any layout, 2D or 3D: no videos, no scene.
 
-    Data and score, `harray cross-validate`, 5 folds: the train part of JHMDB-14's split 1 (433 clips, 3 seeds), top-1
-    0.854; of Penn Action (1258 clips, 2 seeds) with `training.num_epochs=14`, 0.991. Cost there: 148 and 171 s of one
-    slow CPU core a training, two at a time. A thousand clips need no more than 14 to 25 epochs.
+    Data and score, `harray cross-validate`, 5 folds, 3 seeds: the train part of JHMDB-14's split 1 (433 clips), top-1
+    0.858; of Penn Action (1258 clips) with `training.num_epochs=16`, 0.991. Cost there: 117 and 167 s of one slow CPU
+    core a training. A thousand clips need no more than 14 to 25 epochs.
     """
     return with_overrides(
         pose_only(),
@@ -56,7 +56,7 @@ def interaction() -> ExperimentConfig:
     joints are. No scene branch: what two people do rarely depends on the place.
 
     Data and score: UT-Interaction set 1 (60 clips of six interactions), one of its ten sequences left out in turn, 3
-    seeds: top-1 0.983, by `harray cross-validate --leave-one-group-out`. Cost there: 88 s a training, two at a time
+    seeds: top-1 0.994, by `harray cross-validate --leave-one-group-out`. Cost there: 88 s a training, two at a time
     with the tests beside them.
     """
     return with_overrides(
@@ -76,8 +76,8 @@ def skeleton_small() -> ExperimentConfig:
     """Skeletons alone, by a network so small that an epoch costs about as much as augmentation elsewhere.
 
     Hidden joints stay hidden, and of the streams only joints and their movements from frame to frame are read.
-    Data and score, `harray cross-validate`, 5 folds, 3 seeds: the train part of Penn Action (1258 clips), top-1 0.963.
-    Cost there: 10 s of one CPU core a training of 29,616 parameters.
+    Data and score, `harray cross-validate`, 5 folds, 3 seeds: the train part of Penn Action (1258 clips), top-1 0.969.
+    Cost there: 10 to 23 s of one CPU core a training of 29,616 parameters.
     """
     return with_overrides(
         pose_only(),
