@@ -47,6 +47,16 @@ def prediction_loss(predicted_BPTKC: Tensor, target_BPTKC: Tensor, counted_BPTK:
     return (error * counted).sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3)).clamp(min=1)
 
 
+def attention_loss(attention_BS: Tensor, target_BS: Tensor) -> Tensor:
+    """How far attention strays from the target, `[B]`: Kullback and Leibler's divergence, 0 where they are equal.
+
+    The target gets no gradient. Both sum to 1 over the tokens; a token that is dropped has 0 in both.
+    """
+    attention_BS, target_BS = attention_BS.float(), target_BS.detach().float()
+    least = torch.finfo(attention_BS.dtype).tiny  # below it there is no logarithm
+    return (target_BS.xlogy(target_BS) - target_BS.xlogy(attention_BS.clamp(min=least))).sum(dim=-1)
+
+
 def hidden_on_purpose(known_BPTK: Tensor, visible_BPTK: Tensor) -> Tensor:
     """Joints whose truth is known and that the model did not see: all that completion is judged by."""
     return torch.logical_and(known_BPTK, ~visible_BPTK)

@@ -94,7 +94,7 @@ def _treadmill(points, near, scale, rng) -> Placed:
     center = np.full(num_frames, points[:, INDEX["pelvis"], 0].mean())
     start = np.stack([center - 0.30 * ahead * scale, ground], -1)
     end = np.stack([center + 0.36 * ahead * scale, ground - 0.62 * scale], -1)
-    color = ((44, 46, 52), (70, 72, 80), (36, 40, 60))[rng.integers(3)]
+    color = ((236, 240, 244), (70, 196, 214), (186, 220, 60))[rng.integers(3)]
     return _placed(start, end, np.array([6.0, 8.0]), 0.05 * scale, np.full(num_frames, -9.0), False, color)
 
 
@@ -107,11 +107,11 @@ def _paint_treadmill(image: np.ndarray, thing: Placed, frame: int) -> None:
         fixed(capsules(start - [0, 0.5 * size], foot - [0, 0.5 * size], 0.6 * size, 0.6 * size)),
         (24, 24, 26),
     )
-    fill(image, fixed(capsules(foot, end, 0.7 * size, 0.6 * size)), shade(thing.color, 1.1))
+    fill(image, fixed(capsules(foot, end, 0.9 * size, 0.8 * size)), shade(thing.color, 1.1))
     back = end + 0.3 * (foot - end) + [0.45 * (start[0] - foot[0]), 0.0]
     fill(image, fixed(capsules(end + 0.3 * (foot - end), back, 0.4 * size, 0.4 * size)), thing.color)
     half = np.array([0.5 * thing.size_px, 0.0])
-    fill(image, fixed(capsules(end - half, end + half, 1.4 * size, 1.4 * size)), (210, 60, 50))
+    fill(image, fixed(capsules(end - half, end + half, 1.7 * size, 1.7 * size)), (28, 84, 200))
 
 
 def _ball(points, near, scale, rng) -> Placed:

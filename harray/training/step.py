@@ -3,6 +3,9 @@
 Every clip pays for all three ways of deciding in the proportions of the config. That is the expectation of
 dropping modalities at random, without its noise, and costs little, since the pose is encoded once.
 
+Where the motion has told the action, it has nothing left to ask, and could look anywhere. So its look is held to what
+the scene alone would look at, as far as it has no reason of its own.
+
 Letters: B batch, S scene tokens.
 """
 
@@ -12,7 +15,13 @@ from torch import Tensor, nn
 from harray.features.augment import Augmented
 from harray.features.config import AugmentationConfig
 from harray.features.rowrandom import RowRandom
-from harray.model.losses import classification_loss, completion_loss, hidden_on_purpose, prediction_loss
+from harray.model.losses import (
+    attention_loss,
+    classification_loss,
+    completion_loss,
+    hidden_on_purpose,
+    prediction_loss,
+)
 from harray.model.network import FusionNetwork, Pose
 from harray.training.config import TrainingConfig
 
@@ -44,7 +53,9 @@ class TrainingStep(nn.Module):
             both, alone = (network.cfn(tokens_BSD, kept_BS, motion) for motion in (motion_BD, None))
             losses["fusion"] = self._recognition(network.classify(motion_BD, both, random), labels_B)
             losses["scene"] = self._recognition(network.classify(None, alone, random), labels_B)
+            losses["attention"] = attention_loss(both.attention_BS, alone.attention_BS)
             total = total + config.fusion_weight * losses["fusion"] + config.scene_weight * losses["scene"]
+            total = total + config.attention_weight * losses["attention"]
         else:
             total = total + config.fusion_weight * losses["pose"]
         if network.pcm is not None:

@@ -73,7 +73,14 @@ def test_every_parameter_takes_part_in_every_step(overrides, people):
 
 @pytest.mark.parametrize("overrides", CONFIGS)
 def test_the_total_is_the_weighted_sum_of_the_parts(overrides):
-    weights = {"fusion": 3.0, "pose": 0.7, "scene": 0.2, "completion": 5.0, "prediction": 4.0}
+    weights = {
+        "fusion": 3.0,
+        "pose": 0.7,
+        "scene": 0.2,
+        "attention": 2.0,
+        "completion": 5.0,
+        "prediction": 4.0,
+    }
     config = TrainingConfig(**{f"{name}_weight": weight for name, weight in weights.items()})
     parts = losses_of(step(overrides, config=config))
     if "fusion" not in parts:
