@@ -138,6 +138,7 @@ def procedural() -> ExperimentConfig:
         "hide_joint_probability": 0.0,
         "hide_limb_probability": 0.1,
         "hide_span_probability": 0.1,
+        "scene_replaced_probability": 0.2,
     }
     return with_overrides(
         default(),
@@ -148,6 +149,7 @@ def procedural() -> ExperimentConfig:
             "model.mme.num_blocks": 2,
             "training.num_epochs": 16,
             "training.weight_decay": 0.2,
+            "training.attention_weight": 3.0,
             "training.patience": 0,
             **{f"features.augmentation.{name}": value for name, value in augmentation.items()},
         },

@@ -69,23 +69,27 @@ def objects_figure(objects: Mapping[str, Mapping[str, "ObjectAttention"]]) -> Fi
     labels = list(next(iter(objects.values())))
     figure = Figure(figsize=(6.2 * len(objects), 2.4 * len(labels)), layout="constrained")
     panels = figure.subplots(len(labels), 2 * len(objects), squeeze=False)
+    shown = [found for by_label in objects.values() for found in by_label.values()]
+    looks = [look for found in shown for look in (found.look_with, found.look_without)]
+    brightest = max(float(look.attention_GG.max()) for look in looks)
     for column, (part, by_label) in enumerate(objects.items()):
         for row, label in enumerate(labels):
             found, by = by_label[label], part.replace("_", " ")
             with_it, without_it = panels[row, 2 * column : 2 * column + 2]
-            _draw_look(with_it, found.look_with, f"{label}, by {by}: {found.on_object:.2f}")
-            _draw_look(
-                without_it, found.look_without, f"no {found.object}, by {by}: {found.on_its_place:.2f}"
-            )
+            title = f"{label}, by {by}: {found.on_object:.2f}"
+            other_title = f"no {found.object}, by {by}: {found.on_its_place:.2f}"
+            _draw_look(with_it, found.look_with, title, brightest)
+            _draw_look(without_it, found.look_without, other_title, brightest)
     figure.colorbar(panels[0, 0].images[-1], ax=panels, label="attention (1 = even)", shrink=0.6)
     return figure
 
 
-def _draw_look(axes: "Axes", look: "Look", title: str) -> None:
+def _draw_look(axes: "Axes", look: "Look", title: str, brightest: float) -> None:
     frame_HWC = read_frames_at(Path(look.path), np.array([look.frame_index])).rgb_THWC[0]
     height, width, _ = frame_HWC.shape
     axes.imshow(frame_HWC)
-    axes.imshow(look.attention_GG, cmap="inferno", alpha=0.5, vmin=0, vmax=4, extent=(0, width, height, 0))
+    bounds = (0, width, height, 0)
+    axes.imshow(look.attention_GG, cmap="inferno", alpha=0.5, vmin=0, vmax=brightest, extent=bounds)
     x0, y0, x1, y1 = look.box_4
     axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="cyan", linewidth=1.5)
     axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])

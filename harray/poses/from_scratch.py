@@ -70,7 +70,7 @@ class PoseTrainingConfig:
     image_size: int = 160  # px, longer side
     clips_per_action: int = 110  # every clip with an actor of its own
     frames_per_clip: int = 4
-    num_epochs: int = 12
+    num_epochs: int = 20
     batch_size: int = 16
     learning_rate: float = 3e-3  # peak of the one-cycle schedule
     weight_decay: float = 0.01
