@@ -33,8 +33,8 @@ def skeleton() -> ExperimentConfig:
     """Skeletons that were imported, of any layout, 2D or 3D: no videos, no scene.
 
     Data and score, `harray cross-validate`, 5 folds, 3 seeds: the train part of JHMDB-14's split 1 (433 clips), top-1
-    0.852; of Penn Action (1258 clips) with `training.num_epochs=16`, 0.991. Cost there: 111 and 167 s of one slow CPU
-    core a training. A thousand clips need no more than 14 to 25 epochs.
+    0.854; of Penn Action (1258 clips) with `training.num_epochs=16`, 0.991. Cost there: 31 and 79 s of a CPU core a
+    training, 111 and 167 s of a slow one. A thousand clips need no more than 14 to 25 epochs.
     """
     return with_overrides(
         pose_only(),
@@ -124,9 +124,9 @@ def ucf101() -> ExperimentConfig:
 def procedural() -> ExperimentConfig:
     """The rendered videos of `harray synth`, with the weights made for them; what `harray demo` runs.
 
-    Data: 360 clips of 12 actions, every actor in one split only. Cost: about three minutes on 2 CPU cores.
-    Score on the 72 clips of unseen actors: top-1 0.97 to 0.99 by pose and scene together, 0.63 to 0.70 by pose
-    alone, 0.47 to 0.53 by scene alone; `harray demo` measures it. The small movements that tell actions apart
+    Data: 360 clips of 12 actions, every actor in one split only. Cost: two to four minutes on 2 CPU cores.
+    Score on the 72 clips of unseen actors: top-1 0.94 to 1.00 by pose and scene together, 0.64 to 0.71 by pose
+    alone, 0.46 to 0.58 by scene alone; `harray demo` measures it. The small movements that tell actions apart
     here are near the detector's error, so joints are hidden and shaken less than by default.
     """
     augmentation = {
