@@ -6,7 +6,7 @@ import torch
 from harray.features.rowrandom import RowRandom
 from harray.model.cfn import CFN
 from harray.model.config import CFNConfig
-from harray.model.losses import classification_loss
+from harray.model.losses import attention_loss, classification_loss
 
 
 def cfn(scene_dim=8) -> CFN:
@@ -33,17 +33,18 @@ def test_dropped_tokens_get_no_attention_and_one_always_stays():
     assert attention.sum(dim=1).tolist() == pytest.approx([1] * 6)
 
 
+def scenes(rows: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Tokens of which one tells the class, the class, and that token's place."""
+    tokens, labels, place = torch.randn(rows, 9, 8), torch.arange(rows) % 2, torch.randint(9, (rows,))
+    tokens[torch.arange(rows), place, 0] = 6.0
+    tokens[torch.arange(rows), place, 1] = 12.0 * labels - 6
+    return tokens, labels, place
+
+
 def test_attention_finds_the_token_that_tells_the_classes_apart():
     torch.manual_seed(0)
     module, classify = cfn(), torch.nn.Linear(12, 2)
     optimizer = torch.optim.AdamW([*module.parameters(), *classify.parameters()], 3e-3)
-
-    def scenes(rows):
-        tokens, labels, place = torch.randn(rows, 9, 8), torch.arange(rows) % 2, torch.randint(9, (rows,))
-        tokens[torch.arange(rows), place, 0] = 6.0
-        tokens[torch.arange(rows), place, 1] = 12.0 * labels - 6
-        return tokens, labels, place
-
     for _ in range(120):
         tokens, labels, _ = scenes(32)
         view = module(*module.tokens(tokens, None), None)
@@ -55,6 +56,31 @@ def test_attention_finds_the_token_that_tells_the_classes_apart():
     view = module(*module.tokens(tokens, None), None)
     assert (classify(view.scene_BD).argmax(1) == labels).float().mean() > 0.95
     assert view.attention_BS[torch.arange(100), place].mean() > 2 / 9  # twice an even share
+
+
+def test_a_motion_that_tells_all_looks_where_the_scene_alone_would():
+    torch.manual_seed(0)
+    module, classify = cfn(), torch.nn.Linear(12, 2)
+    optimizer = torch.optim.AdamW([*module.parameters(), *classify.parameters()], 3e-3)
+
+    def views(tokens, labels):
+        motion_BD = torch.nn.functional.one_hot(labels, 12) * 4.0
+        seen = module.tokens(tokens, None)
+        return motion_BD, module(*seen, motion_BD), module(*seen, None)
+
+    for _ in range(120):
+        tokens, labels, _ = scenes(32)
+        motion_BD, both, alone = views(tokens, labels)
+        logits = classify(motion_BD + both.scene_BD), classify(alone.scene_BD)
+        loss = sum(classification_loss(each, labels, 0.0) for each in logits)
+        loss = loss + attention_loss(both.attention_BS, alone.attention_BS)
+        optimizer.zero_grad()
+        loss.mean().backward()
+        optimizer.step()
+    tokens, labels, place = scenes(100)
+    _, both, alone = views(tokens, labels)
+    assert both.attention_BS[torch.arange(100), place].mean() > 1.5 / 9
+    assert attention_loss(both.attention_BS, alone.attention_BS).mean() < 0.01  # 0.03 to 0.09 if not held
 
 
 def test_a_replaced_scene_is_noise_of_the_training_sets_mean_and_deviation_and_others_stay():
