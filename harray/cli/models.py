@@ -241,9 +241,11 @@ def show_scores(terminal: Terminal, report: "EvaluationReport") -> None:
         terminal.result(
             f"no test: the model's weights or its epoch were chosen by {report.num_learned} of these"
         )
-    table = Table("", "top-1", "top-5", "precision", "recall", "F1 (macro)", box=None, pad_edge=False)
+    gate = ["gate"] if report.gate else []
+    table = Table("", "top-1", "top-5", "precision", "recall", "F1 (macro)", *gate, box=None, pad_edge=False)
     for name, part in report.ablation.items():
-        values = (part.top1, part.top5, part.macro_precision, part.macro_recall, part.macro_f1)
+        values = [part.top1, part.top5, part.macro_precision, part.macro_recall, part.macro_f1]
+        values += [report.gate[name]] if name in report.gate else []
         table.add_row(name.replace("_", " "), *(f"{value:.3f}" for value in values))
     terminal.result(table)
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from harray.config import digest
 from harray.errors import InputError
-from harray.evaluation.evaluate import probabilities_by_part
+from harray.evaluation.evaluate import predictions_by_part
 from harray.evaluation.occlusion import occluded
 from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import Predictor
@@ -89,7 +89,8 @@ def run_trial(trial: Trial) -> Outcome:
     train_sec = time.perf_counter() - started
     predictor = Predictor(fitted.checkpoint, device=str(device))
     held_out = clips.select(trial.held_out)
-    probabilities = probabilities_by_part(predictor, held_out)
+    parts = predictions_by_part(predictor, held_out)
+    probabilities = {name: part.probabilities_NA for name, part in parts.items()}
     for kind, share in trial.occlusions:
         said = predictor.predict_clips(occluded(held_out, kind, share))
         probabilities[f"{kind} hidden {100 * share:.4g}%"] = said.probabilities_NA

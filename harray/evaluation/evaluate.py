@@ -13,7 +13,7 @@ from harray.evaluation.reconstruction import reconstruction
 from harray.evaluation.report import ClassScores, EvaluationReport, Mistake
 from harray.features.rowrandom import RowRandom
 from harray.features.tensors import ClipTensors, load_clips
-from harray.inference.predictor import Predictor
+from harray.inference.predictor import ClipPredictions, Predictor
 from harray.metrics import classification_scores, confusion_matrix, per_class_scores
 from harray.store import FeatureStore
 from harray.store.ledger import quarantined_rows
@@ -35,10 +35,12 @@ def evaluate(
     classes = predictor.classes
     clips = clips_for(predictor, store, split)
     labels_N = clips.labels_N.numpy()
-    by_part = probabilities_by_part(predictor, clips)
-    fusion_NA = by_part["fusion"]
+    by_part = predictions_by_part(predictor, clips)
+    fusion_NA = by_part["fusion"].probabilities_NA
     predicted_N = fusion_NA.argmax(axis=1)
-    ablation = {name: classification_scores(said_NA, labels_N) for name, said_NA in by_part.items()}
+    ablation = {
+        name: classification_scores(part.probabilities_NA, labels_N) for name, part in by_part.items()
+    }
     predictors = {"without_pcm": predictor}
     if predictor.network.pcm is not None:
         predictors = {"with_pcm": predictor, "without_pcm": predictor.without_pcm()}
@@ -51,6 +53,7 @@ def evaluate(
         num_learned=_num_learned(predictor.checkpoint.learned_clips, clips),
         scores=ablation["fusion"],
         ablation=ablation,
+        gate={name: float(part.gate_N.mean()) for name, part in by_part.items() if part.gate_N is not None},
         occlusion=occlusion_curves(predictors, clips) if occlusion else {},
         reconstruction=reconstruction(predictor, clips) if occlusion and "with_pcm" in predictors else {},
         objects={
@@ -63,15 +66,14 @@ def evaluate(
     )
 
 
-def probabilities_by_part(predictor: Predictor, clips: ClipTensors) -> dict[str, np.ndarray]:
-    """Class probabilities `[N, A]` of `fusion`, and where a scene decides too of `pose_only`, of `scene_only`, and
-    of fusion where the scene is noise, `scene_noise`."""
-    fusion = predictor.predict_clips(clips)
-    parts = {"fusion": fusion.probabilities_NA}
-    if fusion.gate_N is not None:
-        parts["pose_only"] = predictor.predict_clips(clips, use_scene=False).probabilities_NA
-        parts["scene_only"] = predictor.predict_clips(clips, use_pose=False).probabilities_NA
-        parts["scene_noise"] = predictor.predict_clips(scene_is_noise(predictor, clips)).probabilities_NA
+def predictions_by_part(predictor: Predictor, clips: ClipTensors) -> dict[str, ClipPredictions]:
+    """What `fusion` says of the clips, and where a scene decides too what `pose_only`, `scene_only` and, with noise for
+    a scene, fusion (`scene_noise`) say."""
+    parts = {"fusion": predictor.predict_clips(clips)}
+    if parts["fusion"].gate_N is not None:
+        parts["pose_only"] = predictor.predict_clips(clips, use_scene=False)
+        parts["scene_only"] = predictor.predict_clips(clips, use_pose=False)
+        parts["scene_noise"] = predictor.predict_clips(scene_is_noise(predictor, clips))
     return parts
 
 

@@ -87,6 +87,7 @@ class EvaluationReport:
     num_learned: int | None  # clips that chose weights or epoch: above 0 it is no test; None: not known
     scores: Scores
     ablation: Mapping[str, Scores]  # fusion, pose_only, scene_only, scene_noise
+    gate: Mapping[str, float]  # CFN's, mean over clips, in [0, 1], of those of them that look at a scene
     occlusion: Mapping[str, OcclusionCurve]  # by kind (evaluation/occlusion.py); empty if not measured
     reconstruction: Mapping[str, Reconstruction]  # by kind, those and real; empty without PCM
     objects: Mapping[str, Mapping[str, ObjectAttention]]  # by part, then label; of rendered clips with scenes
@@ -106,6 +107,7 @@ class EvaluationReport:
             "model": self.model,
             "store_digest": self.store_digest,
             "ablation": {name: asdict(scores) for name, scores in self.ablation.items()},
+            "gate": dict(self.gate),
             "occlusion": {
                 kind: {"hidden_shares": curve.hidden_shares, **curve.top1}
                 for kind, curve in self.occlusion.items()

@@ -25,6 +25,7 @@ def test_the_demo_leaves_a_registered_model_a_report_and_pictures(demo):
     assert said["num_clips"] == 12
     assert said["num_missing"] == 0
     assert set(said["ablation"]) == {"fusion", "pose_only", "scene_only", "scene_noise"}
+    assert set(said["gate"]) == {"fusion", "scene_only", "scene_noise"}
     assert said["model"] == "models:/demo@champion"
     assert [row["number"] for row in sorted(said["sweep"]["trials"], key=lambda row: row["number"])] == [
         *range(8)

@@ -21,6 +21,7 @@ def report() -> EvaluationReport:
         num_learned=0,
         scores=scores,
         ablation={"fusion": scores, "pose_only": scores},
+        gate={"fusion": 0.625},
         occlusion={"joints": OcclusionCurve(hidden_shares=(0.0, 0.6), top1={"with_pcm": (0.5, 0.25)})},
         reconstruction={},
         objects={},
@@ -37,6 +38,9 @@ def test_the_page_needs_no_other_file_and_escapes_names(report, tmp_path):
     assert "wave <left>" not in page
     assert "2 clips evaluated, 3 missing" in page
     assert "b.mp4" in page
+    assert page.count("0.625") == 1
+    assert "<th>gate</th>" in page
+    assert "gate" not in write_report(replace(report, gate={}), tmp_path)[0].read_text()
 
 
 def test_what_is_no_test_is_said_to_be_none(report, tmp_path):
@@ -47,7 +51,7 @@ def test_what_is_no_test_is_said_to_be_none(report, tmp_path):
 def test_scripts_find_their_keys(report, tmp_path):
     write_report(report, tmp_path)
     values = json.loads((tmp_path / "report.json").read_text())
-    keys = "top1 top5 macro_precision macro_recall macro_f1 num_clips num_missing ablation occlusion"
+    keys = "top1 top5 macro_precision macro_recall macro_f1 num_clips num_missing ablation gate occlusion"
     assert set(keys.split()) <= set(values)
     assert values["top1"] == 0.5
     assert values["occlusion"]["joints"] == {"hidden_shares": [0.0, 0.6], "with_pcm": [0.5, 0.25]}
