@@ -182,11 +182,12 @@ def store_info(
     )
     for name, counts in (("splits", info.splits), ("labels", info.labels)):
         terminal.result(
-            f"{name}: " + (", ".join(f"{key} {count}" for key, count in counts.items()) or "none")
+            f"{name}: " + (", ".join(f"{key} ({count})" for key, count in counts.items()) or "none")
         )
     shape = "x".join(map(str, info.settings.keypoints_shape))
     scene = "x".join(map(str, info.settings.scene_shape)) if info.settings.scene_shape else "none"
-    terminal.result(f"skeleton {info.settings.skeleton}, keypoints {shape}, scene tokens {scene}")
+    axes = "people, frames, joints, coordinates and confidence"
+    terminal.result(f"skeleton {info.settings.skeleton}, keypoints {shape} ({axes}), scene tokens {scene}")
     if info.settings.second_shape:
         shape = "x".join(map(str, info.settings.second_shape))
         terminal.result(f"beside them skeleton {info.settings.second_skeleton}, keypoints {shape}")

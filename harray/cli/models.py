@@ -241,8 +241,8 @@ def show_scores(terminal: Terminal, report: "EvaluationReport") -> None:
         terminal.result(
             f"no test: the model's weights or its epoch were chosen by {report.num_learned} of these"
         )
-    gate = ["gate"] if report.gate else []
-    table = Table("", "top-1", "top-5", "precision", "recall", "F1 (macro)", *gate, box=None, pad_edge=False)
+    columns = ("top-1", "top-5", "precision", "recall", "F1 (macro)", *(["gate"] if report.gate else []))
+    table = Table("", *columns, box=None, pad_edge=False)
     for name, part in report.ablation.items():
         values = [part.top1, part.top5, part.macro_precision, part.macro_recall, part.macro_f1]
         values += [report.gate[name]] if name in report.gate else []
@@ -260,7 +260,7 @@ def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
             table.add_row(name.replace("_", " ").replace("pcm", "PCM"), *(f"{value:.3f}" for value in values))
         terminal.result(table)
     for part, labels in report.objects.items():
-        columns = ("object", "on it", "on its place without it")
+        columns = ("object", "on it", "same place, no object")
         table = Table(f"attention by {part.replace('_', ' ')}, 1 = even", *columns, box=None, pad_edge=False)
         for label, found in labels.items():
             table.add_row(label, found.object, f"{found.on_object:.2f}", f"{found.on_its_place:.2f}")

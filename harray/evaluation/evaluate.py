@@ -1,6 +1,6 @@
 """Score a checkpoint on one split of a store, with each branch shut in turn and under occlusion."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -53,7 +53,7 @@ def evaluate(
         num_learned=_num_learned(predictor.checkpoint.learned_clips, clips),
         scores=ablation["fusion"],
         ablation=ablation,
-        gate={name: float(part.gate_N.mean()) for name, part in by_part.items() if part.gate_N is not None},
+        gate=_gate(predictor, by_part),
         occlusion=occlusion_curves(predictors, clips) if occlusion else {},
         reconstruction=reconstruction(predictor, clips) if occlusion and "with_pcm" in predictors else {},
         objects={
@@ -75,6 +75,13 @@ def predictions_by_part(predictor: Predictor, clips: ClipTensors) -> dict[str, C
         parts["scene_only"] = predictor.predict_clips(clips, use_pose=False)
         parts["scene_noise"] = predictor.predict_clips(scene_is_noise(predictor, clips))
     return parts
+
+
+def _gate(predictor: Predictor, by_part: Mapping[str, ClipPredictions]) -> dict[str, float]:
+    cfn = predictor.network.cfn
+    if cfn is None or not cfn.config.gate:
+        return {}
+    return {name: float(part.gate_N.mean()) for name, part in by_part.items() if part.gate_N is not None}
 
 
 def scene_is_noise(predictor: Predictor, clips: ClipTensors) -> ClipTensors:

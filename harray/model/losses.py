@@ -48,12 +48,12 @@ def prediction_loss(predicted_BPTKC: Tensor, target_BPTKC: Tensor, counted_BPTK:
 
 
 def attention_loss(attention_BS: Tensor, target_BS: Tensor) -> Tensor:
-    """How far attention strays from the target, `[B]`: Kullback and Leibler's divergence, 0 where they are equal.
+    """How far attention strays from the target, `[B]`: Kullback and Leibler's divergence in nats, 0 where equal.
 
     The target gets no gradient. Both sum to 1 over the tokens; a token that is dropped has 0 in both.
     """
     attention_BS, target_BS = attention_BS.float(), target_BS.detach().float()
-    least = torch.finfo(attention_BS.dtype).tiny  # below it there is no logarithm
+    least = torch.finfo(attention_BS.dtype).tiny  # attention below it counts as this, and gets no gradient
     return (target_BS.xlogy(target_BS) - target_BS.xlogy(attention_BS.clamp(min=least))).sum(dim=-1)
 
 

@@ -24,7 +24,9 @@ class TrainingConfig:
     fusion_weight: float = 1.0  # of the loss when pose and scene decide together
     pose_weight: float = 0.5  # of the loss when the pose decides alone
     scene_weight: float = 0.5  # of the loss when the scene decides alone
-    attention_weight: float = 1.0  # of how far the motion's look at the scene is from the scene's own
+    scene_attention_weight: float = (
+        1.0  # of the motion's look at the scene straying from the scene's own, nats
+    )
     completion_weight: float = 0.1  # of hidden joints' error, relative to that of PCM's prior
     prediction_weight: float = 1.0  # of PCM's error in predicting a frame from the others, in body sizes
     patience: int = 20  # epochs without a lower val loss before stopping; 0 never stops early

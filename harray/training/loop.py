@@ -40,9 +40,7 @@ class EpochReport:
 
     epoch: int
     num_epochs: int
-    losses: dict[
-        str, float
-    ]  # mean per clip: total, pose, and of what there is fusion, scene, completion, prediction
+    losses: dict[str, float]  # mean per clip, by the names that `TrainingStep` gives them
     val: Scores | None  # of the averaged weights; None without val clips
     val_loss: float | None  # mean negative log probability of the truth
     learning_rate: float

@@ -1,10 +1,10 @@
-"""One training step's losses: recognition by pose and scene together and apart, and completion.
+"""One training step's losses: recognition by pose and scene together and apart, the look at the scene, completion.
 
 Every clip pays for all three ways of deciding in the proportions of the config. That is the expectation of
 dropping modalities at random, without its noise, and costs little, since the pose is encoded once.
 
-Where the motion has told the action, it has nothing left to ask, and could look anywhere. So its look is held to what
-the scene alone would look at, as far as it has no reason of its own.
+What the motion has told already, the scene need not tell again, so that fusion's look would be free to lie anywhere.
+It is drawn to what the scene by itself looks at, in every clip; the weight says how much.
 
 Letters: B batch, S scene tokens.
 """
@@ -53,9 +53,9 @@ class TrainingStep(nn.Module):
             both, alone = (network.cfn(tokens_BSD, kept_BS, motion) for motion in (motion_BD, None))
             losses["fusion"] = self._recognition(network.classify(motion_BD, both, random), labels_B)
             losses["scene"] = self._recognition(network.classify(None, alone, random), labels_B)
-            losses["attention"] = attention_loss(both.attention_BS, alone.attention_BS)
+            losses["scene_attention"] = attention_loss(both.attention_BS, alone.attention_BS)
             total = total + config.fusion_weight * losses["fusion"] + config.scene_weight * losses["scene"]
-            total = total + config.attention_weight * losses["attention"]
+            total = total + config.scene_attention_weight * losses["scene_attention"]
         else:
             total = total + config.fusion_weight * losses["pose"]
         if network.pcm is not None:

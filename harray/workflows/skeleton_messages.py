@@ -26,8 +26,8 @@ def messages_about(file: SkeletonFile, layout: SkeletonLayout) -> list[str]:
         messages.append(f"{lost} clips have joints without finite coordinates; these count as missing")
     if (unsure := _share_unsure(file)) > MUCH:
         messages.append(
-            f"{unsure:.0%} of the joints have scores under {UNSURE}: features.min_confidence hides what is below it; "
-            "set it lower where these are sure"
+            f"{unsure:.0%} of the joints have scores under {UNSURE} and will count as hidden; where they are right "
+            "nevertheless, train with a lower features.min_confidence"
         )
     return messages
 

@@ -94,7 +94,7 @@ def test_store_info_counts_what_is_there(demo, harray):
     ending = harray("store", "info", out / "store")
     assert ending.code == 0
     assert "36 inputs = 36 extracted + 0 quarantined" in ending.out
-    assert "splits: test 12, train 12, val 12" in ending.out
+    assert "splits: test (12), train (12), val (12)" in ending.out
 
 
 def test_a_store_verifies_and_has_nothing_to_retry(demo, harray):

@@ -40,7 +40,7 @@ def test_the_page_needs_no_other_file_and_escapes_names(report, tmp_path):
     assert "b.mp4" in page
     assert page.count("0.625") == 1
     assert "<th>gate</th>" in page
-    assert "gate" not in write_report(replace(report, gate={}), tmp_path)[0].read_text()
+    assert "<th>gate</th>" not in write_report(replace(report, gate={}), tmp_path)[0].read_text()
 
 
 def test_what_is_no_test_is_said_to_be_none(report, tmp_path):

@@ -77,7 +77,7 @@ def test_the_total_is_the_weighted_sum_of_the_parts(overrides):
         "fusion": 3.0,
         "pose": 0.7,
         "scene": 0.2,
-        "attention": 2.0,
+        "scene_attention": 2.0,
         "completion": 5.0,
         "prediction": 4.0,
     }
@@ -89,6 +89,15 @@ def test_the_total_is_the_weighted_sum_of_the_parts(overrides):
     assert torch.allclose(parts["total"], expected, atol=1e-5)
     assert all(loss.shape == (4,) for loss in parts.values())
     assert parts["pose"][3] == 0  # its label is unknown
+
+
+def test_the_motions_look_is_drawn_to_the_scenes_and_not_the_reverse():
+    module = step()
+    losses_of(module)["scene_attention"].sum().backward()
+    cfn = module.network.cfn
+    assert cfn is not None
+    assert cfn.no_motion_D.grad is None
+    assert any(p.grad is not None and p.grad.any() for p in module.network.mme.parameters())
 
 
 def test_nobody_is_asked_for_who_was_not_looked_at():
