@@ -150,6 +150,7 @@ def procedural() -> ExperimentConfig:
             "model.mme.num_blocks": 2,
             "training.num_epochs": 16,
             "training.weight_decay": 0.2,
+            "training.scene_attention_weight": 3.0,
             "training.patience": 0,
             **{f"features.augmentation.{name}": value for name, value in augmentation.items()},
         },
