@@ -86,16 +86,17 @@ def _tangent(slope_0: Tensor, gap_0: Tensor, slope_1: Tensor, gap_1: Tensor) -> 
 
 
 def fill_hidden(keypoints_MTKC: Tensor, visible_MTK: Tensor, how: str) -> Tensor:
-    """Observed joints as they are; hidden ones `zero`, `hold` (last seen, else next seen) or `linear` in time."""
+    """Observed joints as they are; hidden ones `zero`, `hold` (last seen, else next seen) or `linear` in time.
+
+    Hidden coordinates may be anything finite. On CPUs a product with the mask takes a quarter of the time of `where`.
+    """
     if how == "zero":
-        filled = torch.zeros_like(keypoints_MTKC)
-    else:
-        near = neighbours(visible_MTK, leave_out_own_frame=False)
-        if how == "hold":
-            only_before = torch.where(near.before_MTK >= 0, -1, near.after_MTK)
-            near = Neighbours(near.before_MTK, only_before)
-        filled = interpolated(keypoints_MTKC, near)
-    return torch.where(visible_MTK[..., None], keypoints_MTKC, filled)
+        return keypoints_MTKC * visible_MTK[..., None]
+    near = neighbours(visible_MTK, leave_out_own_frame=False)
+    if how == "hold":
+        only_before = torch.where(near.before_MTK >= 0, -1, near.after_MTK)
+        near = Neighbours(near.before_MTK, only_before)
+    return torch.where(visible_MTK[..., None], keypoints_MTKC, interpolated(keypoints_MTKC, near))
 
 
 def joints_at(keypoints_MTKC: Tensor, frame_MTK: Tensor) -> Tensor:

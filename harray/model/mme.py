@@ -158,7 +158,7 @@ def _summary(x_MTD: Tensor, with_medians: bool) -> Tensor:
     x_MTD = x_MTD.float()
     mean_MD = x_MTD.mean(dim=1)
     middle = [_median(x_MTD)] if with_medians else []
-    std_MD = (x_MTD - mean_MD[:, None]).square().mean(dim=1).sqrt()
+    std_MD = (x_MTD - mean_MD[:, None]).square_().mean(dim=1).sqrt()
     return torch.cat([mean_MD, *middle, std_MD], dim=-1)
 
 

@@ -114,16 +114,20 @@ class PoseNetwork(nn.Module):
 
         people_BPD, time_BPT = placed(people_MD), placed(attention_MT)
         shift = centre_MC[:, None, None]
-        everyone = [
-            placed((x + shift).to(keypoints_BPTKC.dtype))
-            for x in (
-                completion.completed_MTKC,
-                completion.predicted_MTKC,
-                completion.expected_MTKC,
-                completion.refined_MTKC,
-            )
-        ]
-        completed = torch.where(visible_BPTK[..., None], keypoints_BPTKC, everyone[0])
+        estimates = (
+            completion.completed_MTKC,
+            completion.predicted_MTKC,
+            completion.expected_MTKC,
+            completion.refined_MTKC,
+        )
+        if self.pcm is None:  # all are one
+            everyone = [placed((estimates[0] + shift).to(keypoints_BPTKC.dtype))] * len(estimates)
+        else:
+            everyone = [placed((x + shift).to(keypoints_BPTKC.dtype)) for x in estimates]
+        seen_BPTK1 = visible_BPTK[..., None]
+        completed = (
+            keypoints_BPTKC * seen_BPTK1 + everyone[0] * ~seen_BPTK1
+        )  # half the time of `where` on CPUs
         return Pose(
             motion_BD=self.people(people_BPD, present_BP),
             completed_BPTKC=completed,
