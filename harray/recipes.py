@@ -33,7 +33,7 @@ def skeleton() -> ExperimentConfig:
     """Skeletons that were imported, of any layout, 2D or 3D: no videos, no scene.
 
     Data and score, `harray cross-validate`, 5 folds, 3 seeds: the train part of JHMDB-14's split 1 (433 clips), top-1
-    0.854; of Penn Action (1258 clips) with `training.num_epochs=16`, 0.991. Cost there: 31 and 79 s of a CPU core a
+    0.854; of Penn Action (1258 clips) with `training.num_epochs=16`, 0.991. Cost there: 31 and 44 s of a CPU core a
     training, 111 and 167 s of a slow one. A thousand clips need no more than 14 to 25 epochs.
     """
     return with_overrides(
