@@ -87,9 +87,7 @@ class EvaluationReport:
     num_learned: int | None  # clips that chose weights or epoch: above 0 it is no test; None: not known
     scores: Scores
     ablation: Mapping[str, Scores]  # fusion, pose_only, scene_only, scene_noise
-    gate: Mapping[
-        str, float
-    ]  # CFN's, in [0, 1], mean over clips, of the parts that look at a scene; {} without one
+    gate: Mapping[str, float]  # CFN's mean in [0, 1], of the parts that look at a scene; {} without one
     occlusion: Mapping[str, OcclusionCurve]  # by kind (evaluation/occlusion.py); empty if not measured
     reconstruction: Mapping[str, Reconstruction]  # by kind, those and real; empty without PCM
     objects: Mapping[str, Mapping[str, ObjectAttention]]  # by part, then label; of rendered clips with scenes
