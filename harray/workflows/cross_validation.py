@@ -68,12 +68,7 @@ def plan_cross_validation(
             store's layouts know none.
     """
     opened = FeatureStore.open(store)
-    wants_limbs = any(kind == "limbs" for kind, _ in occlusions)
-    if wants_limbs and not knows_limbs(opened.skeleton, opened.second_skeleton):
-        raise InputError(
-            f"--hide limbs: store {store} holds {opened.skeleton.name} skeletons, which know no limbs; "
-            "hide joints or whole_joints instead"
-        )
+    _check_limbs(opened, occlusions)
     first = next(iter(variants.values())).training
     if splits is None and opened.splits():
         splits = first.train_splits
@@ -109,6 +104,15 @@ def plan_cross_validation(
         seeds=seeds,
         trials=trials,
     )
+
+
+def _check_limbs(store: FeatureStore, occlusions: Sequence[tuple[str, float]]) -> None:
+    wants_limbs = any(kind == "limbs" for kind, _ in occlusions)
+    if wants_limbs and not knows_limbs(store.skeleton, store.second_skeleton):
+        raise InputError(
+            f"--hide limbs: store {store.path} holds {store.skeleton.name} skeletons, which know no limbs; "
+            "hide joints or whole_joints instead"
+        )
 
 
 def _request(store: FeatureStore, experiment: ExperimentConfig, seed: int) -> TrainingRequest:
