@@ -81,7 +81,7 @@ def run_trial(trial: Trial) -> Outcome:
         trial.request, training=dataclasses.replace(trial.request.training, val_share=0.0)
     )
     store = FeatureStore.open(request.store)
-    clips = _labelled_clips(store.path, store.digest(), trial.splits)
+    clips = labelled_clips(store.path, store.digest(), trial.splits)
     rest = sorted(set(range(len(clips))) - set(trial.held_out))
     device = device_named(request.training.device)
     started = time.perf_counter()
@@ -111,7 +111,8 @@ def labelled_rows(store: FeatureStore, splits: Sequence[str] | None) -> Any:
 
 
 @lru_cache(maxsize=1)  # a Ray worker runs many trials on the same clips
-def _labelled_clips(store: Path, store_digest: str, splits: tuple[str, ...] | None) -> ClipTensors:
+def labelled_clips(store: Path, store_digest: str, splits: tuple[str, ...] | None) -> ClipTensors:
+    """The clips that `labelled_rows` lists, with their features."""
     clips = load_clips(FeatureStore.open(store), None if splits is None else list(splits))
     return clips.select((clips.labels_N >= 0).nonzero().squeeze(1))
 
@@ -187,7 +188,7 @@ class CrossValidation:
     num_classes: int
     fold_sizes: tuple[int, ...]
     seeds: tuple[int, ...]
-    grouped: bool  # clips of one group were held out together
+    grouped: bool  # clips of one group were held out together; otherwise near doubles were
     variants: Mapping[str, VariantScores]
 
     def to_json(self) -> dict[str, Any]:

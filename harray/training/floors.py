@@ -18,6 +18,7 @@ from harray.features.config import FeaturesConfig
 from harray.features.interpolation import fill_hidden
 from harray.features.tensors import ClipTensors, NormalisedClips, normalised
 from harray.metrics import Scores, classification_scores
+from harray.model.cfn import pooled_tokens
 from harray.training.probes import LinearProbe, strength_for
 
 MAJORITY, SCENE, POSE, PRODUCT = "majority", "linear_scene", "linear_pose", "linear_product"
@@ -38,7 +39,9 @@ def floors(train: ClipTensors, clips: ClipTensors, features: FeaturesConfig) -> 
         return {}
     found = {MAJORITY: np.tile(counts_A / len(train), (len(clips), 1))}
     if train.tokens_NSD is not None and clips.tokens_NSD is not None:
-        found[SCENE] = _said(train, scene_features(train.tokens_NSD), scene_features(clips.tokens_NSD))
+        found[SCENE] = _said(
+            train, pooled_tokens(train.tokens_NSD).numpy(), pooled_tokens(clips.tokens_NSD).numpy()
+        )
     known, asked = normalised(train, features), normalised(clips, features)
     found[POSE] = _said(train, pose_features(known), pose_features(asked))
     if SCENE in found:
@@ -60,12 +63,6 @@ def better_floor(floors: Mapping[str, Scores], top1: float) -> str | None:
     """The best floor, where it does better than a model with this top-1."""
     best = max(floors, key=lambda name: floors[name].top1, default=None)
     return best if best is not None and floors[best].top1 > top1 else None
-
-
-def scene_features(tokens_NSD: Tensor) -> np.ndarray:
-    """`[N, D]`: the root of each channel's greatest value over frames and places, which keeps small things in sight."""
-    greatest_ND = tokens_NSD.amax(dim=1).float()
-    return (greatest_ND.sign() * greatest_ND.abs().sqrt()).numpy()
 
 
 def pose_features(clips: NormalisedClips) -> np.ndarray:
@@ -94,10 +91,15 @@ def _resampled(clips: NormalisedClips) -> Tensor:
 def _said(train: ClipTensors, features_ND: np.ndarray, asked_MD: np.ndarray) -> np.ndarray:
     """What a probe of these features says, once it has learned from the training clips."""
     labels_N, num_classes = train.labels_N.numpy(), len(train.classes)
-    ties = [
-        f"clip {clip_id}" if group is None else f"group {group}"
-        for group, clip_id in zip(train.groups, train.clip_ids, strict=True)
-    ]
+    ties = ties_of(train)
     strength = strength_for(features_ND, labels_N, ties, num_classes)
     probe = LinearProbe.fit(features_ND, labels_N, num_classes, strength=strength)
     return probe.probabilities(asked_MD)
+
+
+def ties_of(clips: ClipTensors) -> list[str]:
+    """A name for each clip, its group where it has one: clips of one name are held out together."""
+    return [
+        f"clip {clip_id}" if group is None else f"group {group}"
+        for group, clip_id in zip(clips.groups, clips.clip_ids, strict=True)
+    ]

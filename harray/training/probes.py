@@ -28,21 +28,38 @@ class LinearProbe:
 
     @classmethod
     def fit(
-        cls, features_ND: np.ndarray, labels_N: np.ndarray, num_classes: int, *, strength: float
+        cls,
+        features_ND: np.ndarray,
+        labels_N: np.ndarray,
+        num_classes: int,
+        *,
+        strength: float,
+        neutral_MD: np.ndarray | None = None,
     ) -> "LinearProbe":
         """Minimise `|weight|^2 / 2 - strength * (sum over clips of log p(label))`; the bias is free.
 
         That is scikit-learn's `LogisticRegression(C=strength)` on features that are centred and divided by one
         number, so that the mean squared length of a clip's is 1: one strength suits few features and many.
+
+        Args:
+            neutral_MD: features that should tell nothing: every class counts as equally true of them.
         """
+        truth_NA = np.eye(num_classes)[labels_N]
+        if neutral_MD is not None:
+            features_ND = np.concatenate([features_ND, neutral_MD])
+            truth_NA = np.concatenate([truth_NA, np.full((len(neutral_MD), num_classes), 1 / num_classes)])
         middle_D, scale, values_NR, basis_DR = _components(features_ND)
-        weight_RA, bias_A = _fitted(values_NR, labels_N, num_classes, strength)
+        weight_RA, bias_A = _fitted(values_NR, truth_NA, strength)
         weight_DA = basis_DR @ weight_RA / scale
         return cls(weight_DA=weight_DA, bias_A=bias_A - middle_D @ weight_DA)
 
+    def logits(self, features_ND: np.ndarray) -> np.ndarray:
+        """`[N, A]`."""
+        return features_ND @ self.weight_DA + self.bias_A
+
     def probabilities(self, features_ND: np.ndarray) -> np.ndarray:
         """`[N, A]`; rows sum to 1."""
-        return np.exp(log_softmax(features_ND @ self.weight_DA + self.bias_A, axis=1))
+        return np.exp(log_softmax(self.logits(features_ND), axis=1))
 
 
 def strength_for(
@@ -53,7 +70,7 @@ def strength_for(
     Args:
         ties: a name for each clip, such as its group; alike for clips of which none should say anything of another.
     """
-    fold_N = _inner_folds(labels_N.tolist(), ties)
+    fold_N = inner_folds(labels_N.tolist(), ties, INNER_FOLDS * -(-len(ties) // MOST_CHOOSERS))
     chosen_N = fold_N < INNER_FOLDS
     if len(set(ties)) < INNER_FOLDS:
         return USUAL_STRENGTH
@@ -63,18 +80,17 @@ def strength_for(
     for fold in range(INNER_FOLDS):
         rest_N, held_out_N = fold_N != fold, fold_N == fold
         for strength in STRENGTHS:
-            weight_RA, bias_A = _fitted(values_NR[rest_N], labels_N[rest_N], num_classes, strength)
+            weight_RA, bias_A = _fitted(values_NR[rest_N], np.eye(num_classes)[labels_N[rest_N]], strength)
             log_MA = log_softmax(values_NR[held_out_N] @ weight_RA + bias_A, axis=1)
             losses[strength] -= np.take_along_axis(log_MA, labels_N[held_out_N, None], axis=1).sum()
     return min(STRENGTHS, key=losses.__getitem__)
 
 
-def _inner_folds(labels: Sequence[int], ties: Sequence[str]) -> np.ndarray:
-    """Number of each clip's fold, dealt class by class; those from `INNER_FOLDS` upwards are more than are needed."""
+def inner_folds(labels: Sequence[int], ties: Sequence[str], num_folds: int) -> np.ndarray:
+    """Number of each clip's fold, dealt class by class; what is tied is in one fold."""
     first: dict[str, int] = {}
     for label, tie in sorted(zip(labels, ties, strict=True)):
         first.setdefault(tie, label)
-    num_folds = INNER_FOLDS * -(-len(ties) // MOST_CHOOSERS)
     in_order = sorted(first, key=lambda tie: (first[tie], tie))
     fold = {tie: place % num_folds for place, tie in enumerate(in_order)}
     return np.array([fold[tie] for tie in ties])
@@ -99,15 +115,12 @@ def _components(features_ND: np.ndarray) -> tuple[np.ndarray, float, np.ndarray,
     return middle_D, scale, x_ND @ basis_DR, basis_DR
 
 
-def _fitted(
-    values_NR: np.ndarray, labels_N: np.ndarray, num_classes: int, strength: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _fitted(values_NR: np.ndarray, truth_NA: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
     """Weights `[R, A]` and bias `[A]`.
 
     Each component's weights are divided by their curvature at 0, by which few steps lead to the minimum.
     """
-    x_NR = np.column_stack([values_NR, np.ones(len(values_NR))])
-    truth_NA = np.eye(num_classes)[labels_N]
+    x_NR, num_classes = np.column_stack([values_NR, np.ones(len(values_NR))]), truth_NA.shape[1]
     penalty_R1 = np.append(np.ones(values_NR.shape[1]), 0.0)[:, None]
     curvature_R1 = penalty_R1 + strength / num_classes * np.square(x_NR).sum(axis=0)[:, None]
     unit_R1 = 1 / np.sqrt(curvature_R1)
