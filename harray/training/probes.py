@@ -36,8 +36,9 @@ class LinearProbe:
     ) -> "LinearProbe":
         """Minimise `|weight|^2 / 2 - strength * (sum over clips of log p(label))`; the bias is free.
 
-        That is scikit-learn's `LogisticRegression(C=strength)` on features that are centred and divided by one
-        number, so that the mean squared length of a clip's is 1: one strength suits few features and many.
+        That is scikit-learn's `LogisticRegression(C=strength)`, for two classes `C=2 * strength`, on features that
+        are centred and divided by one number, so that the mean squared length of a clip's is 1: one strength suits
+        few features and many.
         """
         middle_D, scale, values_NR, basis_DR = _components(features_ND)
         weight_RA, bias_A = _fitted(values_NR, labels_N, num_classes, strength)

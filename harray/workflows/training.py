@@ -141,7 +141,7 @@ def train_recorded(
         for file in (CONFIG_FILE, FIGURE_FILE):
             run.log_artifact(folder / file)
         floors = _floors_on_val(request) if result.val else {}
-        top1 = {f"val.floor.{name}.top1": scores.top1 for name, scores in floors.items()}
+        top1 = {f"floor.{name}.val_top1": scores.top1 for name, scores in floors.items()}
         run.log_metrics(top1, step=result.best_epoch)
         model_id = run.log_model(result.checkpoint, step=result.best_epoch)
         registered = register(uri, name, model_id) if name else None

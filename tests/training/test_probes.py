@@ -28,8 +28,8 @@ def scaled(features_ND):
 def test_the_probabilities_are_those_of_scikit_learn(num_clips, num_features, num_classes, strength):
     features_ND, labels_N = clouds(num_clips, num_features, num_classes, spread=3.0)
     probe = LinearProbe.fit(features_ND, labels_N, num_classes, strength=strength)
-    # of two classes scikit-learn fits one row of weights, which its penalty finds half as heavy as two opposite ones
-    theirs = LogisticRegression(C=strength * (0.5 if num_classes == 2 else 1), tol=1e-8, max_iter=10_000)
+    # of two classes scikit-learn fits one row of weights, whose penalty is twice that of two halves of it
+    theirs = LogisticRegression(C=strength * (2 if num_classes == 2 else 1), tol=1e-8, max_iter=10_000)
     theirs.fit(scaled(features_ND), labels_N)
     np.testing.assert_allclose(
         probe.probabilities(features_ND), theirs.predict_proba(scaled(features_ND)), atol=1e-3
