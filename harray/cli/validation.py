@@ -143,4 +143,15 @@ def _table(found: "CrossValidation") -> Table:
                 f"{values.pooled_macro_f1:.4f}",
                 f"{scores.train_sec.mean:.1f}" if first else "",
             )
+    for name, values in found.floors.items():
+        table.add_row(
+            "floor" if name == next(iter(found.floors)) else "",
+            name.replace("_", " "),
+            f"{values.top1.mean:.4f}",
+            f"± {values.top1.std_folds:.4f}",
+            "",
+            f"{values.pooled_top1:.4f}",
+            f"{values.pooled_macro_f1:.4f}",
+            "",
+        )
     return table

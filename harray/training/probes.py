@@ -11,12 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
+from threadpoolctl import threadpool_limits
 
 STRENGTHS = (1.0, 10.0, 100.0)  # weights of the data against the penalty, to choose from
 USUAL_STRENGTH = 10.0  # where there is nothing to choose by
 INNER_FOLDS = 4
 MOST_CHOOSERS = 500  # clips to choose by: the best strength hardly depends on their number
 SMALLEST_VARIANCE = 1e-6  # of a component, as a share of the largest's; the rest is rounding of float32
+
+ONE_THREAD = threadpool_limits.wrap(limits=1, user_api="blas")  # more gain little, and crawl on busy cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class LinearProbe:
     bias_A: np.ndarray  # float64
 
     @classmethod
+    @ONE_THREAD
     def fit(
         cls,
         features_ND: np.ndarray,
@@ -38,8 +42,9 @@ class LinearProbe:
     ) -> "LinearProbe":
         """Minimise `|weight|^2 / 2 - strength * (sum over clips of log p(label))`; the bias is free.
 
-        That is scikit-learn's `LogisticRegression(C=strength)` on features that are centred and divided by one
-        number, so that the mean squared length of a clip's is 1: one strength suits few features and many.
+        That is scikit-learn's `LogisticRegression(C=strength)`, for two classes `C=2 * strength`, on features that
+        are centred and divided by one number, so that the mean squared length of a clip's is 1: one strength suits
+        few features and many.
 
         Args:
             neutral_MD: features that should tell nothing: every class counts as equally true of them.
@@ -62,6 +67,7 @@ class LinearProbe:
         return np.exp(log_softmax(self.logits(features_ND), axis=1))
 
 
+@ONE_THREAD
 def strength_for(
     features_ND: np.ndarray, labels_N: np.ndarray, ties: Sequence[str], num_classes: int
 ) -> float:
@@ -70,14 +76,15 @@ def strength_for(
     Args:
         ties: a name for each clip, such as its group; alike for clips of which none should say anything of another.
     """
-    fold_N = inner_folds(labels_N.tolist(), ties, INNER_FOLDS * -(-len(ties) // MOST_CHOOSERS))
-    chosen_N = fold_N < INNER_FOLDS
-    if len(set(ties)) < INNER_FOLDS:
+    num_folds = min(INNER_FOLDS, len(set(ties)))
+    if num_folds < 2:
         return USUAL_STRENGTH
+    fold_N = inner_folds(labels_N.tolist(), ties, num_folds * -(-len(ties) // MOST_CHOOSERS))
+    chosen_N = fold_N < num_folds
     fold_N, labels_N = fold_N[chosen_N], labels_N[chosen_N]
     values_NR = _components(features_ND[chosen_N])[2]
     losses = dict.fromkeys(STRENGTHS, 0.0)
-    for fold in range(INNER_FOLDS):
+    for fold in range(num_folds):
         rest_N, held_out_N = fold_N != fold, fold_N == fold
         for strength in STRENGTHS:
             weight_RA, bias_A = _fitted(values_NR[rest_N], np.eye(num_classes)[labels_N[rest_N]], strength)
@@ -87,7 +94,7 @@ def strength_for(
 
 
 def inner_folds(labels: Sequence[int], ties: Sequence[str], num_folds: int) -> np.ndarray:
-    """Number of each clip's fold, dealt class by class; what is tied is in one fold."""
+    """Number of each clip's fold; ties are dealt in turn, those of one class after those of another."""
     first: dict[str, int] = {}
     for label, tie in sorted(zip(labels, ties, strict=True)):
         first.setdefault(tie, label)

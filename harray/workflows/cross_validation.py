@@ -16,6 +16,7 @@ from harray.evaluation.cross_validation import (
     CrossValidation,
     Outcome,
     Trial,
+    floors_by_fold,
     labelled_clips,
     labelled_rows,
     run_trial,
@@ -164,6 +165,8 @@ def cross_validate(
         )
         for name in names
     }
+    features = plan.trials[0].request.features
+    floors = scores_of_variant([floors_by_fold(plan.store, plan.splits, plan.folds, features)], truths)
     return CrossValidation(
         store_digest=plan.store.digest(),
         splits=plan.splits,
@@ -172,6 +175,7 @@ def cross_validate(
         seeds=plan.seeds,
         grouped=plan.grouped,
         variants=variants,
+        floors=floors.parts,
     )
 
 
