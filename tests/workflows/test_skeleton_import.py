@@ -9,7 +9,7 @@ from harray.evaluation.evaluate import evaluate
 from harray.evaluation.occlusion import occlusion_curves
 from harray.experiment import ExperimentConfig
 from harray.features.config import FeaturesConfig
-from harray.features.tensors import load_clips
+from harray.features.tensors import load_clips, normalised
 from harray.inference import Predictor
 from harray.model.config import ModelConfig
 from harray.store import FeatureStore
@@ -116,16 +116,75 @@ def test_a_joint_that_coordinates_start_from_is_seen(people, saved, clip_fields,
     assert not confidence_NPTK[1].any()
 
 
-@pytest.mark.parametrize("changes", [{}, {"keypoint_score": np.ones((1, 5, 25))}])
-def test_joints_that_are_always_0_beside_a_body_elsewhere_are_missing(changes, saved, clip_fields, tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        ({}, []),
+        (
+            {"keypoint_score": np.ones((1, 5, 25))},
+            ["20 joints (16.0%) lie at 0 beside a body, with scores up to 1; they count as missing"],
+        ),
+    ],
+)
+def test_joints_that_are_always_0_beside_a_body_elsewhere_are_missing(
+    changes, messages, saved, clip_fields, tmp_path
+):
     fields = clip_fields("a", joints=25, coordinates=3, **({"keypoint_score": None} | changes))
     fields["keypoint"][:, :, 21:] = 0  # the body stands at 1 to 240
     imported = import_skeletons(
         saved({"annotations": [fields], "skeleton": "ntu25"}), tmp_path / "store", FEW
     )
-    assert imported.messages == []
+    assert imported.messages == messages
     confidence_NPTK = load_clips(FeatureStore.open(tmp_path / "store")).confidence_NPTK
-    assert (confidence_NPTK[0, 0, :, 21:] == bool(changes)).all()
+    assert not confidence_NPTK[0, 0, :, 21:].any()
+    assert confidence_NPTK[0, 0, :, :21].all()
+
+
+def test_joints_at_0_with_a_score_move_no_other_joint(saved, clip_fields, tmp_path):
+    """Today's ultralytics writes (0, 0) with scores of .3 to .5 for what it did not find."""
+    whole = clip_fields("a", frames=8, keypoint_score=np.full((1, 8, 17), 0.9))
+    lost = clip_fields("b", frames=8, keypoint_score=np.full((1, 8, 17), 0.9))
+    lost["keypoint"][:, 2:6, 7:11] = 0
+    lost["keypoint_score"][:, 2:6, 7:11] = 0.45
+    truth = clip_fields("c", frames=8, keypoint_score=np.full((1, 8, 17), 0.9))
+    truth["keypoint_score"][:, 2:6, 7:11] = 0
+    options = ImportOptions(num_frames=8)
+    said = import_skeletons(
+        saved({"annotations": [whole, lost, truth], "skeleton": "coco17"}), tmp_path / "s", options
+    )
+    assert said.messages == [
+        "16 joints (3.9%) lie at 0 beside a body, with scores up to 0.45; they count as missing"
+    ]
+    clips = normalised(load_clips(FeatureStore.open(tmp_path / "s")), FeaturesConfig())
+    _, second, third = (clips.keypoints_NPTKC[i] for i in range(3))
+    assert not clips.visible_NPTK[1, 0, 2:6, 7:11].any()
+    np.testing.assert_allclose(second, third, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "num_names", "named", "words"),
+    [
+        ([1, 2, 3], 3, ["c0", "c1", "c2"], "labels run from 1 to 3"),
+        ([0, 1, 2], 3, ["c0", "c1", "c2"], None),
+        ([1, 2], 4, ["c1", "c2"], "no clip has label 0, c0; if labels count from 1"),
+        ([2, 3], 4, ["c2", "c3"], None),
+    ],
+)
+def test_labels_that_count_from_1_are_seen_by_the_number_of_names(
+    numbers, num_names, named, words, saved, clip_fields, tmp_path
+):
+    annotations = [clip_fields(f"v{number}", number, label=number) for number in numbers]
+    content = {
+        "annotations": annotations,
+        "label_map": [f"c{i}" for i in range(num_names)],
+        "skeleton": "coco17",
+    }
+    imported = import_skeletons(saved(content), tmp_path / "store", FEW)
+    rows = FeatureStore.open(tmp_path / "store").ledger().to_pylist()
+    assert sorted(row["label"] for row in rows) == named
+    assert [message for message in imported.messages if "label" in message] == imported.messages
+    assert bool(imported.messages) == bool(words)
+    assert not words or words in imported.messages[0]
 
 
 def test_scores_that_would_hide_most_joints_are_said(saved, clip_fields, tmp_path):
@@ -265,7 +324,7 @@ def moving(clip_fields, num_clips, joints, coordinates, people):
     for number in range(num_clips):
         clip = clip_fields(f"c{number}", 7, people=people, joints=joints, coordinates=coordinates)
         clip |= {"label": number % 2, "keypoint_score": None}
-        clip["keypoint"] = clip["keypoint"].astype(np.float32) / 240
+        clip["keypoint"] = clip["keypoint"].astype(np.float32) / (48 if coordinates == 3 else 1)
         clip["keypoint"][-1, :, 4, 1] += np.linspace(0, 3, 5) * (1 if number % 2 else -1) + number / 100
         if coordinates == 3:
             clip["keypoint"][:, 1:3, 2] = 0
