@@ -124,22 +124,19 @@ def _less_last(path: Path, annotation: Annotation, scores_MTV: np.ndarray | None
 
 
 def _scores_given(path: Path, annotations: list[Annotation]) -> Brought:
-    """Scores of which none is above 0 beside a body say nothing."""
-    empty = [
-        each.scores_MTV is not None
-        and not (np.nan_to_num(each.scores_MTV) > 0).any()
-        and not is_marked(each.keypoints_MTVC).all()
-        for each in annotations
-    ]
-    if not any(empty):
+    """Scores of which none in the file is above 0, beside bodies, say nothing."""
+    scored = [each for each in annotations if each.scores_MTV is not None]
+    empty = [each for each in scored if each.scores_MTV is not None and not _top(each.scores_MTV)]
+    with_body = [each for each in empty if not is_marked(each.keypoints_MTVC).all()]
+    if not with_body:
         return annotations, []
-    given = [
-        dataclasses.replace(each, scores_MTV=None) if is_empty else each
-        for each, is_empty in zip(annotations, empty, strict=True)
-    ]
-    return given, [
-        f"{sum(empty)} of {len(annotations)} clips have scores of 0 throughout: these say nothing, and all joints "
-        "that have coordinates count as seen"
+    if len(empty) < len(scored):
+        return annotations, [
+            f"{len(with_body)} clips have scores of 0 throughout, so that nobody is seen in them; where their joints "
+            "are right, leave keypoint_score out of them"
+        ]
+    return [dataclasses.replace(each, scores_MTV=None) for each in annotations], [
+        "all scores are 0: they say nothing, and all joints that have coordinates count as seen"
     ]
 
 
@@ -182,7 +179,7 @@ def _top(scores_MTV: np.ndarray) -> float:
 
 
 def _are_flags(scored: Iterable[Annotation]) -> bool:
-    return all(np.isin(each.scores_MTV, FLAGS).all() for each in scored)
+    return all(each.scores_MTV is None or np.isin(each.scores_MTV, FLAGS).all() for each in scored)
 
 
 def _pixels(path: Path, annotations: list[Annotation]) -> Brought:

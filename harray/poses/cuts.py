@@ -43,7 +43,9 @@ class CutDetector:
         num_missing = min(2, NUM_BEFORE - len(self._before))
         usual = float(np.median([*self._before, *[USUAL] * num_missing]))
         is_cut = (
-            colours > MIN_COLOURS and arrangement > MIN_ARRANGEMENT and both > max(MIN_BOTH, MIN_RATIO * usual)
+            colours > MIN_COLOURS
+            and arrangement > MIN_ARRANGEMENT
+            and both > max(MIN_BOTH, MIN_RATIO * usual)
         )
         if is_cut:
             self._before.clear()

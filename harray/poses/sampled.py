@@ -79,7 +79,7 @@ def with_confidence(
     confidence = np.ones(is_known.shape, np.float32)
     if scores_MTV is not None:
         confidence = np.where(np.isfinite(scores_MTV), scores_MTV, 0).clip(0, 1)
-    is_present = coordinates.any(axis=(2, 3))[..., None]
+    is_present = np.any(coordinates != 0, axis=(2, 3))[..., None]
     confidence = np.where(is_known & is_present, confidence, 0).astype(np.float32)
     return np.concatenate([coordinates, confidence[..., None]], axis=-1)
 

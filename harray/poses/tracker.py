@@ -2,11 +2,13 @@
 
     people so far --where each is expected now--> costs [M, N] --assignment (Hungarian)--> track of each detection
 
-A person is expected where they would be at the speed they had, in the pose they had. Detections are compared with
-that by the distance of their places in units of box size, by the overlap of the boxes, by the pose (like object
-keypoint similarity, with one tolerance for all joints) and by the ratio of sizes; the costs of a frame are assigned
-together (`scipy.optimize.linear_sum_assignment`), as in SORT (Bewley et al. 2016). Speed is measured in seconds, so
-that frames may lie a thirtieth of a second or a second apart. A cut ends all tracks.
+A person is expected where they would be at the speed they had, in the pose they had; the longer ago that was, the
+less is made of the speed, for who walks behind somebody comes out on the other side, and who embraces them does not.
+Detections are compared with that by the distance of their places in units of box size, by the overlap of the boxes,
+by the pose (like object keypoint similarity, with one tolerance for all joints), by its shape alone, wherever it is
+(who passes somebody does not turn round), and by the ratio of sizes. The costs of a frame are assigned together
+(`scipy.optimize.linear_sum_assignment`), as in SORT (Bewley et al. 2016). Speed is measured in seconds, so that
+frames may lie a thirtieth of a second or a second apart. A cut ends all tracks.
 
 Letters: M people so far, N people of a frame, K joints, C coordinates.
 """
@@ -24,13 +26,18 @@ REACH = 0.5  # farthest step, in box sizes, between frames at the same time
 REACH_PER_SEC = 2.5  # and how much farther for every second
 MAX_REACH = 2.0
 MAX_RATIO = 3.0  # of sizes
-HORIZON_SEC = 1.0  # nobody keeps their speed for longer
+HORIZON_SEC = 1.0  # between frames, beyond which nobody's speed says where they went
+KEEPING_SEC = 0.5  # in which somebody who is not found loses about two thirds of their speed
 SPEED_SEC = 0.5  # over which speed is averaged
 MEMORY_SEC = 10.0  # who was not seen for longer is somebody else when they come back
-SAME_PLACE = 0.15  # distance of a joint from where it is expected, in box sizes, that halves a pose's similarity
-YOUTH = 0.5  # cost of a track of one frame; a second box on a person must not take over the person's track
-ABSENCE_PER_SEC = 0.25  # cost of not having been seen
-UNLIKE = 4.0  # cost from which a detection is nobody known
+SAME_PLACE = (
+    0.15  # distance of a joint from where it is expected, in box sizes, that halves a pose's similarity
+)
+SAME_SHAPE = 0.05  # the same, where the whole pose was moved to where it is found
+YOUTH = 1.2  # cost of a track of one frame; a second box on a person must not take over the person's track
+ABSENCE = 0.5  # cost of not having been found in the frame before: of two behind one another, one is found
+ABSENCE_PER_SEC = 0.25  # and of every second of that
+UNLIKE = 6.0  # cost from which a detection is nobody known
 SAME_POSE = 0.1  # mean distance of confident joints, in box sizes, under which two detections are one person
 MIN_CONFIDENCE = 0.3  # of the joints that are compared
 MIN_JOINTS = 3  # that can be compared; with fewer, boxes speak for the pose
@@ -47,9 +54,10 @@ class _Person:
     velocity: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2))  # px / s
     num_seen: int = 1
 
-    def step(self, time_sec: float) -> np.ndarray:
-        """px [2] that they are expected to have moved since."""
-        return self.velocity * min(time_sec - self.time_sec, HORIZON_SEC)
+    def step(self, time_sec: float, absent_sec: float) -> np.ndarray:
+        """px [2] that they are expected to have moved since, of which frames did not show them for `absent_sec`."""
+        moving_sec = min(time_sec - self.time_sec - absent_sec, HORIZON_SEC)
+        return self.velocity * (moving_sec + KEEPING_SEC * (1.0 - math.exp(-absent_sec / KEEPING_SEC)))
 
     def see(self, box: np.ndarray, keypoints: np.ndarray, time_sec: float) -> None:
         if (passed_sec := time_sec - self.time_sec) > 0:
@@ -108,34 +116,38 @@ class Tracker:
         costs_MN = self._costs(boxes_N4, keypoints_NKC1, time_sec)
         rows, columns = linear_sum_assignment(costs_MN)
         return {
-            int(j): self._people[i]
-            for i, j in zip(rows, columns, strict=True)
-            if costs_MN[i, j] < UNLIKE
+            int(j): self._people[i] for i, j in zip(rows, columns, strict=True) if costs_MN[i, j] < UNLIKE
         }
 
     def _costs(self, boxes_N4: np.ndarray, keypoints_NKC1: np.ndarray, time_sec: float) -> np.ndarray:
         """float [M, N]: how unlike each person each detection is; `UNLIKE` where it is out of reach."""
         people = self._people
-        step_M12 = np.stack([person.step(time_sec) for person in people])[:, None]
+        passed_M = np.array([time_sec - person.time_sec for person in people])
+        absent_M = np.maximum(passed_M - (time_sec - self._time_sec), 0.0)
+        steps = [each.step(time_sec, absent_sec) for each, absent_sec in zip(people, absent_M, strict=True)]
+        step_M12 = np.stack(steps)[:, None]
         last_M14 = np.stack([person.box for person in people])[:, None]
         pose_M1KC1 = np.stack([person.keypoints for person in people])[:, None]
-        passed_M1 = np.array([[time_sec - person.time_sec] for person in people])
         seen_M1 = np.array([[person.num_seen] for person in people])
         size_MN = np.maximum(_size(last_M14), _size(boxes_N4))
         ratio_MN = np.abs(np.log(_size(boxes_N4) / _size(last_M14)))
         moved_MN2 = _displacement(last_M14, pose_M1KC1, boxes_N4, keypoints_NKC1)
         off_MN = np.linalg.norm(moved_MN2 - step_M12, axis=-1) / size_MN
-        reach_M1 = np.minimum(MAX_REACH, REACH + REACH_PER_SEC * passed_M1)
+        reach_M1 = np.minimum(MAX_REACH, REACH + REACH_PER_SEC * passed_M)[:, None]
         overlap_MN = overlap(last_M14 + np.tile(step_M12, 2), boxes_N4)
-        alike_MN = _pose_similarity(pose_M1KC1, keypoints_NKC1, step_M12, size_MN, overlap_MN)
-        cost_MN = off_MN / reach_M1 + (1.0 - overlap_MN) + (1.0 - alike_MN) + 0.5 * ratio_MN
-        absent_M1 = np.maximum(passed_M1 - (time_sec - self._time_sec), 0.0)
-        cost_MN = cost_MN + ABSENCE_PER_SEC * absent_M1 + YOUTH / seen_M1
+        poses = pose_M1KC1, keypoints_NKC1
+        in_place_MN = _pose_similarity(*poses, step_M12, SAME_PLACE * size_MN, overlap_MN)
+        in_shape_MN = _pose_similarity(*poses, moved_MN2, SAME_SHAPE * size_MN, overlap_MN)
+        cost_MN = off_MN / reach_M1 + (1.0 - overlap_MN) + (2.0 - in_place_MN - in_shape_MN) + 0.5 * ratio_MN
+        absence_M = np.where(absent_M > 0, ABSENCE + ABSENCE_PER_SEC * absent_M, 0.0)
+        cost_MN = cost_MN + absence_M[:, None] + YOUTH / seen_M1
         near_MN = np.minimum(off_MN, np.linalg.norm(moved_MN2, axis=-1) / size_MN) < reach_M1
         return np.where(near_MN & (ratio_MN < math.log(MAX_RATIO)), np.minimum(cost_MN, UNLIKE), UNLIKE)
 
 
-def _displacement(box: np.ndarray, keypoints: np.ndarray, others: np.ndarray, poses: np.ndarray) -> np.ndarray:
+def _displacement(
+    box: np.ndarray, keypoints: np.ndarray, others: np.ndarray, poses: np.ndarray
+) -> np.ndarray:
     """px `[..., 2]` from one detection to another, broadcast: the median of the joints that both show, else of the
     boxes' centres: a box changes with every raised arm, and with whoever stands before it."""
     both = _both(keypoints, poses)
@@ -149,17 +161,20 @@ def _displacement(box: np.ndarray, keypoints: np.ndarray, others: np.ndarray, po
 def _pose_similarity(
     pose_M1KC1: np.ndarray,
     keypoints_NKC1: np.ndarray,
-    step_M12: np.ndarray,
-    size_MN: np.ndarray,
+    step_MN2: np.ndarray,
+    tolerance_MN: np.ndarray,
     otherwise_MN: np.ndarray,
 ) -> np.ndarray:
-    """float [M, N] in [0, 1]: the mean over joints that both show; `otherwise` where these are too few."""
+    """float [M, N] in [0, 1]: of the poses moved by a step with those found, the mean over joints that both show.
+
+    A joint that is off by the tolerance (px) counts half; where too few can be compared it is `otherwise`.
+    """
     both_MNK = _both(pose_M1KC1, keypoints_NKC1)
-    expected_M1K2 = pose_M1KC1[..., :2] + step_M12[:, :, None]
-    off_MNK = np.linalg.norm(expected_M1K2 - keypoints_NKC1[..., :2], axis=-1) / size_MN[..., None]
-    alike_MNK = np.exp2(-((off_MNK / SAME_PLACE) ** 2)) * both_MNK
+    expected_MNK2 = pose_M1KC1[..., :2] + step_MN2[..., None, :]
+    off_MNK = np.linalg.norm(expected_MNK2 - keypoints_NKC1[..., :2], axis=-1) / tolerance_MN[..., None]
+    alike_MN = (np.exp2(-(off_MNK**2)) * both_MNK).sum(axis=-1)
     num_MN = both_MNK.sum(axis=-1)
-    return np.where(num_MN >= MIN_JOINTS, alike_MNK.sum(axis=-1) / np.maximum(num_MN, 1), otherwise_MN)
+    return np.where(num_MN >= MIN_JOINTS, alike_MN / np.maximum(num_MN, 1), otherwise_MN)
 
 
 def _both(keypoints: np.ndarray, poses: np.ndarray) -> np.ndarray:

@@ -38,12 +38,20 @@ def annotation(keypoints, scores=None, name="a", size_hw=(240, 320)):
         (random(1, 6, 17), random(1, 6, 17), None),
         (random(1, 6, 17) * 1.06, random(1, 6, 17) * 1.06, None),  # peaks of heatmaps
         (random(1, 6, 17) * 100, random(1, 6, 17), "per cent"),
-        (np.round(random(1, 6, 17) * 100).astype(np.int64), np.round(random(1, 6, 17) * 100) / 100, "per cent"),
-        (random(1, 6, 17) * 6, random(1, 6, 17) * 6, "scores reach 5.*from 1 up they count as 1"),  # AlphaPose
+        (
+            np.round(random(1, 6, 17) * 100).astype(np.int64),
+            np.round(random(1, 6, 17) * 100) / 100,
+            "per cent",
+        ),
+        (
+            random(1, 6, 17) * 6,
+            random(1, 6, 17) * 6,
+            "scores reach 5.*from 1 up they count as 1",
+        ),  # AlphaPose
         (np.arange(17) % 3, np.arange(17) % 3, "COCO marks visibility"),
-        (0.0, None, "1 of 1 clips have scores of 0 throughout"),
-        (-1.0, None, "scores of 0 throughout"),
-        (np.nan, None, "scores of 0 throughout"),
+        (0.0, None, "all scores are 0"),
+        (-1.0, None, "all scores are 0"),
+        (np.nan, None, "all scores are 0"),
         (None, None, None),
     ],
 )
@@ -54,6 +62,13 @@ def test_scores_become_shares_of_1(scores, expected, words):
     else:
         np.testing.assert_allclose(found.scores_MTV, np.broadcast_to(expected, (1, 6, 17)), rtol=1e-6)
     check(said, words)
+
+
+def test_where_others_have_scores_a_clip_of_zeros_shows_nobody_and_is_told_of():
+    some = [annotation(px(), random(1, 6, 17)), annotation(px(), 0.0, "b"), annotation(px(), None, "c")]
+    found, said = to_ours(PATH, some)
+    assert found == some
+    check(said, "1 clips have scores of 0 throughout, so that nobody is seen")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +121,10 @@ def test_3d_with_scores_stays_3d_whatever_its_third_coordinate():
             "up to 9.* in a and up to 0.9.* in b; give all",
         ),
         ([annotation(random(1, 6, 17, 3))], "x, y, score or x, y, z"),
-        ([annotation(with_last(px(), random(1, 6, 17, high=6)))], "third from 0.0.* to 5.*: is it x, y, score"),
+        (
+            [annotation(with_last(px(), random(1, 6, 17, high=6)))],
+            "third from 0.0.* to 5.*: is it x, y, score",
+        ),
         ([annotation(with_last(px(), random(1, 6, 17)), size_hw=(0, 0))], "img_shape: found none"),
         ([annotation(random(1, 6, 17, 4, low=-1))], "4 values a joint, the last from -"),
     ],
