@@ -74,7 +74,9 @@ def test_rendered_films_are_cut_where_two_clips_meet(number):
     assert np.flatnonzero(cut_frames(np.concatenate([first, second]))).tolist() == [16]
 
 
-@pytest.mark.parametrize("part", ["ucf101_9/Punch", "ucf101_9/HighJump", "fight_surv/fight", "ut_interaction"])
+@pytest.mark.parametrize(
+    "part", ["ucf101_9/Punch", "ucf101_9/HighJump", "fight_surv/fight", "ut_interaction"]
+)
 def test_films_of_one_shot_have_no_cut(part, shared_data):
     films = sorted(
         path for path in (shared_data / "videos" / part).rglob("*") if path.suffix in (".avi", ".mp4")

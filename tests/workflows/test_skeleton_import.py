@@ -324,8 +324,8 @@ def moving(clip_fields, num_clips, joints, coordinates, people):
     for number in range(num_clips):
         clip = clip_fields(f"c{number}", 7, people=people, joints=joints, coordinates=coordinates)
         clip |= {"label": number % 2, "keypoint_score": None}
-        clip["keypoint"] = clip["keypoint"].astype(np.float32) / (48 if coordinates == 3 else 1)
-        clip["keypoint"][-1, :, 4, 1] += np.linspace(0, 3, 5) * (1 if number % 2 else -1) + number / 100
+        clip["keypoint"] = clip["keypoint"].astype(np.float32) / 48
+        clip["keypoint"][-1, :, 4, 1] += np.linspace(0, 15, 5) * (1 if number % 2 else -1) + number / 100
         if coordinates == 3:
             clip["keypoint"][:, 1:3, 2] = 0
         clips.append({name: value for name, value in clip.items() if value is not None})
