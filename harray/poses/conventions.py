@@ -1,4 +1,4 @@
-"""What the numbers of other tools mean, told by the numbers of the whole file, and brought to ours.
+"""What the numbers of other tools mean, told by the numbers of a whole file, and brought to ours.
 
     scores in the last coordinate? --> scale of the scores? --> coordinates as shares of the picture?
 
@@ -25,7 +25,7 @@ A_LITTLE_OVER = 1.5  # what peaks of heatmaps reach, which are scores from 0 to 
 TEN = 10.0  # beyond which scores are no peaks of anything, but per cent
 FLAGS = (0, 1, 2)  # not labelled, hidden, visible: COCO's of ground truth
 MANY = 0.01  # of the joints at one and the same place
-SAMPLED = 200  # annotations in which such a place is looked for
+SAMPLED = 400  # annotations, spread over the file, by which coordinates are judged
 
 Brought = tuple[list[Annotation], list[str]]
 
@@ -206,14 +206,17 @@ def _in_px(annotation: Annotation) -> Annotation:
     return dataclasses.replace(annotation, keypoints_MTVC=np.where(missing, keypoints, scaled))
 
 
-def _values(annotations: Iterable[Annotation], which: slice) -> np.ndarray:
-    """Some coordinates of all joints that are there, as one row."""
-    return np.concatenate(
-        [
-            each.keypoints_MTVC[~is_marked(each.keypoints_MTVC)][..., which].ravel().astype(np.float64)
-            for each in annotations
-        ]
+def _values(annotations: list[Annotation], which: slice) -> np.ndarray:
+    """Some coordinates of the joints that are there, as one row."""
+    parts = (
+        each.keypoints_MTVC[~is_marked(each.keypoints_MTVC)][..., which].ravel()
+        for each in _sample(annotations)
     )
+    return np.concatenate(list(parts)).astype(np.float64)
+
+
+def _sample(annotations: list[Annotation]) -> list[Annotation]:
+    return annotations[:: max(1, len(annotations) // SAMPLED)]
 
 
 def _of_one_place(annotations: list[Annotation]) -> list[str]:
@@ -221,7 +224,7 @@ def _of_one_place(annotations: list[Annotation]) -> list[str]:
     places: Counter[tuple[float, ...]] = Counter()
     joints: dict[tuple[float, ...], set[int]] = {}
     total = 0
-    for each in annotations[:SAMPLED]:
+    for each in _sample(annotations):
         there_MTV = ~is_marked(each.keypoints_MTVC)
         total += int(there_MTV.sum())
         for joint in range(there_MTV.shape[2]):

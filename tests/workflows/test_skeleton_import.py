@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from harray.config import with_overrides
@@ -12,6 +13,7 @@ from harray.features.config import FeaturesConfig
 from harray.features.tensors import load_clips, normalised
 from harray.inference import Predictor
 from harray.model.config import ModelConfig
+from harray.poses.pickles import read_skeletons
 from harray.store import FeatureStore
 from harray.training.config import TrainingConfig
 from harray.training.run import TrainingRequest, train_store
@@ -301,6 +303,38 @@ def test_joints_that_are_not_finite_are_told_of(saved, clip_fields, tmp_path):
     keypoint[0, 2, 3] = np.nan
     imported = import_skeletons(saved([clip_fields("a", keypoint=keypoint)]), tmp_path / "store", FEW)
     assert any("1 clips have joints without finite coordinates" in message for message in imported.messages)
+
+
+def test_zeros_that_ultralytics_writes_are_missing_whatever_their_scores(shared_data, tmp_path):
+    zeroed = shared_data.parent / "cases" / "zeroed-joints" / "ultralytics_like.pkl"
+    (annotation, *_) = read_skeletons(zeroed).annotations
+    at_zero = ~annotation.keypoints_MTVC.any(axis=-1)
+    assert annotation.scores_MTV is not None
+    assert annotation.scores_MTV[at_zero].min() > 0
+    imported = import_skeletons(zeroed, tmp_path / "store", ImportOptions(num_frames=24))
+    assert any("lie at 0 beside a body, with scores up to 0.5" in message for message in imported.messages)
+    rows = FeatureStore.open(tmp_path / "store").read(columns=["keypoints"])
+    keypoints = rows.filter(pc.equal(rows["path"], f"{zeroed}#{annotation.frame_dir}"))["keypoints"]
+    (found,) = keypoints.combine_chunks().to_numpy_ndarray()
+    assert not found[0, ..., 2][at_zero[0]].any()
+    np.testing.assert_array_equal(found[0, ..., 2][~at_zero[0]], annotation.scores_MTV[0][~at_zero[0]])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mmaction2_pickle/open-mmlab+mmaction2/sample.pkl", r"\(jf7RDuUTrsQ\): no field keypoint; expected"),
+        ("mmaction2_pickle/open-mmlab+mmaction2/joint.pkl", "refused, and nothing of it was run"),
+        ("pyskl_like_pickles/coekmez+Hand-EffGCN/eval_label.pkl", "found tuple; expected a skeleton pickle"),
+        (
+            "ava/open-mmlab+mmaction2/ava_proposals_sample.pkl",
+            "found the keys .*; expected a skeleton pickle",
+        ),
+    ],
+)
+def test_real_pickles_of_something_else_are_refused(name, words, shared_data, tmp_path):
+    with pytest.raises(InputError, match=words):
+        import_skeletons(shared_data / "formats" / name, tmp_path / "store", FEW)
 
 
 def test_real_pickles_of_other_projects_are_imported(shared_data, tmp_path):
