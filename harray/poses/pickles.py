@@ -5,6 +5,8 @@
     annotation   frame_dir, total_frames, label (int), img_shape and original_shape (h, w) in px (3D: may lack),
                  keypoint [M, T, V, C], keypoint_score [M, T, V] (may lack)
 
+What tools write otherwise, such as [x, y, score] in keypoint, is told by the numbers (`harray.poses.conventions`).
+
 Keys of harray's own, which other readers pass over. At the top: `skeleton` (layout), `label_map` (class names),
 `people_ranked` (the people of a clip stand in order of rank already). In an annotation: `frame_index` and
 `frame_sec` [T], which frames of the video these are and when they were shown; `group`, where it is known.
