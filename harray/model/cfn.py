@@ -130,7 +130,11 @@ class CFN(nn.Module):
         return None if self.probe is None else self.probe(tokens_BSD)
 
     def forward(
-        self, tokens_BSD: Tensor, kept_BS: Tensor, motion_BD: Tensor | None, probe_BA: Tensor | None
+        self,
+        tokens_BSD: Tensor,
+        kept_BS: Tensor,
+        motion_BD: Tensor | None,
+        probe_BA: Tensor | None = None,
     ) -> SceneView:
         """Look at projected tokens with the motion in mind, or, where it is None, without.
 

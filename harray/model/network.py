@@ -280,16 +280,21 @@ class FusionNetwork(PoseNetwork):
     def classify(
         self, motion_BD: Tensor | None, scene: SceneView | None, random: RowRandom | None = None
     ) -> Tensor:
-        """Logits `[B, A]` from what there is of motion and scene."""
+        """Logits `[B, A]` from what there is of motion and scene; of the scene the probe decides where there is one."""
         if motion_BD is not None:
             logits_BA = self.classify_motion(self.drop_motion(motion_BD, random))
         else:
             logits_BA = self.classify_motion.bias
-        if scene is not None and self.classify_scene is not None:
-            logits_BA = logits_BA + self.classify_scene(self.drop_scene(scene.scene_BD, random))
-            if scene.probe_BA is not None:
-                logits_BA = logits_BA + scene.probe_BA
-        return logits_BA
+        if scene is None:
+            return logits_BA
+        if scene.probe_BA is not None:
+            return logits_BA + scene.gate_B[:, None] * scene.probe_BA
+        return logits_BA + self.classify_look(scene, random)
+
+    def classify_look(self, scene: SceneView, random: RowRandom | None = None) -> Tensor:
+        """Logits `[B, A]` of what CFN's attention found."""
+        assert self.classify_scene is not None, "there is a scene only where there is a scene branch"
+        return self.classify_scene(self.drop_scene(scene.scene_BD, random))
 
 
 def about_own_centre(keypoints_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Tensor, Tensor]:

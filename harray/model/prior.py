@@ -61,7 +61,11 @@ class MotionPrior(nn.Module):
         with torch.autocast(keypoints_MTKC.device.type, enabled=False):
             keypoints_MTKC = keypoints_MTKC.float()
             expected_MCD = keypoints_MTKC.flatten(1, 2).mT.clone()
-            for kind, rows in _by_kind(self.kinds(keypoints_MTKC, visible_MTK)):
+            incomplete = (~visible_MTK).any(dim=(1, 2)).nonzero()[:, 0]
+            if not len(incomplete):
+                return keypoints_MTKC
+            for kind, places in _by_kind(self.kinds(keypoints_MTKC[incomplete], visible_MTK[incomplete])):
+                rows = incomplete[places]
                 expected_MCD[rows], _ = self._conditional(kind, expected_MCD[rows], visible_MTK[rows])
         return expected_MCD.mT.reshape(keypoints_MTKC.shape)
 

@@ -157,9 +157,9 @@ class Trainer:
             poses = partial(self._variants, with_scene=False)
             fit_priors(self.network, poses, self.train.num_clips, self.team)
             measure(self.network, self._variants(self.train.num_clips, with_scene=True), self.team)
-        self.probe_NA = fit_scene_probe(self.network, self.train.clips, self.train.ties, self.team)
-        if state is not None:
+        else:
             self.network.load_state_dict(state["network"])
+        self.probe_NA = fit_scene_probe(self.network, self.train.clips, self.train.ties, self.team)
         self.average = AveragedModel(self.network)
         for own, averaged in zip(self.network.modules(), self.average.module.modules(), strict=True):
             for name, buffer in own.named_buffers(recurse=False):

@@ -16,7 +16,7 @@ from harray.features.augment import mirror
 from harray.features.tensors import NormalisedClips
 from harray.skeleton import SkeletonLayout
 from harray.training.floors import pose_features
-from harray.training.probes import INNER_FOLDS, MOST_CHOOSERS, USUAL_STRENGTH, LinearProbe, inner_folds
+from harray.training.probes import MOST_CHOOSERS, USUAL_STRENGTH, LinearProbe, dealt
 
 USUAL_PROBABILITY = 0.5
 
@@ -43,7 +43,7 @@ class MirrorTest:
         return f"mirroring is {'on' if self.helps else 'off'}: {found}"
 
 
-def test_mirroring(
+def try_mirroring(
     clips: NormalisedClips, ties: Sequence[str], layouts: Sequence[SkeletonLayout | None], num_classes: int
 ) -> MirrorTest:
     """Compare the probes on up to `MOST_CHOOSERS` clips or so.
@@ -54,9 +54,7 @@ def test_mirroring(
     """
     known = (clips.labels_N >= 0).nonzero()[:, 0].tolist()
     labels, ties = clips.labels_N[known].tolist(), [ties[place] for place in known]
-    if (num_folds := min(INNER_FOLDS, len(set(ties)))) < 2:  # of one group: better its own clips than no test
-        num_folds, ties = INNER_FOLDS, [str(place) for place in known]
-    fold_N = inner_folds(labels, ties, num_folds * -(-len(ties) // MOST_CHOOSERS))
+    fold_N, num_folds = dealt(labels, ties, MOST_CHOOSERS)
     chosen = np.flatnonzero(fold_N < num_folds)
     clips = clips.select([known[place] for place in chosen])
     fold_N, labels_N = fold_N[chosen], np.array(labels)[chosen]

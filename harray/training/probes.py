@@ -76,10 +76,9 @@ def strength_for(
     Args:
         ties: a name for each clip, such as its group; alike for clips of which none should say anything of another.
     """
-    num_folds = min(INNER_FOLDS, len(set(ties)))
-    if num_folds < 2:
+    if len(set(ties)) < 2:
         return USUAL_STRENGTH
-    fold_N = inner_folds(labels_N.tolist(), ties, num_folds * -(-len(ties) // MOST_CHOOSERS))
+    fold_N, num_folds = dealt(labels_N.tolist(), ties, MOST_CHOOSERS)
     chosen_N = fold_N < num_folds
     fold_N, labels_N = fold_N[chosen_N], labels_N[chosen_N]
     values_NR = _components(features_ND[chosen_N])[2]
@@ -93,7 +92,21 @@ def strength_for(
     return min(STRENGTHS, key=losses.__getitem__)
 
 
-def inner_folds(labels: Sequence[int], ties: Sequence[str], num_folds: int) -> np.ndarray:
+def dealt(labels: Sequence[int], ties: Sequence[str], most: int | None = None) -> tuple[np.ndarray, int]:
+    """Each clip's inner fold and how many folds there are; a clip in none of them has a number beyond.
+
+    With fewer groups than folds each is a fold. Of one group alone its clips are dealt: better its own than none.
+
+    Args:
+        most: clips, or hardly more, that are to be in a fold.
+    """
+    if (num_folds := min(INNER_FOLDS, len(set(ties)))) < 2:
+        num_folds, ties = min(INNER_FOLDS, len(ties)), [str(place) for place in range(len(ties))]
+    parts = 1 if most is None else -(-len(ties) // most)
+    return _inner_folds(labels, ties, num_folds * parts), num_folds
+
+
+def _inner_folds(labels: Sequence[int], ties: Sequence[str], num_folds: int) -> np.ndarray:
     """Number of each clip's fold; ties are dealt in turn, those of one class after those of another."""
     first: dict[str, int] = {}
     for label, tie in sorted(zip(labels, ties, strict=True)):

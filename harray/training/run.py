@@ -25,7 +25,7 @@ from harray.training.checkpoint import Checkpoint, save_checkpoint
 from harray.training.config import TrainingConfig
 from harray.training.floors import ties_of
 from harray.training.loop import EpochReport, Share, Trainer
-from harray.training.mirroring import test_mirroring
+from harray.training.mirroring import try_mirroring
 from harray.training.splits import carve_val
 from harray.training.state import load_state, save_state
 from harray.training.workers import Team
@@ -161,7 +161,7 @@ def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfi
     if augmentation.mirror_probability is not None or not augmentation.enabled:
         return features, []
     layouts = [train.skeleton, train.second_skeleton]
-    test = test_mirroring(normalised(train, features), ties_of(train), layouts, len(train.classes))
+    test = try_mirroring(normalised(train, features), ties_of(train), layouts, len(train.classes))
     augmentation = dataclasses.replace(augmentation, mirror_probability=test.probability)
     return dataclasses.replace(features, augmentation=augmentation), [str(test)]
 

@@ -22,7 +22,7 @@ from harray.features.rowrandom import RowRandom
 from harray.features.tensors import NormalisedClips
 from harray.model.cfn import CFN, pooled_tokens
 from harray.model.network import FusionNetwork
-from harray.training.probes import INNER_FOLDS, LinearProbe, inner_folds, strength_for
+from harray.training.probes import LinearProbe, dealt, strength_for
 from harray.training.workers import Team
 
 ROWS_AT_ONCE = 256
@@ -67,18 +67,18 @@ def _noise(cfn: CFN, tokens_1SD: Tensor, num_scenes: int) -> Tensor:
 def _fitted(
     features_ND: np.ndarray, labels_N: np.ndarray, ties: Sequence[str], num_classes: int, noise_MD: np.ndarray
 ) -> np.ndarray:
-    """Held-out logits, weights and bias, one below the other, `[N + D + 1, A]`; zeros where too few are tied apart."""
+    """Held-out logits, weights and bias, one below the other, `[N + D + 1, A]`; zeros where there is but one clip."""
     num_clips, size = features_ND.shape
     found = np.zeros((num_clips + size + 1, num_classes))
     known_N = labels_N >= 0
     known_ties = [tie for tie, known in zip(ties, known_N, strict=True) if known]
-    if len(set(known_ties)) < INNER_FOLDS:
-        return found
     x_ND, y_N = features_ND[known_N], labels_N[known_N]
+    fold_N, num_folds = dealt(y_N.tolist(), known_ties)
+    if num_folds < 2:
+        return found
     strength = strength_for(x_ND, y_N, known_ties, num_classes)
-    fold_N = inner_folds(y_N.tolist(), known_ties, INNER_FOLDS)
     logits_NA = np.zeros((len(y_N), num_classes))
-    for fold in range(INNER_FOLDS):
+    for fold in range(num_folds):
         rest_N = fold_N != fold
         probe = LinearProbe.fit(
             x_ND[rest_N], y_N[rest_N], num_classes, strength=strength, neutral_MD=noise_MD

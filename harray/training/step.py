@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from harray.features.augment import Augmented
 from harray.features.config import AugmentationConfig
 from harray.features.rowrandom import RowRandom
+from harray.model.cfn import SceneView
 from harray.model.losses import (
     attention_loss,
     classification_loss,
@@ -57,6 +58,9 @@ class TrainingStep(nn.Module):
             both, alone = (network.cfn(tokens_BSD, kept_BS, motion, probe_BA) for motion in (motion_BD, None))
             losses["fusion"] = self._recognition(network.classify(motion_BD, both, random), labels_B)
             losses["scene"] = self._recognition(network.classify(None, alone, random), labels_B)
+            if probe_BA is not None:
+                losses["look"] = self._looks(motion_BD, both, alone, labels_B, random)
+                total = total + config.scene_weight * losses["look"]
             losses["scene_attention"] = attention_loss(both.attention_BS, alone.attention_BS)
             total = total + config.fusion_weight * losses["fusion"] + config.scene_weight * losses["scene"]
             total = total + config.scene_attention_weight * losses["scene_attention"]
@@ -70,6 +74,16 @@ class TrainingStep(nn.Module):
             total = total + config.completion_weight * losses["completion"]
             total = total + config.prediction_weight * losses["prediction"]
         return {"total": total} | losses
+
+    def _looks(
+        self, motion_BD: Tensor, both: SceneView, alone: SceneView, labels_B: Tensor, random: RowRandom
+    ) -> Tensor:
+        """Where a probe decides, attention learns by what it adds to the motion as it is, and alone."""
+        network = self.network
+        known_BA = network.classify(motion_BD, None, random).detach()
+        return self._recognition(
+            known_BA + network.classify_look(both, random), labels_B
+        ) + self._recognition(network.classify_look(alone, random), labels_B)
 
     def _recognition(self, logits_BA: Tensor, labels_B: Tensor) -> Tensor:
         return classification_loss(logits_BA, labels_B, self.config.label_smoothing)

@@ -11,7 +11,7 @@ from harray.model.losses import attention_loss, classification_loss
 
 def cfn(scene_dim=8) -> CFN:
     torch.manual_seed(0)
-    return CFN(CFNConfig(width=16, num_heads=2), motion_size=12, scene_dim=scene_dim)
+    return CFN(CFNConfig(width=16, num_heads=2), motion_size=12, scene_dim=scene_dim, num_classes=2)
 
 
 def test_standardisation_folded_into_the_projection_equals_standardising_first():

@@ -67,7 +67,8 @@ def trainer(config=TRAINING, val=True, model=MODEL) -> Trainer:
     shares = []
     for clips in (toy(), toy(15, first=1)):
         rows = Team.current().share(len(clips))
-        shares.append(Share(clips=dataclasses.replace(clips.select(rows), rows_N=rows), num_clips=len(clips)))
+        mine = dataclasses.replace(clips.select(rows), rows_N=rows)
+        shares.append(Share(clips=mine, ties=[str(row) for row in range(len(clips))]))
     return Trainer(
         network,
         shares[0],
@@ -164,13 +165,31 @@ def test_patience_stops_early_and_the_best_epoch_is_kept():
     assert (run.progress.best_epoch, run.progress.epoch) == (1, 4)
 
 
-def test_the_epoch_of_the_lowest_val_loss_is_kept():
-    run = trainer(dataclasses.replace(TRAINING, num_epochs=12, patience=0, learning_rate=0.05))
+@pytest.mark.parametrize("patience", [0, 12])
+def test_the_last_epoch_is_kept_or_with_patience_that_of_the_lowest_val_loss(patience):
+    run = trainer(dataclasses.replace(TRAINING, num_epochs=12, patience=patience, learning_rate=0.05))
     run.run()
     losses = [report.val_loss for report in run.progress.history]
     assert losses != sorted(losses, reverse=True)  # so that the last is not the best as a matter of course
-    assert run.progress.best_epoch == 1 + losses.index(min(losses))
-    assert run.progress.best_val_loss == min(losses)
+    kept = 1 + losses.index(min(losses)) if patience else 12
+    assert run.progress.best_epoch == kept
+    assert run.progress.best_val_loss == losses[kept - 1]
+
+
+def test_an_epoch_of_few_clips_goes_through_them_several_times_each_time_another_way():
+    one, three = (
+        trainer(dataclasses.replace(TRAINING, num_epochs=2, epoch_clips=size)) for size in (1, 3 * 38)
+    )
+    seen = {}
+    for name, each in (("one", one), ("three", three)):
+        steps = seen.setdefault(name, [])
+        whole = each._step
+        each._step = lambda *args, steps=steps, whole=whole: steps.append(args[1]) or whole(*args)
+        each.run()
+    assert [len(seen[name]) for name in seen] == [2 * 4, 2 * 3 * 4]
+    assert torch.equal(seen["one"][0].keypoints_BPTKC, seen["three"][0].keypoints_BPTKC)
+    assert len({float(batch.keypoints_BPTKC.sum()) for batch in seen["three"]}) == 24
+    assert three.progress.history[-1].learning_rate < three.config.learning_rate / 10
 
 
 def test_pcms_prior_is_fitted_to_the_clips_before_the_first_epoch():
