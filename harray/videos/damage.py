@@ -5,6 +5,8 @@ up to the next key frame. HEVC, VP9 and AV1 do not mark: there only packets and 
 """
 
 import dataclasses
+from array import array
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,10 +18,10 @@ HEAVY_DIRECT_SHARE = 0.1  # and of them damaged themselves: more than both is to
 class Damage:
     """What decoding met, frame by frame."""
 
-    places: list[int] = dataclasses.field(default_factory=list)  # on the timeline
-    damaged: list[bool] = dataclasses.field(default_factory=list)
-    after_loss: list[bool] = dataclasses.field(default_factory=list)  # a packet before it gave none
-    keys: list[bool] = dataclasses.field(default_factory=list)
+    places: array = dataclasses.field(default_factory=lambda: array("q"))  # on the timeline
+    damaged: bytearray = dataclasses.field(default_factory=bytearray)
+    after_loss: bytearray = dataclasses.field(default_factory=bytearray)  # a packet before it gave none
+    keys: bytearray = dataclasses.field(default_factory=bytearray)
     num_lost_packets: int = 0
     _is_lost: bool = False
 
@@ -73,7 +75,7 @@ def _num_drawn_upon(damage: Damage, lost_before: list[int]) -> int:
     return count
 
 
-def _lost_before(places: list[int]) -> list[int]:
+def _lost_before(places: Sequence[int]) -> list[int]:
     """For every frame, how many are missing before it: places that were passed over, and that the usual step between
     frames does not pass over (a frame of two fields may be two packets)."""
     if len(places) < 2:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from harray.videos.damage import Damage, damage_of
 from harray.videos.files import content_digest
-from harray.videos.streams import Stamp, Survey, film_streams, survey_of
+from harray.videos.streams import Stamps, Survey, film_streams, survey_of
 
 NO_FRAME_BYTES = 1  # DivX writes packets of one byte in place of a frame
 
@@ -68,15 +68,13 @@ class Video:
             if not streams:
                 kind = "only pictures, such as a cover" if container.streams.video else "no video stream"
                 raise VideoError("open", f"{kind} in it")
-            packets: dict[int, list[Stamp]] = {stream.index: [] for stream in streams}
+            stamps = {stream.index: Stamps() for stream in streams}
             for packet in self._packets(container, streams):
                 if packet.size > NO_FRAME_BYTES:
-                    packets[packet.stream_index].append(
-                        Stamp(packet.pts, packet.dts, is_shown=not packet.is_discard)
-                    )
-            if not any(stamp.is_shown for stamps in packets.values() for stamp in stamps):
+                    stamps[packet.stream_index].add(packet)
+            if not any(len(of_stream) for of_stream in stamps.values()):
                 raise VideoError("decode", "no packet of its video can be read")
-            survey = survey_of(container, streams, packets)
+            survey = survey_of(container, streams, stamps)
         self.notes |= survey.notes
         return survey
 
@@ -91,7 +89,7 @@ class Video:
         Damaged packets are passed over; what they cost stands in `notes` in the end.
 
         Raises:
-            VideoError: as `survey`, or in the end: most frames are damaged.
+            VideoError: as `survey`, or in the end: there was no frame, or most are damaged.
         """
         import av
 
@@ -113,6 +111,9 @@ class Video:
                     place = places.next(frame.dts if frame.pts is None else frame.pts)
                     damage.add_frame(place, is_damaged=frame.is_corrupt, is_key=frame.key_frame)
                     yield Decoded(frame, *survey.timeline.seconds(place))
+        if not damage.places:
+            num_packets = len(survey.timeline.time_sec_N)
+            raise VideoError("decode", f"none of {num_packets} packets holds a frame that can be decoded")
         found = damage_of(damage)
         if found.note:
             self.notes["damaged"] = found.note

@@ -10,6 +10,7 @@ Letters: T frames, H height, W width, C colour.
 
 import dataclasses
 import itertools
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,14 +73,10 @@ def uniform_frames(video: Video, num_frames: int, needed: Needed | None = None) 
     decoded once more.
     """
     timeline = video.survey.timeline
-    shown: list[float] = []
+    shown = array("d")
     cut = Cut(np.linspace(0, timeline.shown_sec_N[-1], num_frames), needed)
     for _ in take(video, [cut], shown):
         pass
-    if not shown:
-        raise VideoError(
-            "decode", f"none of {len(timeline.time_sec_N)} packets holds a frame that can be decoded"
-        )
     shown_N = np.asarray(shown)
     index_T = frames_at(shown_N, np.linspace(shown_N[0], shown_N[-1], num_frames), timeline.early_sec)
     if np.abs(index_T - cut.index_T).max() > 1:
@@ -164,7 +161,7 @@ class Cut:
         )
 
 
-def take(video: Video, cuts: list[Cut], shown: list[float]) -> Iterator[Cut]:
+def take(video: Video, cuts: list[Cut], shown: array) -> Iterator[Cut]:
     """Cuts as they become full, in one pass over the video's frames; of those that the video ends before, the ones
     that have begun, filled with the last frame.
 

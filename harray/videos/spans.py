@@ -4,6 +4,7 @@ Letters: T frames.
 """
 
 import time
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def span_frames(
     pictures = Pictures(needed)
     spans = spans_of(video.survey.timeline.pieces, clip_sec, stride_sec)
     cuts = [Cut(_middles(span, num_frames), needed, pictures) for span in spans]
-    shown: list[float] = []
+    shown = array("d")
     num_clips = 0
     for cut in take(video, cuts, shown):
         num_clips += 1

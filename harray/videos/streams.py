@@ -2,23 +2,47 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from harray.videos.timeline import Places, Timeline, even_timeline, presentation_order, timeline_of
 
 FALLBACK_RATE = 25.0  # frames per second, for containers that state none
 NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: bare codec streams; their times are made up
 WHOLE_SHARE = 0.9  # with less of what the container announces, it is broken off
+UNKNOWN = -(1 << 63)  # AV_NOPTS_VALUE
 MOV = "mov"  # lists its packets before they come
 
 
-class Stamp(NamedTuple):
-    """What a packet says of its time, in the stream's unit; None where it says nothing."""
+class Stamps:
+    """What the packets of a stream say of their times, in its unit and in order of decoding; kept small, for there
+    may be millions.
 
-    pts: int | None
-    dts: int | None
-    is_shown: bool  # an edit list may need a packet for decoding only
+    Attributes:
+        num_packets: those too that an edit list needs for decoding only, which are not shown.
+    """
+
+    def __init__(self) -> None:
+        self.num_packets = 0
+        self._pts, self._dts = array("q"), array("q")
+
+    def add(self, packet: Any) -> None:
+        self.num_packets += 1
+        if not packet.is_discard:
+            self._pts.append(UNKNOWN if packet.pts is None else packet.pts)
+            self._dts.append(UNKNOWN if packet.dts is None else packet.dts)
+
+    def __len__(self) -> int:
+        """Packets that are shown."""
+        return len(self._pts)
+
+    def __iter__(self) -> Iterator[tuple[int | None, int | None]]:
+        """Presentation and decoding time stamps of those."""
+        for pts, dts in zip(self._pts, self._dts, strict=True):
+            yield None if pts == UNKNOWN else pts, None if dts == UNKNOWN else dts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,18 +51,18 @@ class Survey:
 
     Attributes:
         rate: frames per second as the container states.
-        ticks: time stamps of the timeline's frames; empty where a decoder does not give them back in order.
+        ticks_N: int64, time stamps of the timeline's frames; empty where a decoder does not give them back in order.
         notes: what is to be said, by kind.
     """
 
     stream_index: int
     timeline: Timeline
     rate: float
-    ticks: tuple[int, ...]
+    ticks_N: np.ndarray
     notes: dict[str, str]
 
     def places(self) -> Places:
-        return Places(self.ticks)
+        return Places(self.ticks_N)
 
 
 def film_streams(container: Any) -> list[Any]:
@@ -51,33 +75,33 @@ def film_streams(container: Any) -> list[Any]:
     ]
 
 
-def survey_of(container: Any, streams: Sequence[Any], packets: Mapping[int, Sequence[Stamp]]) -> Survey:
+def survey_of(container: Any, streams: Sequence[Any], stamps: Mapping[int, Stamps]) -> Survey:
     """The film among some streams, as a player chooses, and its timeline.
 
     Args:
-        packets: of every stream by its index, in order of decoding; one stream at least has some.
+        stamps: of every stream by its index; one stream at least has some.
     """
-    stream = _chosen(streams, packets)
-    shown = [stamp for stamp in packets[stream.index] if stamp.is_shown]
-    ticks = presentation_order([(stamp.pts, stamp.dts) for stamp in shown])
+    stream = _chosen(streams, stamps)
+    shown = stamps[stream.index]
+    ticks_N = presentation_order(shown)
     is_bare = bool(container.format.flags & NO_TIMESTAMPS)
     rates = (stream.guessed_rate, stream.average_rate)
     rate = float(next((rate for rate in (rates if is_bare else rates[::-1]) if rate), FALLBACK_RATE))
-    if is_bare or 2 * len(ticks) < len(shown):
+    if is_bare or 2 * len(ticks_N) < len(shown):
         timeline = even_timeline(len(shown), rate)
     else:
-        timeline = timeline_of(ticks, float(stream.time_base), rate)
+        timeline = timeline_of(ticks_N, float(stream.time_base), rate)
     is_counted = not timeline.is_stated or _is_order_of_decoding(stream, shown)
     return Survey(
         stream_index=stream.index,
         timeline=timeline,
         rate=rate,
-        ticks=() if is_counted else tuple(ticks),
-        notes=_notes(container, stream, len(packets[stream.index]), timeline, rate),
+        ticks_N=ticks_N[:0] if is_counted else ticks_N,
+        notes=_notes(container, stream, shown.num_packets, timeline, rate),
     )
 
 
-def _chosen(streams: Sequence[Any], packets: Mapping[int, Sequence[Stamp]]) -> Any:
+def _chosen(streams: Sequence[Any], stamps: Mapping[int, Stamps]) -> Any:
     """One of several frames rather than a picture, one that is marked as default rather than others, the largest,
     the first."""
     default = _disposition("default")
@@ -85,8 +109,7 @@ def _chosen(streams: Sequence[Any], packets: Mapping[int, Sequence[Stamp]]) -> A
     def merit(stream: Any) -> tuple[int, bool, int, int]:
         context = stream.codec_context
         area = context.width * context.height
-        num_shown = sum(stamp.is_shown for stamp in packets[stream.index])
-        return min(num_shown, 2), bool(int(stream.disposition) & default), area, -stream.index
+        return min(len(stamps[stream.index]), 2), bool(int(stream.disposition) & default), area, -stream.index
 
     return max(streams, key=merit)
 
@@ -97,10 +120,10 @@ def _disposition(name: str) -> int:
     return int(Disposition[name])
 
 
-def _is_order_of_decoding(stream: Any, stamps: Sequence[Stamp]) -> bool:
+def _is_order_of_decoding(stream: Any, stamps: Stamps) -> bool:
     """Whether the time stamps only count packets although the codec reorders frames, as in AVI and MXF; a decoded
     frame then carries the stamp of another one."""
-    known = [stamp.pts for stamp in stamps if stamp.pts is not None]
+    known = (pts for pts, _ in stamps if pts is not None)
     rises = all(earlier < later for earlier, later in itertools.pairwise(known))
     return rises and bool(stream.codec_context.has_b_frames)
 

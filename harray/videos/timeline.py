@@ -8,10 +8,10 @@ file holds no frame; it stays a gap: no frame stands for it, and shown time does
 Letters: N frames, W wanted times.
 """
 
-import bisect
 import functools
 import itertools
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ MISPLACED_FRAMES = (
     3.5  # the first and last frame of a constant rate may lie so far off, where parsers stumble
 )
 TIE_SEC = 1e-6
+NEAR_PLACES = 256  # frames that are lost at once are mostly fewer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,23 +74,24 @@ class Timeline:
         return float(self.time_sec_N[place]) + more, float(self.shown_sec_N[place]) + more
 
 
-def timeline_of(ticks: Sequence[int], unit_sec: float, rate: float) -> Timeline:
+def timeline_of(ticks_N: np.ndarray, unit_sec: float, rate: float) -> Timeline:
     """The timeline of frames with these time stamps, in order of presentation.
 
     Args:
+        ticks_N: int64, in units of `unit_sec`.
         rate: frames per second, where the stamps say nothing.
     """
-    steps = np.diff(np.asarray(ticks, np.int64)) * unit_sec
+    steps = np.diff(ticks_N) * unit_sec
     rising = steps[steps > 0]
-    if len(ticks) == 1:
+    if len(ticks_N) == 1:
         return even_timeline(1, rate, is_stated=True)
     if 2 * len(rising) < len(steps):  # a clock that stands still or runs backwards more often than not
-        return even_timeline(len(ticks), rate)
+        return even_timeline(len(ticks_N), rate)
     usual = float(np.median(rising))
     is_restart = steps < 0
     steps[is_restart] = usual
     is_gap = steps > max(MAX_HOLD_SEC, MAX_HOLD_FRAMES * usual)
-    firsts = [0, *(np.flatnonzero(is_gap) + 1).tolist(), len(ticks)]
+    firsts = [0, *(np.flatnonzero(is_gap) + 1).tolist(), len(ticks_N)]
     pieces = [
         _without_rounding(np.concatenate([[0.0], np.cumsum(steps[i : j - 1])]), unit_sec)
         for i, j in itertools.pairwise(firsts)
@@ -116,8 +118,8 @@ def even_timeline(num_frames: int, rate: float, *, is_stated: bool = False) -> T
     return Timeline(time_sec_N=time_N, shown_sec_N=time_N, frame_sec=1 / rate, is_stated=is_stated)
 
 
-def presentation_order(stamps: Sequence[tuple[int | None, int | None]]) -> list[int]:
-    """The presentation time stamps, in order of presentation, of packets in order of decoding.
+def presentation_order(stamps: Iterable[tuple[int | None, int | None]]) -> np.ndarray:
+    """int64: the presentation time stamps, in order of presentation, of packets in order of decoding.
 
     A packet without one counts by its decoding time stamp, and one without either not at all. Between two packets
     whose decoding time stamps run backwards a clock was started anew, and nothing is sorted across.
@@ -125,16 +127,16 @@ def presentation_order(stamps: Sequence[tuple[int | None, int | None]]) -> list[
     Args:
         stamps: presentation and decoding time stamp of every packet.
     """
-    epochs: list[list[int]] = [[]]
+    epochs = [array("q")]
     latest: int | None = None
     for pts, dts in stamps:
         if dts is not None:
             if latest is not None and dts < latest:
-                epochs.append([])
+                epochs.append(array("q"))
             latest = dts
         if (tick := dts if pts is None else pts) is not None:
             epochs[-1].append(tick)
-    return [tick for epoch in epochs for tick in sorted(epoch)]
+    return np.concatenate([np.sort(np.asarray(epoch, np.int64)) for epoch in epochs])
 
 
 def frames_at(shown_sec_N: np.ndarray, wanted_W: np.ndarray, early_sec: float) -> np.ndarray:
@@ -146,21 +148,23 @@ class Places:
     """Which place of the timeline a decoded frame has; asked in the order in which frames are decoded.
 
     Args:
-        ticks: the time stamps of the timeline; empty where those of frames are not to be believed, and frames are
+        ticks_N: the time stamps of the timeline; empty where those of frames are not to be believed, and frames are
             counted.
     """
 
-    def __init__(self, ticks: Sequence[int]):
+    def __init__(self, ticks_N: np.ndarray):
+        self._ticks_N = ticks_N
         self._last = -1
-        self._places: dict[int, list[int]] = {}
-        for place, tick in enumerate(ticks):
-            self._places.setdefault(tick, []).append(place)
 
     def next(self, tick: int | None) -> int:
         """The next place with this time stamp; the next at all where there is none."""
-        known = self._places.get(tick, []) if tick is not None else []
-        later = bisect.bisect_right(known, self._last)
-        self._last = known[later] if later < len(known) else self._last + 1
+        start = self._last + 1
+        self._last = start
+        if tick is not None:
+            for part_N in (self._ticks_N[start : start + NEAR_PLACES], self._ticks_N[start:]):
+                if len(found := np.flatnonzero(part_N == tick)):
+                    self._last = start + int(found[0])
+                    break
         return self._last
 
 
