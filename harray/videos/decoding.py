@@ -30,11 +30,13 @@ class Decoded(NamedTuple):
     Attributes:
         time_sec: on the timeline's clock.
         shown_sec: on the same without gaps.
+        next_sec: when the next frame is due, on the latter.
     """
 
     frame: Any
     time_sec: float
     shown_sec: float
+    next_sec: float
 
 
 class Video:
@@ -110,7 +112,8 @@ class Video:
                     self.aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
                     place = places.next(frame.dts if frame.pts is None else frame.pts)
                     damage.add_frame(place, is_damaged=frame.is_corrupt, is_key=frame.key_frame)
-                    yield Decoded(frame, *survey.timeline.seconds(place))
+                    next_sec = survey.timeline.seconds(place + 1)[1]
+                    yield Decoded(frame, *survey.timeline.seconds(place), next_sec)
         if not damage.places:
             num_packets = len(survey.timeline.time_sec_N)
             raise VideoError("decode", f"none of {num_packets} packets holds a frame that can be decoded")

@@ -9,7 +9,6 @@ Letters: T frames, H height, W width, C colour.
 """
 
 import dataclasses
-import itertools
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,6 +145,14 @@ class Cut:
         self.index += [index] * (stop - start)
         self.seconds += [decoded.time_sec] * (stop - start)
 
+    def repeat_last(self) -> None:
+        """Let the last frame that was taken stand for those that are missing."""
+        assert self.rgb_THWC is not None
+        missing = len(self.wanted_T) - len(self.index)
+        self.rgb_THWC[len(self.index) :] = self.rgb_THWC[len(self.index) - 1]
+        self.index += self.index[-1:] * missing
+        self.seconds += self.seconds[-1:] * missing
+
     def frames(self, fps: float, num_source_frames: int) -> Frames:
         """What was taken; the cut is full."""
         assert self.rgb_THWC is not None and self.is_full
@@ -163,30 +170,29 @@ class Cut:
 
 def take(video: Video, cuts: list[Cut], shown: array) -> Iterator[Cut]:
     """Cuts as they become full, in one pass over the video's frames; of those that the video ends before, the ones
-    that have begun, filled with the last frame.
+    that have begun, their last frame repeated.
+
+    A frame is taken when it comes, for the times before the next one is due; so no frame is kept.
 
     Args:
         cuts: in order of their first wanted times; emptied on the way.
         shown: empty; the shown time of every frame that was decoded is added to it.
     """
-    timeline = video.survey.timeline
-    current: Decoded | None = None
-    for following in itertools.chain(video.frames(), [None]):
-        if current is not None:
-            until = np.inf if following is None else following.shown_sec - timeline.early_sec
-            while (
-                cuts and not cuts[0].index and cuts[0].wanted_T[-1] < current.shown_sec - timeline.early_sec
-            ):
-                del cuts[0]  # all its frames were lost
-            for cut in cuts:
-                if cut.wanted_T[0] >= min(until, current.shown_sec + timeline.hold_sec):
-                    break  # neither this one nor later ones have begun
-                cut.take(len(shown) - 1, current, video, until)
-            while cuts and cuts[0].is_full:
-                yield cuts.pop(0)
-        if following is not None:
-            current = following
-            shown.append(following.shown_sec)
+    early_sec = video.survey.timeline.early_sec
+    for index, decoded in enumerate(video.frames()):
+        shown.append(decoded.shown_sec)
+        while cuts and not cuts[0].index and cuts[0].wanted_T[-1] < decoded.shown_sec - early_sec:
+            del cuts[0]  # all its frames were lost
+        for cut in cuts:
+            if cut.wanted_T[0] >= decoded.next_sec - early_sec:
+                break  # neither this one nor later ones have begun
+            cut.take(index, decoded, video, until=decoded.next_sec - early_sec)
+        while cuts and cuts[0].is_full:
+            yield cuts.pop(0)
+    for cut in cuts:
+        if cut.index:
+            cut.repeat_last()
+            yield cut
 
 
 def _note_sparse(video: Video, num_frames: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from harray.videos.timeline import Places, Timeline, even_timeline, presentation_order, timeline_of
 
 FALLBACK_RATE = 25.0  # frames per second, for containers that state none
-NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: bare codec streams; their times are made up
+NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS
 WHOLE_SHARE = 0.9  # with less of what the container announces, it is broken off
 UNKNOWN = -(1 << 63)  # AV_NOPTS_VALUE
 MOV = "mov"  # lists its packets before they come
@@ -84,7 +84,7 @@ def survey_of(container: Any, streams: Sequence[Any], stamps: Mapping[int, Stamp
     stream = _chosen(streams, stamps)
     shown = stamps[stream.index]
     ticks_N = presentation_order(shown)
-    is_bare = bool(container.format.flags & NO_TIMESTAMPS)
+    is_bare = _is_bare(container)
     rates = (stream.guessed_rate, stream.average_rate)
     rate = float(next((rate for rate in (rates if is_bare else rates[::-1]) if rate), FALLBACK_RATE))
     if is_bare or 2 * len(ticks_N) < len(shown):
@@ -120,6 +120,11 @@ def _disposition(name: str) -> int:
     return int(Disposition[name])
 
 
+def _is_bare(container: Any) -> bool:
+    """Whether the file is a codec's stream or a row of images without a container, whose times FFmpeg makes up."""
+    return bool(container.format.flags & NO_TIMESTAMPS) or container.format.name.endswith("_pipe")
+
+
 def _is_order_of_decoding(stream: Any, stamps: Stamps) -> bool:
     """Whether the time stamps only count packets although the codec reorders frames, as in AVI and MXF; a decoded
     frame then carries the stamp of another one."""
@@ -145,7 +150,7 @@ def _notes(container: Any, stream: Any, num_packets: int, timeline: Timeline, ra
 
 
 def _broken_off(container: Any, stream: Any, num_packets: int, timeline: Timeline) -> str:
-    if container.format.flags & NO_TIMESTAMPS:
+    if _is_bare(container):
         return ""
     announced = len(stream.index_entries) if MOV in container.format.name else stream.frames
     if announced > 1:

@@ -53,11 +53,6 @@ class Timeline:
         """A frame stands for wanted times from half a frame before it appears."""
         return self.frame_sec / 2 + TIE_SEC
 
-    @property
-    def hold_sec(self) -> float:
-        """How long a frame may stand for the time after it."""
-        return max(MAX_HOLD_SEC, MAX_HOLD_FRAMES * self.frame_sec)
-
     @functools.cached_property
     def pieces(self) -> list[Span]:
         """Spans of shown time between the gaps; the last frame of each lasts as long as is usual."""
