@@ -97,7 +97,7 @@ def survey_of(container: Any, streams: Sequence[Any], stamps: Mapping[int, Stamp
         timeline=timeline,
         rate=rate,
         ticks_N=ticks_N[:0] if is_counted else ticks_N,
-        notes=_notes(container, stream, shown.num_packets, timeline, rate),
+        notes=_notes(container, stream, shown.num_packets, ticks_N, timeline, rate),
     )
 
 
@@ -133,9 +133,11 @@ def _is_order_of_decoding(stream: Any, stamps: Stamps) -> bool:
     return rises and bool(stream.codec_context.has_b_frames)
 
 
-def _notes(container: Any, stream: Any, num_packets: int, timeline: Timeline, rate: float) -> dict[str, str]:
+def _notes(
+    container: Any, stream: Any, num_packets: int, ticks_N: np.ndarray, timeline: Timeline, rate: float
+) -> dict[str, str]:
     notes = {}
-    if broken := _broken_off(container, stream, num_packets, timeline):
+    if broken := _broken_off(container, stream, num_packets, ticks_N, timeline):
         notes["broken off"] = broken
     if not timeline.is_stated:
         notes["no times"] = f"it states none; {rate:g} frames a second are assumed"
@@ -149,7 +151,10 @@ def _notes(container: Any, stream: Any, num_packets: int, timeline: Timeline, ra
     return notes
 
 
-def _broken_off(container: Any, stream: Any, num_packets: int, timeline: Timeline) -> str:
+def _broken_off(
+    container: Any, stream: Any, num_packets: int, ticks_N: np.ndarray, timeline: Timeline
+) -> str:
+    """What is there of what the container announces; empty where nothing much is missing."""
     if _is_bare(container):
         return ""
     announced = len(stream.index_entries) if MOV in container.format.name else stream.frames
@@ -157,7 +162,10 @@ def _broken_off(container: Any, stream: Any, num_packets: int, timeline: Timelin
         is_whole = num_packets >= WHOLE_SHARE * announced
         return "" if is_whole else f"{num_packets} of {announced} frames are there"
     announced_sec = _announced_sec(container, stream)
-    there_sec = float(timeline.time_sec_N[-1]) + timeline.frame_sec
+    last_sec = (
+        float(ticks_N[-1] * stream.time_base) if len(ticks_N) else 0.0
+    )  # some count from the clock's own 0
+    there_sec = max(float(timeline.time_sec_N[-1]), last_sec) + timeline.frame_sec
     is_whole = there_sec >= WHOLE_SHARE * announced_sec
     return "" if is_whole else f"{there_sec:.1f} of {announced_sec:.1f} s are there"
 
