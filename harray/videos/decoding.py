@@ -149,7 +149,10 @@ class Video:
                 raise VideoError("decode", f"reading takes longer than {self.limit_sec:g} s; it was given up")
             try:
                 yield next(packets)
-            except (StopIteration, IndexError):  # PyAV at last asks for streams that damage made up on the way
+            except (
+                StopIteration,
+                IndexError,
+            ):  # PyAV at last asks for streams that damage made up on the way
                 return
             except av.FFmpegError as error:
                 self._refuse_fault_of_machine(error)

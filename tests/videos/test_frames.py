@@ -1,4 +1,6 @@
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -152,7 +154,6 @@ def test_a_truncated_video_gives_the_frames_that_it_holds(tmp_path):
 
 
 def test_frames_that_cannot_be_decoded_are_known_after_a_first_reading(tmp_path):
-    """Every second half of a packet is emptied in the last third, whose frames are lost."""
     path = write_video(tmp_path / "a.avi", 60, codec="libx264")
     path.write_bytes(without_packets(path.read_bytes(), range(55, 60)))
     frames = read_frames(path, 5)
@@ -177,3 +178,21 @@ def test_a_real_file_that_reports_more_frames_than_it_holds_is_read_to_its_end()
     assert frames.num_source_frames == 127
     assert frames.index_T[[0, -1]].tolist() == [0, 126]
     assert frames.rgb_THWC.shape[0] == 32
+
+
+PEAK = """
+import resource, sys
+import av, numpy, harray.videos.frames as frames
+from harray.videos.picture import Needed
+peak_mb = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before_mb = peak_mb()
+frames.read_frames(sys.argv[1], 32, needed=Needed(long_px=320, short_px=0))
+print(peak_mb() - before_mb)
+"""
+
+
+def test_frames_shrink_while_they_are_decoded(tmp_path):
+    """32 frames of 5.5 MB each as the decoder gives them, and 11 MB each as RGB, would take 530 MB."""
+    path = write_video(tmp_path / "a.mp4", 40, height=1440, width=2560)
+    peak_mb = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True)
+    assert float(peak_mb.stdout) < 120
