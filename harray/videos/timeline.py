@@ -152,14 +152,15 @@ class Places:
         self._last = -1
 
     def next(self, tick: int | None) -> int:
-        """The next place with this time stamp; the next at all where there is none."""
+        """The next place with this time stamp. The last one again where it was passed over a moment ago, as parsers
+        swap neighbours; the next at all where there is none."""
         start = self._last + 1
-        self._last = start
-        if tick is not None:
-            for part_N in (self._ticks_N[start : start + NEAR_PLACES], self._ticks_N[start:]):
-                if len(found := np.flatnonzero(part_N == tick)):
-                    self._last = start + int(found[0])
-                    break
+        for part_N in (self._ticks_N[start : start + NEAR_PLACES], self._ticks_N[start:]):
+            if len(found := np.flatnonzero(part_N == tick)):
+                self._last = start + int(found[0])
+                return self._last
+        if not (self._ticks_N[max(0, start - NEAR_PLACES) : start] == tick).any():
+            self._last = start
         return self._last
 
 

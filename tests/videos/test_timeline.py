@@ -92,6 +92,7 @@ def test_packets_come_in_order_of_decoding(stamps, expected):
             [0, 2, 3, 4, 5],
         ),  # a frame is lost before the clock starts anew
         ([0, 1, 2], [0, None, 2], [0, 1, 2]),
+        ([0, 1, 2, 3], [0, 2, 1, 3], [0, 2, 2, 3]),  # swapped by a parser
         ([0, 1, 2], [0, 99, 2], [0, 1, 2]),
         ([], [5, 3, 4], [0, 1, 2]),  # counted
         ([0, 1], [0, 1, 2, 3], [0, 1, 2, 3]),  # more frames than packets
@@ -99,7 +100,7 @@ def test_packets_come_in_order_of_decoding(stamps, expected):
     ],
 )
 def test_a_decoded_frame_finds_its_place(ticks, decoded, expected):
-    places = Places(np.array(ticks))
+    places = Places(np.array(ticks, np.int64))
     assert [places.next(tick) for tick in decoded] == expected
 
 
