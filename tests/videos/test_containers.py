@@ -28,6 +28,7 @@ CODECS = (
     ),
     *("amv", "libwebp_anim", "rawvideo"),
 )
+FAST = {"libvpx": {"deadline": "realtime", "cpu-used": "8"}}
 NUM_CODECS = 2  # that are tried of those that a muxer takes
 NOT_FILES = (  # they write to devices and networks, several files, or checksums
     *(
@@ -109,7 +110,14 @@ def written(folder, muxer, rate):
     for codec in CODECS:
         path = folder / f"{muxer}-{codec}"
         try:
-            write_film(path, film_frames(3 * rate), codec=codec, container=muxer, rate=rate)
+            write_film(
+                path,
+                film_frames(3 * rate),
+                codec=codec,
+                container=muxer,
+                rate=rate,
+                codec_options=FAST.get(codec),
+            )
         except (av.FFmpegError, ValueError, OSError):
             continue
         if path.stat().st_size:
