@@ -28,7 +28,7 @@ CODECS = (
     ),
     *("amv", "libwebp_anim", "rawvideo"),
 )
-FAST = {"libvpx": {"deadline": "realtime", "cpu-used": "8"}}
+FAST = {"libvpx": {"deadline": "realtime", "cpu-used": "8", "threads": "1"}}
 NUM_CODECS = 2  # that are tried of those that a muxer takes
 NOT_FILES = (  # they write to devices and networks, several files, or checksums
     *(
