@@ -34,7 +34,7 @@ LEDGER = pa.schema(
         pa.field("status", pa.string(), nullable=False),  # EXTRACTED, QUARANTINED or MOVED
         pa.field("stage", pa.string()),  # open, decode, pose, scene or write; null when extracted
         pa.field("error", pa.string()),  # the exception's class
-        pa.field("message", pa.string()),
+        pa.field("message", pa.string()),  # why; when extracted, what is to be said of the video, or null
         pa.field("attempts", pa.int32(), nullable=False),
         pa.field("num_bytes", pa.int64()),  # of the file when it was taken; null where there was none
         pa.field("modified_ns", pa.int64()),  # its modification time; both unchanged: not looked at again

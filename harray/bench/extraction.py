@@ -226,5 +226,6 @@ def _frame_sizes(manifest: pa.Table) -> Sizes:
     sizes: Sizes = {}
     for path in manifest["path"].to_pylist():
         with suppress(VideoError):
-            sizes[path] = read_frames(path, 1).rgb_THWC.shape[1:3]
+            frames = read_frames(path, 1)
+            sizes[path] = frames.height_px, frames.width_px
     return sizes

@@ -191,6 +191,8 @@ def store_info(
     if info.settings.second_shape:
         shape = "x".join(map(str, info.settings.second_shape))
         terminal.result(f"beside them skeleton {info.settings.second_skeleton}, keypoints {shape}")
+    for kind, count, path, text in info.notes:
+        terminal.result(f"{kind}, {count} videos, such as {path}: {text}")
     if info.reasons:
         table = Table("stage", "error", "inputs", "for example", title="quarantined", box=None)
         for stage, error, count, message in info.reasons:

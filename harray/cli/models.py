@@ -294,6 +294,8 @@ def show_entry(terminal: Terminal, entry: dict) -> None:
         return
     labels = ", ".join(f"{said['label']} {said['probability']:.1%}" for said in entry["top"])
     terminal.result(f"{entry['video']}: {labels}")
+    for kind, text in entry.get("notes", {}).items():
+        terminal.result(f"  {kind}: {text}")
     for path in entry.get("explanation", []):
         terminal.result(f"  {path}")
 

@@ -42,6 +42,7 @@ from harray.poses.config import EMBEDDED
 from harray.scenes.config import RANDOM
 from harray.schema import EXTRACTED, QUARANTINED
 from harray.store.feature_store import FeatureStore
+from harray.store.ledger import noted
 from harray.store.lock import writing
 from harray.store.settings import StoreSettings
 from harray.store.tries import Tries
@@ -68,7 +69,7 @@ class ExtractionSummary:
     computed: int  # clips whose features this run computed
     seconds: float
     worker_peak_mb: float  # the most memory that any worker had; 0 where none started
-    messages: list[str]  # what the user should know of the weights
+    messages: list[str]  # what the user should know of the weights, and of this run's videos
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,8 @@ def extract(
             the GPUs hold.
         on_progress: called with inputs done, inputs in all, and the counts {"extracted", "quarantined",
             "computed"}, at the start and after every batch.
-        on_message: called at the start with each thing the user should know; they are in the summary too.
+        on_message: called with each thing the user should know, of the weights at the start and of the videos in
+            the end; they are in the summary too.
         limit: when so many inputs of this run are quarantined, it stops.
         retry: whether to take again what was quarantined, changed or not.
         on_outcomes: called with the `OUTCOMES` rows of every batch as it is finished.
@@ -134,6 +136,8 @@ def extract(
                     on_outcomes(outcomes)
                     tally.add(outcomes)
                     on_progress(tally.done, tally.total, tally.named())
+        for kind, count, path, text in noted(tally.noted):
+            say(f"{kind}, {count} of {tally.total} videos, such as {path}: {text}")
         store.append_ledger(moved_rows(store.ledger(), source_table, stamp_of))
         final = recorded_outcomes(store, source_table)
     return _summary(final, tally, seconds=time.monotonic() - started, messages=messages)

@@ -51,6 +51,7 @@ class Tally:
     Attributes:
         counts: "extracted", "quarantined" and "computed" (clips), the kept ones included.
         worker_peak_mb: the most memory that any worker had.
+        noted: outcome rows of extracted videos of which something is to be said.
     """
 
     def __init__(self, total: int, kept: dict[str, int], limit: QuarantineLimit):
@@ -60,6 +61,7 @@ class Tally:
         self.counts = Counter(kept)
         self.reasons: Counter[tuple[str, str, str]] = Counter()
         self.worker_peak_mb = 0.0
+        self.noted: list[dict[str, str]] = []
 
     @property
     def done(self) -> int:
@@ -80,6 +82,8 @@ class Tally:
             self.counts[row["status"]] += 1
             self.counts["computed"] += row["computed"]
             self.worker_peak_mb = max(self.worker_peak_mb, row["peak_mb"])
+            if row["status"] == EXTRACTED and row["message"]:
+                self.noted.append({name: row[name] for name in ("path", "status", "message")})
             if row["status"] == QUARANTINED:
                 self.reasons[row["stage"], row["error"], row["message"]] += 1
         self._refuse_excess()

@@ -18,12 +18,13 @@ from typing import Any
 import pyarrow as pa
 
 from harray.errors import InputError
-from harray.extraction.config import ExtractionConfig, weights_digests
+from harray.extraction.config import ExtractionConfig, needed_pictures, weights_digests
 from harray.extraction.extractor import ClipExtractor
 from harray.extraction.faults import ExtractionError, is_disk_full
 from harray.extraction.reader import Reading
 from harray.schema import EXTRACTED, MANIFEST, QUARANTINED
 from harray.store.feature_store import FeatureStore
+from harray.store.ledger import notes_message
 from harray.store.tries import MAX_TRIES, Tries
 from harray.videos.files import Stamp, stamp_of
 
@@ -34,7 +35,7 @@ OUTCOMES = pa.schema(
         pa.field("computed", pa.int32()),  # clips whose features were computed
         pa.field("stage", pa.string()),  # of what was quarantined, as in the ledger
         pa.field("error", pa.string()),
-        pa.field("message", pa.string()),  # of what was quarantined, or of a fault
+        pa.field("message", pa.string()),  # as in the ledger, or of a fault
         pa.field("worker", pa.string()),  # which one it was: host and process
         pa.field("peak_mb", pa.float64()),  # of its memory so far
     ]
@@ -80,6 +81,7 @@ class ExtractionWorker:
             raise InputError("a worker's machine has other weights than this one; give them by a shared path")
         use_threads(num_threads)
         self.videos = config.videos
+        self.needed = needed_pictures(config)
         self.settings = settings
         self.clip_ids = set(clip_ids)
         self.store = FeatureStore.open(store)
@@ -126,7 +128,7 @@ class ExtractionWorker:
         deaths = self.tries.begin(path)
         if deaths >= MAX_TRIES:
             return _Started(deaths=deaths, reading=None)
-        reading = Reading(path, self.videos, self.settings, self.clip_ids.__contains__)
+        reading = Reading(path, self.videos, self.settings, self.clip_ids.__contains__, self.needed)
         return _Started(deaths=deaths, reading=reading)
 
     def _outcome(
@@ -146,23 +148,27 @@ class ExtractionWorker:
             if identity.clip_id in self.clip_ids:  # the same bytes under another name, or a lost ledger row
                 return columns
             try:
-                self._add_clips(reading, str(identity.clip_id), batch, start_next)
+                notes = self._add_clips(reading, str(identity.clip_id), batch, start_next)
             except ExtractionError as error:
                 _refuse_fault_of_machine(error)
                 batch.drop_clips(identity.clip_id)
                 return columns | quarantine_columns(error.stage, error.cause)
         self.clip_ids.add(str(identity.clip_id))
         batch.clip_ids.add(str(identity.clip_id))
-        return columns
+        return columns | {"message": notes_message(notes)}
 
     def _add_clips(
         self, reading: Reading, clip_id: str, batch: "_Batch", start_next: Callable[[], None]
-    ) -> None:
+    ) -> dict[str, str]:
+        """The notes on the video."""
+        notes: dict[str, str] = {}
         for span, clip in enumerate(reading.clips()):
             if clip.is_last:
+                notes = clip.notes
                 start_next()
             features = self.extractor.extract_frames(clip.frames).row(clip_id)
             batch.add_clip({**features, "span": span, "is_last": clip.is_last})
+        return notes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

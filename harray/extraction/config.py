@@ -10,8 +10,9 @@ from harray.errors import InputError
 from harray.poses.config import PosesConfig
 from harray.scenes.config import IMAGENET, NONE, ScenesConfig
 from harray.videos.config import VideosConfig
+from harray.videos.picture import Needed
 
-FEATURES_VERSION = 1  # raise it when the code gives other features for the same settings
+FEATURES_VERSION = 2  # raise it when the code gives other features for the same settings
 
 # They stand for nothing in the features: how fast, on what (backends give the same
 # or are refused), and where the weights lie (their digest stands for them).
@@ -47,6 +48,19 @@ def shaping_values(config: ExtractionConfig) -> dict[str, Any]:
     if config.scenes.weights == NONE:
         values["scenes"] = {}
     return {"version": FEATURES_VERSION, **values}
+
+
+def needed_pictures(config: ExtractionConfig) -> Needed:
+    """How large a video's frames must be for the networks; larger ones are shrunk while they are decoded.
+
+    Raises:
+        InputError: the weights' own image size cannot be read.
+    """
+    from harray.poses.detector import pose_image_size
+    from harray.poses.letterbox import longer_side
+
+    scene_px = 0 if config.scenes.weights == NONE else config.scenes.image_size
+    return Needed(long_px=longer_side(pose_image_size(config.poses)), short_px=scene_px)
 
 
 def weights_digests(config: ExtractionConfig) -> dict[str, str]:

@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harray.extraction.config import ExtractionConfig
+from harray.extraction.config import ExtractionConfig, needed_pictures
 from harray.extraction.faults import staged
 from harray.extraction.reader import clip_frames
 from harray.networks.backends import make_ready
@@ -23,6 +23,7 @@ from harray.scenes.config import NONE
 from harray.scenes.encoder import SceneEncoder, scene_frame_indices, scene_shape
 from harray.scenes.source import SceneSource
 from harray.skeleton import COCO17
+from harray.videos.decoding import Video
 from harray.videos.files import local_copy
 from harray.videos.frames import Frames
 
@@ -41,6 +42,7 @@ class ClipFeatures:
         frame_sec_T: float64 [T], their presentation times.
         keypoints_PTKC1: float32 [P, T, 17, 3], x px, y px, confidence in [0, 1]; absent = all 0.
         scene_tokens_FSD: float16 [F, grid * grid, 2048], or None without a scene branch.
+        notes: what is to be said of the video, by kind (`Video.notes`).
     """
 
     frame_index_T: "np.ndarray"
@@ -49,6 +51,7 @@ class ClipFeatures:
     width_px: int
     keypoints_PTKC1: "np.ndarray"
     scene_tokens_FSD: "np.ndarray | None"
+    notes: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def row(self, clip_id: str) -> dict[str, Any]:
         """As a row of the clips table."""
@@ -91,7 +94,10 @@ class ClipExtractor:
         """
         with contextlib.ExitStack() as held:
             file = staged("open", lambda: held.enter_context(local_copy(path)))
-            return [self.extract_frames(frames) for frames in clip_frames(file, self.config.videos)]
+            video = Video(file, self.config.videos.limit_sec)
+            clips = clip_frames(video, self.config.videos, needed_pictures(self.config))
+            features = [self.extract_frames(frames) for frames in clips]
+            return [dataclasses.replace(of_clip, notes=video.notes) for of_clip in features]
 
     def extract_frames(self, frames: Frames) -> ClipFeatures:
         """Features of a clip whose frames are decoded; the stages pose and scene."""
@@ -100,19 +106,24 @@ class ClipExtractor:
         return ClipFeatures(
             frame_index_T=frames.index_T,
             frame_sec_T=frames.time_sec_T,
-            height_px=frames.rgb_THWC.shape[1],
-            width_px=frames.rgb_THWC.shape[2],
+            height_px=frames.height_px,
+            width_px=frames.width_px,
             keypoints_PTKC1=keypoints,
             scene_tokens_FSD=tokens,
         )
 
     def _keypoints(self, frames: Frames) -> "np.ndarray":
-        return link_people(
+        keypoints_PTKC1 = link_people(
             self.poses.detect(frames.rgb_THWC),
             self.config.poses.max_people,
             time_sec_T=frames.time_sec_T,
             is_cut_T=cut_frames(frames.rgb_THWC),
         )
+        height, width = frames.rgb_THWC.shape[1:3]
+        if (height, width) != (frames.height_px, frames.width_px):  # shrunk while it was decoded
+            keypoints_PTKC1[..., 0] *= frames.width_px / width
+            keypoints_PTKC1[..., 1] *= frames.height_px / height
+        return keypoints_PTKC1
 
     def _tokens(self, frames: Frames) -> "np.ndarray":
         assert self.scenes is not None

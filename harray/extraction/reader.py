@@ -13,14 +13,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from harray.extraction.config import clip_id
 from harray.extraction.faults import ExtractionError, staged
 from harray.videos.config import VideosConfig
+from harray.videos.decoding import Video
 from harray.videos.files import Stamp, content_digest, local_copy, stamp_of
-from harray.videos.frames import Frames, read_frames
-from harray.videos.spans import read_spans
+from harray.videos.frames import Frames, uniform_frames
+from harray.videos.picture import Needed
+from harray.videos.spans import span_frames
 
 MAX_ATTEMPTS = 3  # at what may pass
 PAUSE_SEC = 0.5  # before the second attempt, doubled before the third
@@ -44,10 +45,15 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClipFrames:
-    """The frames of one clip of a video, and whether it is the video's last clip."""
+    """The frames of one clip of a video, and whether it is the video's last clip.
+
+    Attributes:
+        notes: with the last clip, what is to be said of the video, by kind (`Video.notes`).
+    """
 
     frames: Frames
     is_last: bool
+    notes: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Reading:
@@ -56,10 +62,19 @@ class Reading:
     Args:
         settings: of `settings_digest`.
         is_known: whether the features of a clip_id are there already; then nothing is decoded.
+        needed: of `needed_pictures`; None for frames as large as they are.
     """
 
-    def __init__(self, path: str, config: VideosConfig, settings: str, is_known: Callable[[str], bool]):
+    def __init__(
+        self,
+        path: str,
+        config: VideosConfig,
+        settings: str,
+        is_known: Callable[[str], bool],
+        needed: Needed | None = None,
+    ):
         self._path = path
+        self._needed = needed
         self._config = config
         self._settings = settings
         self._is_known = is_known
@@ -135,15 +150,15 @@ class Reading:
             if self._is_known(identity):
                 self._put(None)
                 return
-            ahead: Frames | None = None
-            for frames in clip_frames(file, self._config):
+            video, ahead = Video(file, self._config.limit_sec), None
+            for frames in clip_frames(video, self._config, self._needed):
                 if self._is_closed.is_set():
                     return
                 if ahead is not None:
                     self._put(ClipFrames(frames=ahead, is_last=False))
                 ahead = frames
             assert ahead is not None
-            self._put(ClipFrames(frames=ahead, is_last=True))
+            self._put(ClipFrames(frames=ahead, is_last=True, notes=video.notes))
 
     def _tell_identity(self, identity: Identity) -> None:
         """Once; a later attempt has the same."""
@@ -161,16 +176,16 @@ class Reading:
                 continue
 
 
-def clip_frames(file: Path, config: VideosConfig) -> Iterator[Frames]:
-    """Frames of the whole video, or of each of its spans.
+def clip_frames(video: Video, config: VideosConfig, needed: Needed | None = None) -> Iterator[Frames]:
+    """Frames of the whole video, or of each of its spans; the video's notes are complete after the last.
 
     Raises:
         ExtractionError: stage "open" or "decode".
     """
     if config.clip_sec is None:
-        yield staged("decode", lambda: read_frames(file, config.num_frames, config.limit_sec))
+        yield staged("decode", lambda: uniform_frames(video, config.num_frames, needed))
         return
     stride_sec = config.stride_sec or config.clip_sec
-    clips = read_spans(file, config.num_frames, config.clip_sec, stride_sec, config.limit_sec)
+    clips = span_frames(video, config.num_frames, config.clip_sec, stride_sec, needed)
     while (frames := staged("decode", lambda: next(clips, None))) is not None:
         yield frames

@@ -18,7 +18,8 @@ class VideoTask:
 
 
 def video_entry(predictor: Predictor, task: VideoTask) -> dict[str, Any]:
-    """video, label, probability, top, and `explanation` (paths of the pictures) where it was asked for.
+    """video, label, probability, top, `notes` (what is to be said of the video, by kind) where there are some, and
+    `explanation` (paths of the pictures) where it was asked for.
 
     A video that cannot be read has an `error` instead.
     """
@@ -34,6 +35,8 @@ def video_entry(predictor: Predictor, task: VideoTask) -> dict[str, Any]:
             {"label": label, "probability": probability} for label, probability in prediction.top(task.top)
         ],
     }
+    if prediction.features is not None and prediction.features.notes:
+        entry["notes"] = prediction.features.notes
     if task.explain_as is not None:
         from harray.inference.explain import explain
 

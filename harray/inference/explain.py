@@ -17,6 +17,9 @@ from harray.scenes.encoder import scene_frame_indices
 from harray.skeleton import SkeletonLayout
 from harray.videos.files import local_copy
 from harray.videos.frames import read_frames_at
+from harray.videos.picture import Needed
+
+DRAWN = Needed(long_px=1280, short_px=0)  # pictures need no more
 
 
 def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path, name: str) -> list[Path]:
@@ -33,10 +36,12 @@ def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path, name
     folder.mkdir(parents=True, exist_ok=True)
     seconds_T = features.frame_sec_T
     with local_copy(prediction.source) as file:
-        frames_THWC = read_frames_at(file, features.frame_index_T).rgb_THWC
+        frames = read_frames_at(file, features.frame_index_T, needed=DRAWN)
+    frames_THWC = frames.rgb_THWC
+    scale = frames_THWC.shape[2] / frames.width_px
     caption = f"{prediction.label}  {prediction.probability:.0%}"
     attention_T, visible_PTK = clips.attention_time_NT[0], clips.visible_NPTK[0]
-    drawn_PTKC = while_present(clips.completed_NPTKC[0], visible_PTK)
+    drawn_PTKC = scale * while_present(clips.completed_NPTKC[0], visible_PTK)
     overlay = folder / f"{name}_overlay.mp4"
     fps = _fps(seconds_T)
     write_overlay(overlay, frames_THWC, drawn_PTKC, visible_PTK, skeleton, caption, attention_T, fps)

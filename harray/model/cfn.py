@@ -2,11 +2,13 @@
 
     scene tokens -> standardised by the training set -> projected, normalised, placed --+
     motion vector (or, without pose, a learned vector) -> queries -> attention over tokens -> scene vector
-    motion and scene vectors -> gate in [0, 1];  gate * scene vector goes to the classifier
-    scene tokens -> greatest value of each channel -> linear probe ------> calibrated logits, added to the classifier's
+    motion and scene vectors -> gate in [0, 1]
+    scene tokens -> greatest value of each channel -> linear probe -> calibrated logits;  gate * logits decide
+    without a probe:  gate * scene vector goes to the classifier
 
 A few hundred clips are too few to learn by gradient what 2048 channels mean, and enough for a linear probe. It is
-fitted before training and calibrated on clips that it did not learn from, so it says no more than it knows.
+fitted before training and calibrated on clips that it did not learn from, so it says no more than it knows. Attention
+is learned beside it, by what the look adds to the motion; the gate tells scenes from noise.
 
 Letters: B batch, S scene tokens, Q queries, H heads, D features, A action classes.
 """
@@ -155,4 +157,7 @@ class CFN(nn.Module):
         gate_B = torch.ones(num_rows, device=scene_BD.device)
         if self.gate is not None:
             gate_B = (self.gate(torch.cat([motion_BD, scene_BD], dim=-1)).squeeze(-1) + 1.0).sigmoid()
-        return SceneView(scene_BD * gate_B[:, None], weights_BQHS.mean(dim=(1, 2)), gate_B, probe_BA)
+        let_in_B = (
+            gate_B if probe_BA is None else gate_B.detach()
+        )  # by a probe the gate has a loss of its own
+        return SceneView(scene_BD * let_in_B[:, None], weights_BQHS.mean(dim=(1, 2)), gate_B, probe_BA)

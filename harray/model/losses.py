@@ -57,6 +57,12 @@ def attention_loss(attention_BS: Tensor, target_BS: Tensor) -> Tensor:
     return (target_BS.xlogy(target_BS) - target_BS.xlogy(attention_BS.clamp(min=least))).sum(dim=-1)
 
 
+def gate_loss(gate_B: Tensor, is_scene_B: Tensor) -> Tensor:
+    """Binary cross-entropy of the gate, `[B]`: open for a scene, shut for noise in its place."""
+    gate_B = gate_B.float().clamp(1e-6, 1 - 1e-6)
+    return -torch.where(is_scene_B, gate_B, 1 - gate_B).log()
+
+
 def hidden_on_purpose(known_BPTK: Tensor, visible_BPTK: Tensor) -> Tensor:
     """Joints whose truth is known and that the model did not see: all that completion is judged by."""
     return torch.logical_and(known_BPTK, ~visible_BPTK)

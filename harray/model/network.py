@@ -288,7 +288,7 @@ class FusionNetwork(PoseNetwork):
         if scene is None:
             return logits_BA
         if scene.probe_BA is not None:
-            return logits_BA + scene.gate_B[:, None] * scene.probe_BA
+            return logits_BA + scene.gate_B.detach()[:, None] * scene.probe_BA
         return logits_BA + self.classify_look(scene, random)
 
     def classify_look(self, scene: SceneView, random: RowRandom | None = None) -> Tensor:

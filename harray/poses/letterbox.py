@@ -22,10 +22,15 @@ class Letterbox:
     left: int
 
 
+def longer_side(image_size: int) -> int:
+    """px of the longer side of what enters the network."""
+    return -(-image_size // STRIDE) * STRIDE
+
+
 def letterbox_for(height: int, width: int, image_size: int) -> Letterbox:
     """The longer side becomes `image_size` (rounded up to a multiple of 32); each side is padded as little as
     the stride allows."""
-    side = -(-image_size // STRIDE) * STRIDE
+    side = longer_side(image_size)
     scale = side / max(height, width)
     size = max(1, round(height * scale)), max(1, round(width * scale))
     padded = -(-size[0] // STRIDE) * STRIDE, -(-size[1] // STRIDE) * STRIDE

@@ -32,6 +32,7 @@ from harray.store.ledger import (
     extracted_rows,
     latest_rows,
     ledger_table,
+    noted,
     quarantined_rows,
     reasons,
     split_names,
@@ -54,6 +55,7 @@ class StoreInfo:
     splits: dict[str, int]  # split -> extracted inputs
     num_groups: int  # distinct groups
     reasons: list[tuple[str, str, int, str]]  # stage, error, count, one message
+    notes: list[tuple[str, int, str, str]]  # on extracted videos: kind, count, one path, what of it
     settings: StoreSettings
 
 
@@ -103,6 +105,12 @@ class FeatureStore:
         if not (path / FILE_NAME).exists():
             return cls.create(path, settings)
         store = cls.open(path)
+        versions = store.settings.extraction.get("version"), settings.extraction.get("version")
+        if versions[0] != versions[1]:
+            raise InputError(
+                f"store {path}: features of version {versions[0]}, and this harray makes version {versions[1]}; "
+                "extract into a new folder, or use the harray that made it"
+            )
         if unlike := differences(store.settings, settings):
             raise InputError(
                 f"store {path}: made with other settings ({'; '.join(unlike[:3])}); "
@@ -243,6 +251,7 @@ class FeatureStore:
             splits=_counts(split for splits in rows["splits"].to_pylist() for split in splits),
             num_groups=len(rows["group"].drop_null().unique()),
             reasons=reasons(ledger),
+            notes=noted(rows.select(["path", "status", "message"]).to_pylist()),
             settings=self.settings,
         )
 

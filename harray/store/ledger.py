@@ -40,6 +40,23 @@ def split_names(ledger: pa.Table) -> list[str]:
     return sorted({split for splits in extracted_rows(ledger)["splits"].to_pylist() for split in splits})
 
 
+def notes_message(notes: Mapping[str, str]) -> str | None:
+    """What is to be said of an extracted video, by kind, as its row's message."""
+    return " | ".join(f"{kind}: {text}" for kind, text in notes.items()) or None
+
+
+def noted(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, int, str, str]]:
+    """What is to be said of extracted videos: (kind, count, one path, what of it), the commonest first."""
+    counts, example = Counter[str](), dict[str, tuple[str, str]]()
+    for row in rows:
+        if row["status"] == EXTRACTED and row["message"]:
+            for note in row["message"].split(" | "):
+                kind, _, text = note.partition(": ")
+                counts[kind] += 1
+                example.setdefault(kind, (row["path"], text))
+    return [(kind, count, *example[kind]) for kind, count in counts.most_common()]
+
+
 def reasons(ledger: pa.Table) -> list[tuple[str, str, int, str]]:
     """Why inputs were quarantined: (stage, error, count, one message), the commonest first."""
     rows = quarantined_rows(ledger).select(["stage", "error", "message"]).to_pylist()

@@ -20,6 +20,7 @@ from harray.model.losses import (
     attention_loss,
     classification_loss,
     completion_loss,
+    gate_loss,
     hidden_on_purpose,
     prediction_loss,
 )
@@ -60,7 +61,8 @@ class TrainingStep(nn.Module):
             losses["scene"] = self._recognition(network.classify(None, alone, random), labels_B)
             if probe_BA is not None:
                 losses["look"] = self._looks(motion_BD, both, alone, labels_B, random)
-                total = total + config.scene_weight * losses["look"]
+                losses["gate"] = gate_loss(both.gate_B, ~replaced_B) + gate_loss(alone.gate_B, ~replaced_B)
+                total = total + config.scene_weight * (losses["look"] + losses["gate"])
             losses["scene_attention"] = attention_loss(both.attention_BS, alone.attention_BS)
             total = total + config.fusion_weight * losses["fusion"] + config.scene_weight * losses["scene"]
             total = total + config.scene_attention_weight * losses["scene_attention"]

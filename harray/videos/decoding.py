@@ -1,15 +1,19 @@
 """A video file as packets and frames, with patience for damage and none for what does not end. The only decoder."""
 
 import errno
+import functools
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from harray.videos.damage import Damage, damage_of
 from harray.videos.files import content_digest
+from harray.videos.streams import Stamps, Survey, film_streams, survey_of
 
-FALLBACK_FPS = 25.0  # for containers that state no rate
+NO_FRAME_BYTES = 1  # DivX writes packets of one byte in place of a frame
 
 
 class VideoError(Exception):
@@ -20,47 +24,107 @@ class VideoError(Exception):
         self.stage = stage
 
 
+class Decoded(NamedTuple):
+    """A frame as the decoder gave it, and when it is shown.
+
+    Attributes:
+        time_sec: on the timeline's clock.
+        shown_sec: on the same without gaps.
+        next_sec: when the next frame is due, on the latter.
+    """
+
+    frame: Any
+    time_sec: float
+    shown_sec: float
+    next_sec: float
+
+
 class Video:
-    """The first video stream of a local file. Every method opens it anew; one clock runs over all of them.
+    """The film in a local file. Every pass opens it anew; one clock runs over all of them.
 
     Args:
         limit_sec: how long all reading together may take; None for as long as it takes.
+
+    Attributes:
+        notes: what is to be said of the video, by kind; complete after all its frames were decoded.
+        aspect: width of a stored pixel by its height; known after the first frame was decoded.
     """
 
     def __init__(self, path: Path | str, limit_sec: float | None = None):
         self.path = Path(path)
         self.limit_sec = limit_sec
         self.deadline = float("inf") if limit_sec is None else time.monotonic() + limit_sec
-        self.fps = FALLBACK_FPS  # known after the first method ran
+        self.notes: dict[str, str] = {}
+        self.aspect: Fraction | None = None
 
-    def count_packets(self) -> int:
-        """How many packets hold something; decodes nothing."""
-        with self._opened() as (container, stream):
-            return sum(1 for packet in self._packets(container, stream) if packet.size)
+    @functools.cached_property
+    def survey(self) -> Survey:
+        """Which stream is the film, and when its frames are shown, by the packets; decodes nothing.
 
-    def extent_sec(self) -> tuple[float, float]:
-        """Presentation time of the first frame, and of the end of the last, by the packets; decodes nothing."""
-        with self._opened() as (container, stream):
-            ticks = [p.pts for p in self._packets(container, stream) if p.size and p.pts is not None]
-            if not ticks:
-                raise VideoError("decode", "its packets say no times, so it cannot be cut into clips")
-            unit = float(stream.time_base)
-            return min(ticks) * unit, max(ticks) * unit + 1 / self.fps
+        Raises:
+            VideoError: stage "open": no such file, or no film in it; "decode": it holds no packets, or reading takes
+                longer than `limit_sec`.
+        """
+        with self._opened() as container:
+            streams = film_streams(container)
+            if not streams:
+                kind = "only pictures, such as a cover" if container.streams.video else "no video stream"
+                raise VideoError("open", f"{kind} in it")
+            stamps = {stream.index: Stamps() for stream in streams}
+            for packet in self._packets(container, streams):
+                if packet.size > NO_FRAME_BYTES:
+                    stamps[packet.stream_index].add(packet)
+            if not any(len(of_stream) for of_stream in stamps.values()):
+                raise VideoError("decode", "no packet of its video can be read")
+            survey = survey_of(container, streams, stamps)
+        self.notes |= survey.notes
+        return survey
 
-    def frames(self) -> Iterator[Any]:
-        """Every frame that can be decoded, in order of presentation; damaged packets are passed over."""
+    @property
+    def fps(self) -> float:
+        """Frames per second as the container states."""
+        return self.survey.rate
+
+    def frames(self) -> Iterator[Decoded]:
+        """Every frame that is shown and can be decoded, in order of presentation.
+
+        Damaged packets are passed over; what they cost stands in `notes` in the end.
+
+        Raises:
+            VideoError: as `survey`, or in the end: there was no frame, or most are damaged.
+        """
         import av
 
-        with self._opened() as (container, stream):
-            for packet in self._packets(container, stream):
+        survey, places, damage = self.survey, self.survey.places(), Damage()
+        with self._opened() as container:
+            stream = container.streams[survey.stream_index]
+            stream.codec_context.thread_count = (
+                1  # each further thread of some decoders holds frames of its own
+            )
+            for packet in self._packets(container, [stream]):
                 try:
-                    yield from packet.decode()
+                    frames = packet.decode()
                 except av.FFmpegError as error:
                     self._refuse_fault_of_machine(error)
-                    continue  # what a damaged packet lacks shows in the number of frames
+                    damage.lose_packet()
+                    continue
+                for frame in frames:
+                    self.aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+                    place = places.next(frame.dts if frame.pts is None else frame.pts)
+                    damage.add_frame(place, is_damaged=frame.is_corrupt, is_key=frame.key_frame)
+                    next_sec = survey.timeline.seconds(place + 1)[1]
+                    yield Decoded(frame, *survey.timeline.seconds(place), next_sec)
+        if not damage.places:
+            num_packets = len(survey.timeline.time_sec_N)
+            raise VideoError("decode", f"none of {num_packets} packets holds a frame that can be decoded")
+        found = damage_of(damage)
+        if found.note:
+            self.notes["damaged"] = found.note
+        if found.is_heavy:
+            raise VideoError("decode", found.note)
 
     @contextmanager
-    def _opened(self) -> Generator[tuple[Any, Any]]:
+    def _opened(self) -> Generator[Any]:
         import av
 
         if not self.path.exists():
@@ -68,27 +132,27 @@ class Video:
         if self.path.is_file() and self.path.stat().st_size == 0:
             raise VideoError("open", "the file is empty")
         try:
-            container = av.open(str(self.path))
+            # FFmpeg takes what stands before a colon for a protocol
+            container = av.open(f"file:{self.path}", metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise VideoError("open", f"not a video that FFmpeg can open ({_reason(error)})") from error
         with container:
-            if not container.streams.video:
-                raise VideoError("open", "no video stream in it")
-            stream = container.streams.video[0]
-            self.fps = float(stream.average_rate or stream.guessed_rate or FALLBACK_FPS)
-            yield container, stream
+            yield container
 
-    def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
-        """The stream's packets, up to where the container breaks off."""
+    def _packets(self, container: Any, streams: list[Any]) -> Iterator[Any]:
+        """The streams' packets, up to where the container breaks off."""
         import av
 
-        packets = container.demux(stream)
+        packets = container.demux(streams)
         while True:
             if time.monotonic() > self.deadline:
                 raise VideoError("decode", f"reading takes longer than {self.limit_sec:g} s; it was given up")
             try:
                 yield next(packets)
-            except StopIteration:
+            except (
+                StopIteration,
+                IndexError,
+            ):  # PyAV at last asks for streams that damage made up on the way
                 return
             except av.FFmpegError as error:
                 self._refuse_fault_of_machine(error)

@@ -1,24 +1,25 @@
-"""The frames of a video: uniformly spaced, upright, RGB.
+"""The frames of a video: spaced evenly in time, upright, RGB.
+
+    timeline --wanted times--> cuts --one pass over the decoded frames--> frames of each cut
+
+A cut takes, for each of its wanted times, the frame that a player shows then. Frames pass through one at a time and
+become pictures as they are taken: what is kept depends on the number of wanted frames, not on the duration.
 
 Letters: T frames, H height, W width, C colour.
-
-Containers report a number of frames that files do not always hold, and some packets hold no frame. So the
-packets are counted first, which decodes nothing; then one decoding pass keeps the wanted frames, for the counted
-number and for the few below it; only those that are wanted in the end become RGB.
-
-Frames pass through one at a time: what is kept depends on the number of wanted frames, not on the duration.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from harray.videos.decoding import Video, VideoError
+from harray.videos.decoding import Decoded, Video, VideoError
+from harray.videos.picture import Needed, Pictures
+from harray.videos.timeline import frames_at
 
-SLACK = 3  # packets without a frame that a single decoding pass allows for
+SPARSE_SEC = 0.5  # between two frames of a clip; movements are shorter
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,9 +27,10 @@ class Frames:
     """Some frames of a video.
 
     Attributes:
-        rgb_THWC: uint8 [T, H, W, 3], upright (rotation by metadata is applied).
+        rgb_THWC: uint8 [T, H, W, 3], upright, pixels square; smaller than the video where less was needed.
         index_T: int32 [T], positions among the frames that can be decoded, from 0, never decreasing.
-        time_sec_T: float64 [T], presentation times.
+        time_sec_T: float64 [T], when they are shown; 0 at the video's first frame.
+        height_px, width_px: of the video as it is shown.
         fps: frames per second as the container states, 25.0 where it states none.
         num_source_frames: how many frames can be decoded; of a span, up to its last one.
     """
@@ -36,6 +38,8 @@ class Frames:
     rgb_THWC: np.ndarray
     index_T: np.ndarray
     time_sec_T: np.ndarray
+    height_px: int
+    width_px: int
     fps: float
     num_source_frames: int
 
@@ -49,78 +53,153 @@ def uniform_indices(num_source_frames: int, num_frames: int) -> np.ndarray:
     return np.floor(spaced + 0.5).astype(np.int32)
 
 
-def read_frames(path: Path | str, num_frames: int, limit_sec: float | None = None) -> Frames:
-    """Uniformly spaced frames of a whole video.
+def read_frames(
+    path: Path | str, num_frames: int, limit_sec: float | None = None, needed: Needed | None = None
+) -> Frames:
+    """Frames of a whole video, spaced evenly in time from its first to its last one.
 
     Raises:
-        VideoError: stage "open" (no such file, no video in it) or "decode" (no frame can be decoded, or reading
-            takes longer than `limit_sec`).
+        VideoError: stage "open" (no such file, no film in it) or "decode" (no frame can be decoded, most are damaged,
+            or reading takes longer than `limit_sec`).
     """
-    video = Video(path, limit_sec)
-    counted = video.count_packets()
-    kept, num_decoded = _decode(video, _wanted(counted, num_frames))
-    if num_decoded == 0:
-        raise VideoError("decode", f"none of {counted} packets holds a frame that can be decoded")
-    index_T = uniform_indices(num_decoded, num_frames)
-    if not set(index_T.tolist()) <= kept.keys():  # the count was too far off: it is known now
-        kept, again = _decode(video, set(index_T.tolist()))
-        if again != num_decoded:
-            raise VideoError("decode", f"{num_decoded} frames at the first reading, {again} at the second")
-    return to_frames(kept, index_T, video.fps, num_decoded)
+    return uniform_frames(Video(path, limit_sec), num_frames, needed)
 
 
-def read_frames_at(path: Path | str, index_T: np.ndarray) -> Frames:
+def uniform_frames(video: Video, num_frames: int, needed: Needed | None = None) -> Frames:
+    """As `read_frames`; what is to be said of the video stands in its notes.
+
+    Which frames to take follows from the packets; where those that can be decoded turn out to be others, they are
+    decoded once more.
+    """
+    timeline = video.survey.timeline
+    shown = array("d")
+    cut = Cut(np.linspace(0, timeline.shown_sec_N[-1], num_frames), needed)
+    for _ in take(video, [cut], shown):
+        pass
+    shown_N = np.asarray(shown)
+    index_T = frames_at(shown_N, np.linspace(shown_N[0], shown_N[-1], num_frames), timeline.early_sec)
+    if np.abs(index_T - cut.index_T).max() > 1:
+        cut = _read_at(video, index_T, needed)
+        if len(cut.index) < num_frames:
+            raise VideoError("decode", f"{len(shown)} frames at the first reading, less at the second")
+    _note_sparse(video, num_frames)
+    return cut.frames(video.fps, len(shown))
+
+
+def read_frames_at(path: Path | str, index_T: np.ndarray, needed: Needed | None = None) -> Frames:
     """Frames at positions that an earlier reading of the same file gave.
 
     Raises:
         VideoError: the file cannot be read, or has become another.
     """
     video = Video(path)
-    kept, num_decoded = _decode(video, set(index_T.tolist()))
-    if len(kept) < len(set(index_T.tolist())):
-        raise VideoError("decode", f"{num_decoded} frames in it, less than there were; it has changed")
-    return to_frames(kept, index_T, video.fps, num_decoded)
+    cut = _read_at(video, index_T, needed)
+    if len(cut.index) < len(index_T):
+        raise VideoError("decode", "less frames in it than there were; it has changed")
+    return cut.frames(video.fps, int(index_T[-1]) + 1)
 
 
-def to_frames(kept: Mapping[int, Any], index_T: np.ndarray, fps: float, num_source_frames: int) -> Frames:
-    """Decoded frames by index as `Frames`; each is converted once, to the size of the first and upright."""
-    from av.video.reformatter import VideoReformatter
-
-    first = kept[int(index_T[0])]
-    convert = VideoReformatter().reformat  # of one: it keeps what it set up for the first frame
-    turns = round(first.rotation / 90)
-    height, width = (first.width, first.height) if turns % 2 else (first.height, first.width)
-    rgb_THWC = np.empty((len(index_T), height, width, 3), np.uint8)
-    seconds_T = np.empty(len(index_T), np.float64)
-    for place, index in enumerate(index_T.tolist()):
-        frame = kept[index]
-        seconds_T[place] = index / fps if frame.time is None else frame.time
-        if place and index == index_T[place - 1]:
-            rgb_THWC[place] = rgb_THWC[place - 1]
-        else:
-            image = convert(frame, first.width, first.height, "rgb24").to_ndarray()
-            rgb_THWC[place] = np.rot90(image, k=turns)
-    return Frames(
-        rgb_THWC=rgb_THWC,
-        index_T=index_T,
-        time_sec_T=seconds_T,
-        fps=fps,
-        num_source_frames=num_source_frames,
-    )
+def _read_at(video: Video, index_T: np.ndarray, needed: Needed | None) -> "Cut":
+    """A cut of the frames at some positions, ascending; of fewer where there are not so many."""
+    cut, wanted = Cut(index_T.astype(np.float64), needed), set(index_T.tolist())
+    for index, decoded in enumerate(video.frames()):
+        if index in wanted:
+            cut.take(index, decoded, video, until=index + 0.5)
+        if index >= index_T[-1]:
+            break
+    return cut
 
 
-def _wanted(counted: int, num_frames: int) -> set[int]:
-    """Indices to keep, should the video hold as many frames as packets were counted or a few less."""
-    counts = range(max(1, counted - SLACK), counted + 1)
-    return {index for count in counts for index in uniform_indices(count, num_frames).tolist()}
+class Cut:
+    """A clip on its way: the times at which frames are wanted, and the pictures taken for them so far.
+
+    Args:
+        wanted_T: ascending, on the clock of shown time.
+        pictures: what makes them; cuts of one pass share it.
+    """
+
+    def __init__(self, wanted_T: np.ndarray, needed: Needed | None, pictures: Pictures | None = None):
+        self.wanted_T = wanted_T
+        self.pictures = pictures or Pictures(needed)
+        self.index: list[int] = []
+        self.seconds: list[float] = []
+        self.rgb_THWC: np.ndarray | None = None
+
+    @property
+    def index_T(self) -> np.ndarray:
+        return np.asarray(self.index, np.int32)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.index) == len(self.wanted_T)
+
+    def take(self, index: int, decoded: Decoded, video: Video, until: float) -> None:
+        """Take the frame for every wanted time before `until` that has none yet."""
+        start, stop = len(self.index), int(np.searchsorted(self.wanted_T, until, side="left"))
+        if stop <= start:
+            return
+        picture = self.pictures.of(decoded.frame, video.aspect)
+        if self.rgb_THWC is None:
+            self.rgb_THWC = np.empty((len(self.wanted_T), *picture.shape), np.uint8)
+        self.rgb_THWC[start:stop] = picture
+        self.index += [index] * (stop - start)
+        self.seconds += [decoded.time_sec] * (stop - start)
+
+    def repeat_last(self) -> None:
+        """Let the last frame that was taken stand for those that are missing."""
+        assert self.rgb_THWC is not None
+        missing = len(self.wanted_T) - len(self.index)
+        self.rgb_THWC[len(self.index) :] = self.rgb_THWC[len(self.index) - 1]
+        self.index += self.index[-1:] * missing
+        self.seconds += self.seconds[-1:] * missing
+
+    def frames(self, fps: float, num_source_frames: int) -> Frames:
+        """What was taken; the cut is full."""
+        assert self.rgb_THWC is not None and self.is_full
+        height, width = self.pictures.size_hw
+        return Frames(
+            rgb_THWC=self.rgb_THWC,
+            index_T=self.index_T,
+            time_sec_T=np.asarray(self.seconds),
+            height_px=height,
+            width_px=width,
+            fps=fps,
+            num_source_frames=num_source_frames,
+        )
 
 
-def _decode(video: Video, wanted: set[int]) -> tuple[dict[int, Any], int]:
-    """The wanted frames as the decoder gave them, and how many frames there are."""
-    kept: dict[int, Any] = {}
-    count = 0
-    for frame in video.frames():
-        if count in wanted:
-            kept[count] = frame
-        count += 1
-    return kept, count
+def take(video: Video, cuts: list[Cut], shown: array) -> Iterator[Cut]:
+    """Cuts as they become full, in one pass over the video's frames; of those that the video ends before, the ones
+    that have begun, their last frame repeated.
+
+    A frame is taken when it comes, for the times before the next one is due; so no frame is kept.
+
+    Args:
+        cuts: in order of their first wanted times; emptied on the way.
+        shown: empty; the shown time of every frame that was decoded is added to it.
+    """
+    early_sec = video.survey.timeline.early_sec
+    for index, decoded in enumerate(video.frames()):
+        shown.append(decoded.shown_sec)
+        while cuts and not cuts[0].index and cuts[0].wanted_T[-1] < decoded.shown_sec - early_sec:
+            del cuts[0]  # all its frames were lost
+        for cut in cuts:
+            if cut.wanted_T[0] >= decoded.next_sec - early_sec:
+                break  # neither this one nor later ones have begun
+            cut.take(index, decoded, video, until=decoded.next_sec - early_sec)
+        while cuts and cuts[0].is_full:
+            yield cuts.pop(0)
+    for cut in cuts:
+        if cut.index:
+            cut.repeat_last()
+            yield cut
+
+
+def _note_sparse(video: Video, num_frames: int) -> None:
+    length_sec = float(video.survey.timeline.shown_sec_N[-1])
+    if (apart_sec := length_sec / max(1, num_frames - 1)) > SPARSE_SEC:
+        clip_sec = round(SPARSE_SEC * num_frames / 2)
+        video.notes["sparse"] = (
+            f"{num_frames} frames over {length_sec:.0f} s, one every {apart_sec:.1f} s, and shorter movements are not "
+            f"seen; videos.clip_sec={max(1, clip_sec)} cuts it into clips"
+        )

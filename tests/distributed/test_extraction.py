@@ -1,8 +1,10 @@
 """Extraction with a network of random weights: what is found in the videos does not matter here."""
 
+import dataclasses
 import re
 import resource
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,7 @@ from harray.store import FeatureStore
 from harray.store.verify import verify
 from harray.videos.sources import list_videos, manifest_table
 from tests.distributed.conftest import todo_of, worker_for, write_video
+from tests.videos import test_frames
 
 
 @pytest.fixture
@@ -62,6 +65,33 @@ def test_a_worker_extracts_what_it_can_and_quarantines_the_rest_with_reasons(vid
     table = FeatureStore.open(tmp_path / "store").read()
     assert table["label"].to_pylist() == ["run", "run", "sit"]
     assert table["frame_index"].to_pylist() == [[0, 2, 3, 5]] * 3
+
+
+def test_what_is_to_be_said_of_a_video_stands_in_the_ledger_and_is_counted_by_kind(videos, config, tmp_path):
+    for name in ("c.avi", "d.avi"):
+        path = test_frames.write_video(
+            videos / "run" / name, 60, bright=lambda i, name=name: i + ord(name[0])
+        )
+        path.write_bytes(test_frames.without_packets(path.read_bytes(), range(52, 55)))
+    (videos / "manifest.csv").write_text("path,label\nrun/a.mp4,run\nrun/c.avi,run\nrun/d.avi,run\n")
+    worker_for(tmp_path / "store", config)(todo_of(list_videos(videos)))
+    store = FeatureStore.open(tmp_path / "store")
+    messages = {Path(row["path"]).name: row["message"] for row in store.ledger().to_pylist()}
+    assert messages["a.mp4"] is None
+    assert messages["c.avi"].startswith("damaged: 3 of 60 frames are damaged or lost")
+    kind, count, example, text = next(note for note in store.info().notes if note[0] == "damaged")
+    assert (kind, count, Path(example).name) == ("damaged", 2, "c.avi")
+    assert text.startswith("3 of 60 frames")
+
+
+def test_a_store_of_other_features_is_refused_in_one_line(videos, config, tmp_path):
+    settings = store_settings(config)
+    older = dataclasses.replace(settings, extraction={**settings.extraction, "version": 1})
+    FeatureStore.create(tmp_path / "store", older)
+    with pytest.raises(
+        InputError, match=r"features of version 1, and this harray makes version \d+; extract into a"
+    ):
+        extract(list_videos(videos), config, tmp_path / "store")
 
 
 def test_a_worker_that_died_between_shard_and_ledger_wasted_nothing(videos, config, tmp_path, monkeypatch):

@@ -3,9 +3,12 @@ import numpy as np
 import pytest
 
 from harray.config import with_overrides
-from harray.extraction.config import ExtractionConfig
+from harray.extraction.config import ExtractionConfig, needed_pictures
 from harray.extraction.extractor import ClipExtractor, clip_scene_shape, keypoints_shape
 from harray.extraction.faults import ExtractionError
+from harray.poses.detector import _frame_detections
+from harray.poses.letterbox import fit, letterbox_for
+from tests.videos.test_frames import write_video
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +79,30 @@ def test_a_network_that_fails_on_a_clip_names_its_stage(config, tmp_path):
     with pytest.raises(ExtractionError) as error:
         extractor.extract(tmp_path / "a.mp4")
     assert (error.value.stage, type(error.value.cause)) == ("pose", ZeroDivisionError)
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 64), (120, 160), (1200, 1600), (900, 400)])
+def test_keypoints_are_in_px_of_the_video_however_small_its_frames_are_made(config, tmp_path, height, width):
+    """The network is played by one that sees a person whose first joint is in the middle of the picture."""
+    bare = with_overrides(config, {"scenes.weights": "none"})
+    extractor = ClipExtractor(bare)
+    assert needed_pictures(bare).long_px == 320
+
+    def seen(inputs_BHWC):
+        network_h, network_w = inputs_BHWC.shape[1:3]
+        person = np.zeros((len(inputs_BHWC), 5 + 17 * 3), np.float32)
+        person[:, :5] = 0, 0, network_w, network_h, 0.9
+        person[:, 5:] = np.tile([network_w / 2, network_h / 2, 0.9], 17)
+        return person
+
+    def detect(frames_THWC):
+        box = letterbox_for(*frames_THWC.shape[1:3], 320)
+        return [_frame_detections(person[None], box) for person in seen(fit(frames_THWC, box))]
+
+    extractor.poses.detect = detect
+    path = write_video(tmp_path / "a.mp4", 8, height=height, width=width)
+    [features] = extractor.extract(path)
+    assert (features.height_px, features.width_px) == (height, width)
+    np.testing.assert_allclose(
+        features.keypoints_PTKC1[0, :, 0, :2], [[width / 2, height / 2]] * 8, rtol=0.01
+    )

@@ -10,7 +10,7 @@ from harray.extraction import reader
 from harray.extraction.faults import ExtractionError, is_transient
 from harray.extraction.reader import Reading
 from harray.videos.config import VideosConfig
-from tests.videos.test_frames import write_video
+from tests.videos.test_frames import without_packets, write_video
 
 CONFIG = VideosConfig(num_frames=4)
 
@@ -30,6 +30,24 @@ def test_the_identity_comes_first_and_then_the_clips_of_which_one_is_the_last(tm
         again.clip_id == identity.clip_id
     )  # settings are told apart by their digest, which is the same here
     assert [clip.is_last for clip in cut] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("config", [VideosConfig(num_frames=16), VideosConfig(num_frames=4, clip_sec=0.5)])
+def test_what_is_to_be_said_of_a_video_comes_with_its_last_clip(tmp_path, config):
+    path = write_video(tmp_path / "a.avi", 60)
+    path.write_bytes(without_packets(path.read_bytes(), range(52, 55)))
+    _, clips = read(path, config)
+    assert clips[-1].is_last
+    assert clips[-1].notes.keys() == {"damaged"}
+    assert not any(clip.notes for clip in clips[:-1])
+
+
+@pytest.mark.parametrize("config", [VideosConfig(num_frames=16), VideosConfig(num_frames=4, clip_sec=0.5)])
+def test_a_video_of_which_most_is_damaged_is_refused(tmp_path, config):
+    path = write_video(tmp_path / "a.avi", 60)
+    path.write_bytes(without_packets(path.read_bytes(), range(10, 50)))
+    with pytest.raises(ExtractionError, match=r"decode: .* frames are damaged or lost"):
+        read(path, config)
 
 
 def test_what_is_known_is_not_decoded(tmp_path):

@@ -1,4 +1,6 @@
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -7,6 +9,7 @@ import pytest
 
 from harray.videos.decoding import VideoError
 from harray.videos.frames import read_frames, uniform_indices
+from harray.videos.picture import Pictures
 
 UT_INTERACTION = Path(__file__).parents[3] / "shared/data/videos/ut_interaction/set1"
 
@@ -58,16 +61,12 @@ def test_a_short_video_repeats_frames(tmp_path):
     assert frames.rgb_THWC.shape[0] == 6
 
 
-def test_only_the_frames_that_are_needed_become_rgb(tmp_path, monkeypatch):
-    import harray.videos.frames as module
-
+def test_only_the_frames_that_are_wanted_become_pictures(tmp_path, monkeypatch):
     converted = []
-    original = module.to_frames
-    monkeypatch.setattr(
-        module, "to_frames", lambda kept, *rest: converted.append(len(kept)) or original(kept, *rest)
-    )
+    original = Pictures.of
+    monkeypatch.setattr(Pictures, "of", lambda *given: converted.append(1) or original(*given))
     read_frames(write_video(tmp_path / "a.mp4", 60), 4)
-    assert converted[0] <= 4 * (module.SLACK + 1)
+    assert len(converted) == 4
 
 
 def rotate_by_metadata(path, degrees_clockwise):
@@ -154,10 +153,23 @@ def test_a_truncated_video_gives_the_frames_that_it_holds(tmp_path):
     assert frames.index_T.tolist() == uniform_indices(frames.num_source_frames, 8).tolist()
 
 
-def test_a_count_that_is_far_off_is_corrected_by_a_second_reading(tmp_path, monkeypatch):
-    path = write_video(tmp_path / "a.mp4", 20)
-    monkeypatch.setattr("harray.videos.decoding.Video.count_packets", lambda video: 90)
-    assert read_frames(path, 5).index_T.tolist() == uniform_indices(20, 5).tolist()
+def test_frames_that_cannot_be_decoded_are_known_after_a_first_reading(tmp_path):
+    path = write_video(tmp_path / "a.avi", 60, codec="libx264")
+    path.write_bytes(without_packets(path.read_bytes(), range(55, 60)))
+    frames = read_frames(path, 5)
+    assert frames.index_T.tolist() == uniform_indices(frames.num_source_frames, 5).tolist()
+
+
+def without_packets(data, numbers):
+    """An AVI whose packets of these numbers hold nothing that can be decoded."""
+    data, at = bytearray(data), data.index(b"movi") + 4
+    for number in range(max(numbers) + 1):
+        at = data.index(b"00dc", at)
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        if number in numbers:
+            data[at + 8 : at + 8 + size] = bytes(size)
+        at += 8 + size
+    return bytes(data)
 
 
 @pytest.mark.skipif(not UT_INTERACTION.is_dir(), reason="needs ../shared/data/videos/ut_interaction")
@@ -166,3 +178,21 @@ def test_a_real_file_that_reports_more_frames_than_it_holds_is_read_to_its_end()
     assert frames.num_source_frames == 127
     assert frames.index_T[[0, -1]].tolist() == [0, 126]
     assert frames.rgb_THWC.shape[0] == 32
+
+
+PEAK = """
+import resource, sys
+import av, numpy, harray.videos.frames as frames
+from harray.videos.picture import Needed
+peak_mb = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before_mb = peak_mb()
+frames.read_frames(sys.argv[1], 32, needed=Needed(long_px=320, short_px=0))
+print(peak_mb() - before_mb)
+"""
+
+
+def test_frames_shrink_while_they_are_decoded(tmp_path):
+    """32 frames of 5.5 MB each as the decoder gives them, and 11 MB each as RGB, would take 530 MB."""
+    path = write_video(tmp_path / "a.mp4", 40, height=1440, width=2560)
+    peak_mb = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True)
+    assert float(peak_mb.stdout) < 120
