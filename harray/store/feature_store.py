@@ -29,6 +29,7 @@ from harray.skeleton import SkeletonLayout, layout_named
 from harray.store.clips import KEY, clip_keys, clips_table, join_clips, places_of, shard_name
 from harray.store.files import parquet_files, write_atomically
 from harray.store.ledger import (
+    Reason,
     extracted_rows,
     latest_rows,
     ledger_table,
@@ -53,7 +54,7 @@ class StoreInfo:
     labels: dict[str, int]  # label -> extracted inputs
     splits: dict[str, int]  # split -> extracted inputs
     num_groups: int  # distinct groups
-    reasons: list[tuple[str, str, int, str]]  # stage, error, count, one message
+    reasons: list[Reason]  # why inputs were quarantined, the commonest first
     settings: StoreSettings
 
 
