@@ -99,14 +99,14 @@ def extract(
     limit = QuarantineLimit.parse(max_quarantined) if max_quarantined else QuarantineLimit()
     with Terminal(as_json=as_json).progress("listing", "files") as update:
         listing = survey(source, dataset, splits, layout, on_found=lambda found: update(found, found, ""))
+    manifest, found = listing.manifest, {"found": listing.counts()}
     with session(out, "extract", as_json) as terminal:
         for line in listing.lines():
             (terminal.result if dry_run else terminal.say)(line)
-        extraction, found = experiment.extraction, {"found": listing.counts()}
         if dry_run:
-            _show_estimate(terminal, listing.manifest, extraction, store.absolute(), num_actors, found)
+            _show_estimate(terminal, manifest, experiment.extraction, store.absolute(), num_actors, found)
             return
-        _extract(terminal, listing.manifest, extraction, store.absolute(), num_actors, limit, also=found)
+        _extract(terminal, manifest, experiment.extraction, store.absolute(), num_actors, limit, also=found)
 
 
 def store_retry(
@@ -193,7 +193,7 @@ def store_info(
     if failed:
         for reason in info.reasons:
             for path in reason.paths:
-                terminal.result(f"{path}: {reason}".replace("\n", "\\n"))  # a line each, whatever the name
+                terminal.result(_in_a_line(f"{path}: {reason}"))
         terminal.json(dataclasses.asdict(info))
         return
     terminal.result(
@@ -213,11 +213,10 @@ def store_info(
         shape = "x".join(map(str, info.settings.second_shape))
         terminal.result(f"beside them skeleton {info.settings.second_skeleton}, keypoints {shape}")
     for reason in info.reasons:
-        paths = reason.paths
-        more = (
-            f" and {len(paths) - FILES_SHOWN} more (--failed lists them)" if len(paths) > FILES_SHOWN else ""
-        )
-        terminal.result(f"quarantined {len(paths)}, {reason}: {', '.join(paths[:FILES_SHOWN])}{more}")
+        num_more = len(reason.paths) - FILES_SHOWN
+        more = f" and {num_more} more (--failed lists them)" if num_more > 0 else ""
+        files = ", ".join(reason.paths[:FILES_SHOWN])
+        terminal.result(_in_a_line(f"quarantined {len(reason.paths)}, {reason}: {files}{more}"))
     terminal.json(dataclasses.asdict(info))
 
 
@@ -326,3 +325,8 @@ def _show_estimate(
 
 def _quarantined(counts: dict[str, int]) -> str:
     return f"{counts['quarantined']} quarantined" if counts["quarantined"] else ""
+
+
+def _in_a_line(text: str) -> str:
+    """Names of files may hold anything."""
+    return text.replace("\n", "\\n")

@@ -76,7 +76,8 @@ def _parsed(file: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
         lines = list(records)
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{file}: not a csv text file in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8, {EXPECTED}"
+            f"{file}: not a csv text file in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8, or give a "
+            "folder of class folders"
         ) from error
     except csv.Error as error:
         raise InputError(f"{file}:{error}; {EXPECTED}") from error
