@@ -14,7 +14,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from harray.errors import InputError
-from harray.videos.splits import canonical_splits, looks_like_split, split_named, tidy
+from harray.videos.listing import some
+from harray.videos.splits import canonical_splits, looks_like_split, renamed, split_named, tidy
 
 Layout = tuple[str, ...]  # for each level below the source, one of LEVELS
 Folders = tuple[str, ...]  # of a video, from the source down
@@ -84,22 +85,17 @@ def rows_of(
     ]
 
 
-def notes_of(source: str, found: Sequence[Folders], layout: Layout) -> list[str]:
+def notes_of(source: str, found: Sequence[Folders], layout: Layout, is_guess: bool) -> list[str]:
     """What of a layout a person may want otherwise."""
-    notes = []
     named = [dict(zip(layout, map(tidy, parts), strict=False)) for parts in found]
-    usual = {at[SPLIT]: split_named(at[SPLIT]) for at in named if SPLIT in at}
-    if renamed := [
-        f"{name} is {split}" for name, split in sorted(usual.items()) if split not in (None, name)
-    ]:
-        notes.append(f"splits under their usual names: {', '.join(renamed)}")
-    if NOTHING in layout:
+    notes = renamed(canonical_splits({at[SPLIT] for at in named if SPLIT in at}, f"source {source}"))
+    if is_guess and NOTHING in layout:
         tops = sorted({"/".join(parts[: layout.index(NOTHING) + 1]) for parts in found if parts})
         notes.append(
-            f"{_some(tops)} names nothing, {'/'.join(layout)} was understood; say otherwise by --layout"
+            f"{some(tops)} names nothing, {'/'.join(layout)} was understood; say otherwise by --layout"
         )
     own = source.rpartition("/")[2]
-    if SPLIT not in layout and looks_like_split(own):
+    if is_guess and SPLIT not in layout and looks_like_split(own):
         notes.append(
             f"the folder's own name {own} makes no split; give the folder above it to have its splits"
         )
@@ -136,11 +132,11 @@ def _check_splits(source: str, folders: set[Folders], level: int) -> None:
     beside = sorted("/".join(parts) for parts in folders if len(parts) <= level)
     unusual = [name for name in like if split_named(name) is None]
     if others:
-        found = f"{_some(like)} look like splits, {_some(others)} beside them do not"
+        found = f"look like splits ({some(like)}), those beside them do not ({some(others)})"
     elif beside:
-        found = f"{_some(like)} look like splits, but videos stand in {_some(beside)} without one"
+        found = f"look like splits ({some(like)}), but videos stand in {some(beside)} without one"
     elif unusual:
-        found = f"{_some(unusual)} look like splits and are none of the usual names (train, val, test)"
+        found = f"look like splits ({some(unusual)}), by none of the usual names (train, val, test)"
     else:
         return
     raise InputError(f"source {source}: folders {found}; {WAY_OUT}")
@@ -151,7 +147,7 @@ def _around(source: str, folders: set[Folders], level: int) -> Layout:
     above = {parts[:level] for parts in folders}
     if any(len(parts) > level + 1 for parts in folders):
         if len(above) > 1:
-            tops = _some(sorted("/".join(parts) for parts in above))
+            tops = some(sorted("/".join(parts) for parts in above))
             raise InputError(
                 f"source {source}: folders above the splits ({tops}) and below them could be the classes; {WAY_OUT}"
             )
@@ -159,15 +155,11 @@ def _around(source: str, folders: set[Folders], level: int) -> Layout:
         return ((NOTHING,) * level) + (SPLIT, *_of_classes(below))
     if level == 0 or (level == 1 and all(parts[0].casefold() in CONTAINERS for parts in folders)):
         raise InputError(
-            f"source {source}: {_some(sorted({parts[level] for parts in folders}))} hold videos without class folders; "
-            "expected class folders in them, such as train/run/1.mp4, or a manifest.csv with path,label,split"
+            f"source {source}: folders of splits ({some(sorted({parts[level] for parts in folders}))}) hold videos "
+            "without class folders; expected class folders in them, such as train/run/1.mp4, or a manifest.csv with "
+            "path,label,split"
         )
     if len({parts[: level - 1] for parts in above}) > 1:
-        tops = _some(sorted("/".join(parts) for parts in above))
+        tops = some(sorted("/".join(parts) for parts in above))
         raise InputError(f"source {source}: which of the folders {tops} are classes is not clear; {WAY_OUT}")
     return (NOTHING,) * (level - 1) + (CLASS, SPLIT)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -63,7 +63,7 @@ class Listing:
         if self.left_out:
             lines.append(f"left out: {left_out_line(self.left_out)}")
         if self.without_videos:
-            lines.append(f"folders without videos: {_some(self.without_videos, SHOWN)}")
+            lines.append(f"folders without videos: {some(self.without_videos, SHOWN)}")
         return lines + [f"note: {note}" for note in self.all_notes()]
 
 
@@ -82,10 +82,10 @@ def left_out_line(left_out: dict[str, list[str]]) -> str:
     """
     ordered = sorted(left_out.items(), key=lambda item: (-len(item[1]), item[0]))
     parts = [
-        f"{len(paths)} {why}" + ("" if why.startswith(".") else f" ({_some(paths, EXAMPLES)})")
+        f"{len(paths)} {why}" + ("" if why.startswith(".") else f" ({some(paths, EXAMPLES)})")
         for why, paths in ordered
     ]
-    return _some(parts, SHOWN)
+    return some(parts, SHOWN)
 
 
 def named(one: str, many: str, counts: dict[str, int], num_without: int = 0) -> str:
@@ -93,8 +93,14 @@ def named(one: str, many: str, counts: dict[str, int], num_without: int = 0) -> 
     line = f"{many}: none"
     if counts:
         names = [f"{name} ({count})" for name, count in counts.items()]
-        line = f"{len(counts)} {many if len(counts) > 1 else one}: {_some(names, SHOWN)}"
+        line = f"{len(counts)} {many if len(counts) > 1 else one}: {some(names, SHOWN)}"
     return line + (f"; {num_without} without a {one}" if num_without else "")
+
+
+def some(names: Sequence[str], num_shown: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - num_shown} more" if len(names) > num_shown else ""
+    return ", ".join(names[:num_shown]) + more
 
 
 def _alike(labels: Iterable[str]) -> list[str]:
@@ -102,13 +108,8 @@ def _alike(labels: Iterable[str]) -> list[str]:
     for label in sorted(labels):
         spellings.setdefault(" ".join(label.replace("_", " ").split()).casefold(), []).append(label)
     pairs = [" and ".join(ways) for ways in spellings.values() if len(ways) > 1]
-    return [f"classes that differ by case or blanks only: {_some(pairs, EXAMPLES)}"] if pairs else []
+    return [f"classes that differ by case or blanks only: {some(pairs, EXAMPLES)}"] if pairs else []
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
-
-
-def _some(names: list[str], num_shown: int) -> str:
-    more = f" and {len(names) - num_shown} more" if len(names) > num_shown else ""
-    return ", ".join(names[:num_shown]) + more

@@ -12,7 +12,7 @@ from typing import Any
 from harray.errors import InputError
 from harray.videos.files import is_uri, local_copy
 from harray.videos.listing import Listing, manifest_table
-from harray.videos.splits import canonical_splits, tidy
+from harray.videos.splits import canonical_splits, renamed, tidy
 
 COLUMNS = ("path", "label", "group", "split", "dataset")
 ALSO_CALLED = {"splits": "split"}
@@ -51,7 +51,7 @@ def read_manifest(file: str) -> Listing:
     return Listing(
         manifest=manifest_table(found),
         read_as=os.path.basename(file),
-        notes=[*_unread(header), *_renamed(called), *_absent(found), *_repeated(len(lines), len(rows))],
+        notes=[*_unread(header), *renamed(called), *_absent(found), *_repeated(len(lines), len(rows))],
     )
 
 
@@ -165,11 +165,6 @@ def _unread(header: list[str]) -> list[str]:
     return (
         [f"columns that are not read: {', '.join(unread)}; known are {', '.join(COLUMNS)}"] if unread else []
     )
-
-
-def _renamed(called: dict[str, str]) -> list[str]:
-    renamed = [f"{name} is {split}" for name, split in sorted(called.items()) if name != split]
-    return [f"splits under their usual names: {', '.join(renamed)}"] if renamed else []
 
 
 def _absent(rows: list[dict[str, Any]]) -> list[str]:

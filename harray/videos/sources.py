@@ -102,7 +102,7 @@ def _of_folders(tree: Tree, layout: str | None) -> Listing:
     """Raises InputError: no videos, none in a class folder, or folders that are not understood."""
     source = tree.folder
     folders = [tuple(path.split("/")[:-1]) for path in tree.videos]
-    levels = parse_layout(layout) if layout else guess_layout(source, set(folders))
+    levels = guess_layout(source, set(folders)) if layout is None else parse_layout(layout)
     rows = rows_of([tree.full(path) for path in tree.videos], folders, levels, source)
     if not any(row["label"] for row in rows):
         what = f"{len(rows)} videos without a class folder" if rows else f"no videos{_but(tree)}"
@@ -115,7 +115,7 @@ def _of_folders(tree: Tree, layout: str | None) -> Listing:
         read_as=f"folders {'/'.join(levels)}",
         left_out=tree.left_out,
         without_videos=tree.without_videos,
-        notes=notes_of(source, folders, levels),
+        notes=notes_of(source, folders, levels, is_guess=layout is None),
     )
 
 

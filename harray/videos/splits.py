@@ -24,7 +24,7 @@ _WORD = re.compile(
     r"|(?P<filler>set|split|data|part|videos?|clips?|[ _.-]+)"
     r"|(?P<number>[0-9]+)"
 )
-_NUMBERED = re.compile(r"(fold|split|part)[ _.-]*[0-9]+")  # such as fold1
+_NUMBERED = re.compile(r"(fold|split|part|set)[ _.-]*[0-9]+")  # such as fold1
 
 
 def tidy(name: str) -> str:
@@ -73,6 +73,14 @@ def canonical_splits(names: Iterable[str], where: str) -> dict[str, str]:
                 "name, or one of them another, such as holdout"
             )
     return canonical
+
+
+def renamed(called: dict[str, str]) -> list[str]:
+    """A note of the names that `canonical_splits` gave others; those in other case are not worth it."""
+    told = [
+        f"{name} is {split}" for name, split in sorted(called.items()) if name.casefold() != split.casefold()
+    ]
+    return [f"splits under their usual names: {', '.join(told)}"] if told else []
 
 
 def _words(name: str) -> list[tuple[str, str]]:

@@ -67,7 +67,7 @@ def test_classes_splits_groups_and_what_is_left_out_are_said_before_the_work(ext
             "groups": {},
             "left_out": {".txt": 1},
             "folders_without_videos": [],
-            "notes": ["splits under their usual names: Train is train, valid is val"],
+            "notes": ["splits under their usual names: valid is val"],
         }
     said = done.err.splitlines()
     assert said.index("1 class: run (2)") < next(i for i, line in enumerate(said) if "computed now" in line)

@@ -75,23 +75,26 @@ def test_folders_are_understood(names, expected):
 REFUSED = {
     "a class beside splits": (
         ["train/run", "test/run", "walk"],
-        "test, train look like splits, walk beside them do not",
+        r"look like splits \(test, train\), those beside them do not \(walk\)",
     ),
-    "one split among classes": (["run", "walk", "test"], "test look like splits, run, walk beside"),
+    "one split among classes": (
+        ["run", "walk", "test"],
+        r"look like splits \(test\), those beside them do not \(run, walk\)",
+    ),
     "numbered splits": (
         ["train1/run", "test1/run"],
-        "test1, train1 look like splits and are none of the usual",
+        r"\(test1, train1\), by none of the usual names",
     ),
-    "folds": (["fold1/run", "fold2/run"], "fold1, fold2 look like splits and are none of the usual"),
+    "folds": (["fold1/run", "fold2/run"], r"\(fold1, fold2\), by none of the usual names"),
     "train and val in one": (
         ["trainval/run", "test/run"],
-        "trainval look like splits and are none of the usual",
+        r"\(trainval\), by none of the usual names",
     ),
     "two words for one split": (["val/run", "dev/run"], "dev and val both usually mean the split val"),
     "splits below some classes only": (["run/train", "walk"], "videos stand in walk without one"),
     "splits beside other folders of a class": (
         ["run/train", "run/extra"],
-        "train look like splits, extra beside",
+        r"\(train\), those beside them do not \(extra\)",
     ),
     "splits within splits": (
         ["train/train/run", "test/test/run"],
@@ -103,7 +106,7 @@ REFUSED = {
         ["a/train/run", "b/train/run"],
         r"\(a, b\) and below them could be the classes",
     ),
-    "no classes": (["train", "test"], "test, train hold videos without class folders"),
+    "no classes": (["train", "test"], r"\(test, train\) hold videos without class folders"),
     "no classes, one folder deeper": (["videos/train", "videos/test"], "hold videos without class folders"),
     "which level above": (["a/run/train", "b/walk/train"], "which of the folders a/run, b/walk are classes"),
 }
@@ -147,7 +150,7 @@ def test_a_layout_of_other_words_is_refused(layout):
         *((name, True, "test") for name in ("test", "testing", "eval", "TestSet", "test clips")),
         *(
             (name, True, None)
-            for name in ("train1", "test_02", "trainval", "holdout", "fold 3", "split-1", "val2017")
+            for name in ("train1", "test_02", "trainval", "holdout", "fold 3", "split-1", "set2", "val2017")
         ),
         *(
             (name, False, None)
