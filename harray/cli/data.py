@@ -3,12 +3,12 @@
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.table import Table
 
 from harray.cli import options
 from harray.cli.terminal import Terminal, session
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from harray.distributed.extraction_tally import QuarantineLimit
+
+FILES_SHOWN = 3  # of one reason
 
 MaxQuarantined = Annotated[
     str | None,
@@ -63,6 +65,15 @@ def extract(
     store: options.Store,
     dataset: Annotated[str | None, typer.Option("--dataset", help="Official layout: ucf101.")] = None,
     splits: Annotated[Path | None, typer.Option("--splits", help="Folder of official split lists.")] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            "--layout",
+            metavar="LEVELS",
+            help="What the levels of folders are, where their names do not tell: class, split/class, class/split, "
+            "class/group; _ for one that names nothing.",
+        ),
+    ] = None,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
     num_actors: Annotated[
@@ -83,16 +94,19 @@ def extract(
     """
     experiment = options.build_config(recipe, config, overrides)
     from harray.distributed.extraction_tally import QuarantineLimit
-    from harray.videos.sources import list_videos
+    from harray.videos.sources import survey
 
     limit = QuarantineLimit.parse(max_quarantined) if max_quarantined else QuarantineLimit()
     with Terminal(as_json=as_json).progress("listing", "files") as update:
-        manifest = list_videos(source, dataset, splits, on_found=lambda found: update(found, found, ""))
+        listing = survey(source, dataset, splits, layout, on_found=lambda found: update(found, found, ""))
+    manifest, found = listing.manifest, {"found": listing.counts()}
     with session(out, "extract", as_json) as terminal:
+        for line in listing.lines():
+            (terminal.result if dry_run else terminal.say)(line)
         if dry_run:
-            _show_estimate(terminal, manifest, experiment.extraction, store.absolute(), num_actors)
+            _show_estimate(terminal, manifest, experiment.extraction, store.absolute(), num_actors, found)
             return
-        _extract(terminal, manifest, experiment.extraction, store.absolute(), num_actors, limit)
+        _extract(terminal, manifest, experiment.extraction, store.absolute(), num_actors, limit, also=found)
 
 
 def store_retry(
@@ -166,15 +180,22 @@ def store_verify(
 
 def store_info(
     store: Annotated[Path, typer.Argument(metavar="STORE")],
+    failed: Annotated[
+        bool, typer.Option("--failed", help="List every quarantined file with its reason, and nothing else.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """What is in a store, and what was quarantined and why."""
-    import dataclasses
-
     from harray.store import FeatureStore
 
     info = FeatureStore.open(store).info()
     terminal = Terminal(as_json=as_json)
+    if failed:
+        for reason in info.reasons:
+            for path in reason.paths:
+                terminal.result(_in_a_line(f"{path}: {reason}"))
+        terminal.json(dataclasses.asdict(info))
+        return
     terminal.result(
         f"{info.num_inputs} inputs = {info.num_extracted} extracted + {info.num_quarantined} quarantined; "
         f"{info.num_clips} distinct clips ({info.num_without_people} without a person), "
@@ -193,11 +214,11 @@ def store_info(
         terminal.result(f"beside them skeleton {info.settings.second_skeleton}, keypoints {shape}")
     for kind, count, path, text in info.notes:
         terminal.result(f"{kind}, {count} videos, such as {path}: {text}")
-    if info.reasons:
-        table = Table("stage", "error", "inputs", "for example", title="quarantined", box=None)
-        for stage, error, count, message in info.reasons:
-            table.add_row(stage, error, str(count), message)
-        terminal.result(table)
+    for reason in info.reasons:
+        num_more = len(reason.paths) - FILES_SHOWN
+        more = f" and {num_more} more (--failed lists them)" if num_more > 0 else ""
+        files = ", ".join(reason.paths[:FILES_SHOWN])
+        terminal.result(_in_a_line(f"quarantined {len(reason.paths)}, {reason}: {files}{more}"))
     terminal.json(dataclasses.asdict(info))
 
 
@@ -236,7 +257,9 @@ def _extract(
     num_actors: int | None,
     limit: "QuarantineLimit",
     retry: bool = False,
+    also: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> None:
+    """Extract and say what became of it; `also` goes into the JSON."""
     from harray.distributed.extraction import extract as extract_on_ray
     from harray.store import FeatureStore
 
@@ -263,17 +286,22 @@ def _extract(
     if summary.quarantined:
         terminal.result(f"why: harray store info {store}; once mended: harray store retry {store}")
     rate = summary.computed / summary.seconds if summary.seconds else 0.0
-    terminal.json({**dataclasses.asdict(summary), "clips_per_sec": rate, "store": str(store)})
+    terminal.json({**dataclasses.asdict(summary), "clips_per_sec": rate, "store": str(store), **also})
     if summary.extracted == 0:
-        stage, error, _, message = FeatureStore.open(store).info().reasons[0]
+        commonest = FeatureStore.open(store).info().reasons[0]
         raise InputError(
             f"none of the {summary.inputs} videos could be extracted, most often because of "
-            f"{stage}: {error}: {message}; mend or remove them, then `harray store retry {store}`"
+            f"{commonest}; mend or remove them, then `harray store retry {store}`"
         )
 
 
 def _show_estimate(
-    terminal: Terminal, manifest: "pa.Table", config: ExtractionConfig, store: Path, num_actors: int | None
+    terminal: Terminal,
+    manifest: "pa.Table",
+    config: ExtractionConfig,
+    store: Path,
+    num_actors: int | None,
+    also: Mapping[str, Any],
 ) -> None:
     from harray.distributed.extraction_estimate import estimate
 
@@ -294,8 +322,13 @@ def _show_estimate(
         terminal.result(
             "no time to be told: this machine has no GPU to try it on, or none of the probed could be read"
         )
-    terminal.json(dataclasses.asdict(plan))
+    terminal.json({**dataclasses.asdict(plan), **also})
 
 
 def _quarantined(counts: dict[str, int]) -> str:
     return f"{counts['quarantined']} quarantined" if counts["quarantined"] else ""
+
+
+def _in_a_line(text: str) -> str:
+    """Names of files may hold anything."""
+    return text.replace("\n", "\\n")

@@ -158,7 +158,7 @@ def predict(
         from harray.videos.sources import videos_among
         from harray.workflows.prediction import predict_videos
 
-        paths = videos_among(names)
+        paths = videos_among(names, terminal.say)
         entries = predict_videos(
             resolve_model(model, ruling(out, tracking_uri)),
             paths,

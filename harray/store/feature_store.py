@@ -29,6 +29,7 @@ from harray.skeleton import SkeletonLayout, layout_named
 from harray.store.clips import KEY, clip_keys, clips_table, join_clips, places_of, shard_name
 from harray.store.files import parquet_files, write_atomically
 from harray.store.ledger import (
+    Reason,
     extracted_rows,
     latest_rows,
     ledger_table,
@@ -54,8 +55,8 @@ class StoreInfo:
     labels: dict[str, int]  # label -> extracted inputs
     splits: dict[str, int]  # split -> extracted inputs
     num_groups: int  # distinct groups
-    reasons: list[tuple[str, str, int, str]]  # stage, error, count, one message
     notes: list[tuple[str, int, str, str]]  # on extracted videos: kind, count, one path, what of it
+    reasons: list[Reason]  # why inputs were quarantined, the commonest first
     settings: StoreSettings
 
 

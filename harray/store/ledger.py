@@ -1,6 +1,8 @@
 """The ledger: what became of every input. Pure functions on its rows; the files are the store's concern."""
 
+import dataclasses
 import datetime
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,6 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
+
+_NAME = re.compile(
+    r""":? *(?P<quote>['"])/.*(?P=quote)""", re.DOTALL
+)  # of a file, as OSError quotes it at its end
 
 
 def ledger_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
@@ -57,9 +63,34 @@ def noted(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, int, str, str]]:
     return [(kind, count, *example[kind]) for kind, count in counts.most_common()]
 
 
-def reasons(ledger: pa.Table) -> list[tuple[str, str, int, str]]:
-    """Why inputs were quarantined: (stage, error, count, one message), the commonest first."""
-    rows = quarantined_rows(ledger).select(["stage", "error", "message"]).to_pylist()
-    counts = Counter((row["stage"] or "", row["error"] or "") for row in rows)
-    example = {(row["stage"] or "", row["error"] or ""): row["message"] or "" for row in reversed(rows)}
-    return [(stage, error, count, example[stage, error]) for (stage, error), count in counts.most_common()]
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Why some inputs were quarantined.
+
+    Attributes:
+        stage: open, decode, pose, scene or write.
+        error: the exception's class.
+        message: without the file's name, so that the same happening to two files is one reason.
+        paths: of all these inputs, sorted.
+    """
+
+    stage: str
+    error: str
+    message: str
+    paths: list[str]
+
+    def __str__(self) -> str:
+        return ": ".join(word for word in (self.stage, self.error, self.message) if word)
+
+
+def reasons(ledger: pa.Table) -> list[Reason]:
+    """Every reason with its files, the commonest first."""
+    files: dict[tuple[str, str, str], list[str]] = {}
+    for row in quarantined_rows(ledger).select(["stage", "error", "message", "path"]).to_pylist():
+        message = _NAME.sub("", row["message"] or "").strip()
+        files.setdefault((row["stage"] or "", row["error"] or "", message), []).append(row["path"])
+    found = [
+        Reason(stage=stage, error=error, message=message, paths=sorted(paths))
+        for (stage, error, message), paths in files.items()
+    ]
+    return sorted(found, key=lambda reason: (-len(reason.paths), str(reason)))

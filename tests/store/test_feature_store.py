@@ -224,9 +224,39 @@ def test_a_store_is_not_made_in_a_folder_that_holds_something_else(tmp_path):
         FeatureStore.create(tmp_path, SETTINGS)
 
 
-def test_the_commonest_reason_comes_first():
-    rows = [broken("/a", message="one"), broken("/b", stage="decode"), broken("/c", message="two")]
-    assert reasons(ledger_table(rows)) == [("open", "E", 2, "one"), ("decode", "E", 1, "")]
+GONE = "[Errno 2] No such file or directory"
+REASONS = {
+    "the commonest first, each with its files": (
+        [broken("/a", message="one"), broken("/b", stage="decode"), broken("/d", message="one")],
+        [("open: E: one", ["/a", "/d"]), ("decode: E", ["/b"])],
+    ),
+    "several messages of one stage and error are several reasons": (
+        [broken("/a", message="two"), broken("/b", message="one")],
+        [("open: E: one", ["/b"]), ("open: E: two", ["/a"])],
+    ),
+    "several errors with one message": (
+        [broken("/a", message="m"), broken("/b", message="m", error="F")],
+        [("open: E: m", ["/a"]), ("open: F: m", ["/b"])],
+    ),
+    "the file's name makes no reason": (
+        [broken("/b", message=f"{GONE}: '/b'"), broken("/it's", message=f"""{GONE}: "/it's\"""")],
+        [(f"open: E: {GONE}", ["/b", "/it's"])],
+    ),
+    "nor does that of a copy": (
+        [broken(f"s3://{i}", message=f"Invalid data: '/tmp/x{i}.mp4'") for i in range(2)],
+        [("open: E: Invalid data", ["s3://0", "s3://1"])],
+    ),
+    "what was extracted since has no reason": (
+        [broken("/a", message="one"), outcome("/b", "c2")],
+        [("open: E: one", ["/a"])],
+    ),
+    "nothing failed": ([outcome("/a", "c1")], []),
+}
+
+
+@pytest.mark.parametrize(("rows", "expected"), REASONS.values(), ids=REASONS)
+def test_every_reason_is_given_with_its_files(rows, expected):
+    assert [(str(reason), reason.paths) for reason in reasons(ledger_table(rows))] == expected
 
 
 def test_the_info_counts_labels_and_splits(store):

@@ -7,7 +7,7 @@ import pytest
 from harray.errors import InputError
 from harray.videos.files import content_digest, local_copy, stamp_of
 from harray.videos.frames import read_frames
-from harray.videos.sources import list_videos, videos_among
+from harray.videos.sources import list_videos, survey, videos_among
 from tests import clusters
 from tests.videos.test_frames import write_video
 
@@ -80,6 +80,28 @@ def test_a_remote_folder_is_listed_like_a_local_one(bucket):
         {"path": f"{bucket}/set/run/a run.mp4", "label": "run"},
         {"path": f"{bucket}/set/sit/a sit.mp4", "label": "sit"},
     ]
+
+
+def test_a_remote_folder_obeys_the_rules_of_a_local_one(bucket):
+    from pyarrow.fs import S3FileSystem
+
+    s3 = S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"])
+    for name in (
+        "Train/run/a.M2TS",
+        "valid/run/b.gif",
+        "valid/run/c.txt",
+        "__MACOSX/run/a.mp4",
+        "notes/d.pdf",
+    ):
+        with s3.open_output_stream(f"videos/parts/{name}") as stream:
+            stream.write(b"x")
+    listing = survey(f"{bucket}/parts/")
+    assert listing.manifest.select(["path", "label", "splits"]).to_pylist() == [
+        {"path": f"{bucket}/parts/Train/run/a.M2TS", "label": "run", "splits": ["train"]},
+        {"path": f"{bucket}/parts/valid/run/b.gif", "label": "run", "splits": ["val"]},
+    ]
+    assert listing.counts()["left_out"] == {".pdf": 1, ".txt": 1, "hidden": 1}
+    assert (listing.left_out["hidden"], listing.without_videos) == (["__MACOSX/"], ["notes"])
 
 
 def test_videos_are_named_by_path_or_uri_alone_or_by_their_folder(bucket, tmp_path):

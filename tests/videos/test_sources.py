@@ -4,7 +4,7 @@ import pytest
 
 from harray.errors import InputError
 from harray.schema import MANIFEST
-from harray.videos.sources import list_videos
+from harray.videos.sources import list_videos, survey
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def folder(tmp_path):
     def make(*names, **texts):
         for name in names:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).touch()
+            (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch()
         for name, text in texts.items():
             (tmp_path / f"{name}.csv").write_text(text)
         return tmp_path
@@ -129,6 +129,25 @@ def test_ucf101_takes_splits_from_the_lists_and_groups_from_the_names(folder, tm
         ("Run/v_Run_g01_c02.avi", "Run", "g01", "ucf101", ["test1"]),  # listed, not on the disk
         ("Run/v_Run_g02_c01.avi", "Run", "g02", "ucf101", ["test2", "train1"]),
         ("Run/v_Run_x.avi", "Run", None, "ucf101", []),
+    ]
+
+
+def test_what_ucf101_lists_and_folders_do_not_agree_on_is_said(folder, tmp_path_factory):
+    root = folder("Run/v_Run_g01_c01.avi", "Run/old/v_Run_g09_c01.avi", "Run/notes.txt", "Jump/")
+    lists = tmp_path_factory.mktemp("lists")
+    (lists / "trainlist01.txt").write_text(
+        "Run/v_Run_g01_c01.avi 1\nRun/v_Run_g02_c01.avi 1\nSit/v_Sit_g02_c01.avi 2\n"
+    )
+    listing = survey(root, dataset="ucf101", splits_dir=lists)
+    assert listing.lines() == [
+        "found 2 videos, read as ucf101 with its split lists",
+        "1 class: Run (2)",
+        "1 split: train1 (2)",
+        "2 groups: g01 (1), g02 (1)",
+        "left out: 1 .txt, 1 not in a class folder (Run/old/v_Run_g09_c01.avi)",
+        "folders without videos: Jump",
+        "note: 1 videos of the split lists are not there, such as Run/v_Run_g02_c01.avi",
+        "note: 1 classes of the split lists have no folder here, such as Sit",
     ]
 
 
