@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import harray
 from harray.config import flatten
-from harray.tracking.location import artifact_location, connect, sqlite_file
+from harray.names import sqlite_file
+from harray.tracking.location import artifact_location, connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
