@@ -25,7 +25,7 @@ def demo(
     """
     experiment = options.build_config("procedural", None, overrides)
     with session(out, "demo", as_json) as terminal:
-        from harray.cli.models import show_scores
+        from harray.cli.models import entry_line, show_scores
         from harray.workflows.demo import run_demo
 
         with terminal.stages() as stages:
@@ -43,11 +43,11 @@ def demo(
         )
         show_scores(terminal, outcome.report)
         for entry in outcome.predictions:
-            said = f"{entry['label']} {entry['probability']:.0%}"
-            terminal.result(f"unseen actor, {Path(entry['video']).name}: {said}")
+            terminal.result(f"unseen actor, {Path(entry['video']).name}: {entry_line(entry)}")
         terminal.result("")
         terminal.result(f"report:  {outcome.report_file}")
-        terminal.result(f"overlay: {outcome.predictions[0]['explanation'][0]}")
+        for entry in outcome.predictions[:1]:
+            terminal.result(f"overlay: {entry.get('explanation', [entry.get('error')])[0]}")
         terminal.result(f"model:   {outcome.model}")
         terminal.result(f"MLflow:  uv run mlflow ui --backend-store-uri {outcome.tracking_uri}")
         terminal.result("next, on your own videos (one folder per class):")
