@@ -8,7 +8,20 @@ import pytest
 
 from harray.names import is_uri, local_path, short_name, split_uri, sqlite_file, sqlite_uri
 
-FOLDERS = ("plain", "try?a", "a#b", "a%20b", "100%", "a b", "Läufe", "跑步", "a&b=c;d", "12:30", "ca$h", "?#%")
+FOLDERS = (
+    "plain",
+    "try?a",
+    "a#b",
+    "a%20b",
+    "100%",
+    "a b",
+    "Läufe",
+    "跑步",
+    "a&b=c;d",
+    "12:30",
+    "ca$h",
+    "?#%",
+)
 
 
 @pytest.mark.parametrize("name", FOLDERS)

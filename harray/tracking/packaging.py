@@ -105,15 +105,16 @@ def signature() -> "ModelSignature":
     """Either `video`, or `keypoints` with `height_px` and `width_px`; out come label, probabilities, how much was seen,
     and the error of a row that could not be predicted, all but that empty then.
 
-    Three are of any type to MLflow and checked by the model itself: MLflow's check of nested arrays takes 60 ms
-    a clip (measured), and no number type of its takes both whole lengths and the NaN of a row without.
+    All are of any type to MLflow and checked by the model itself, row by row: MLflow's check of a column refuses the
+    whole table for one row, its check of nested arrays takes 60 ms a clip (measured), and no number type of its takes
+    both whole lengths and the NaN of a row without.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import AnyType, Map
 
     inputs = [
-        ColSpec(DataType.string, "video", required=False),
+        ColSpec(AnyType(), "video", required=False),
         ColSpec(AnyType(), "keypoints", required=False),
         ColSpec(AnyType(), "height_px", required=False),
         ColSpec(AnyType(), "width_px", required=False),

@@ -12,7 +12,21 @@ from harray.inference.lettering import save_figure, text_mask
 needs_opencv_5 = pytest.mark.skipif(not hasattr(cv2, "FontFace"), reason="OpenCV 4 has no font beyond ASCII")
 NAMES = (
     *("ca$h_$tack", "$", "$$", "$x^2$", r"\$5 or \frac", "a_b^c{d}", "%d 100%"),
-    *("跑步", "走る", "걷다", "бег", "τρέχω", "läuft ß", "السلام", "दौड़", "วิ่ง", "run 🏃", "a\nb", "a\x07b", ""),
+    *(
+        "跑步",
+        "走る",
+        "걷다",
+        "бег",
+        "τρέχω",
+        "läuft ß",
+        "السلام",
+        "दौड़",
+        "วิ่ง",
+        "run 🏃",
+        "a\nb",
+        "a\x07b",
+        "",
+    ),
 )
 
 
