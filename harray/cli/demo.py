@@ -1,5 +1,6 @@
 """The demo: the whole story on procedural videos, no GPU, no network."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +50,7 @@ def demo(
         for entry in outcome.predictions[:1]:
             terminal.result(f"overlay: {entry.get('explanation', [entry.get('error')])[0]}")
         terminal.result(f"model:   {outcome.model}")
-        terminal.result(f"MLflow:  uv run mlflow ui --backend-store-uri {outcome.tracking_uri}")
+        terminal.result(f"MLflow:  uv run mlflow ui --backend-store-uri {shlex.quote(outcome.tracking_uri)}")
         terminal.result("next, on your own videos (one folder per class):")
         terminal.result("  uv run harray extract VIDEOS --store STORE")
         terminal.result("  uv run harray train --store STORE --register actions")

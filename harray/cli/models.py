@@ -134,10 +134,7 @@ def predict(
         typer.Option("--actors", min=0, help="Ray actors that share the videos; 0 predicts in this process."),
     ] = 0,
     top: Annotated[int, typer.Option("--top", min=1, help="Labels listed per video.")] = 3,
-    explain: Annotated[
-        Path | None,
-        typer.Option("--explain", metavar="DIR", help="Write overlay videos and attention pictures here."),
-    ] = None,
+    explain: options.Explain = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,

@@ -210,7 +210,7 @@ def record_evaluation(
 
 def mlflow_name(text: str) -> str:
     """A text as a part of a metric's, a tag's or an artifact's name, with codes for what MLflow takes in none."""
-    return re.sub(r"[^\w.\- ]", lambda found: f"-x{ord(found[0]):02x}", text)[:_MAX_NAME_CHARS]
+    return re.sub(r"^\.|[^\w.\- ]", lambda found: f"-x{ord(found[0]):02x}", text)[:_MAX_NAME_CHARS]
 
 
 def parameters(config: Any) -> "list[Param]":
