@@ -1,6 +1,6 @@
 """How much of a video was seen, and whether an answer can rest on it.
 
-nobody   no joint of anybody was seen: keypoints say nothing, and only a scene could
+nobody   no joint of anybody was seen, or hardly any: keypoints say nothing, and only a scene could
 unsure   less was seen than the networks learn to complete
 ok
 """
@@ -13,6 +13,9 @@ import numpy as np
 
 OK, UNSURE, NOBODY = "ok", "unsure", "nobody"
 MIN_JOINTS_SEEN = 0.2  # training hides up to four fifths of the joints (features.augmentation.hide_share)
+MIN_OF_A_PERSON = (
+    0.05  # of the joints of all frames: a body in one frame of 32 is a mistake of the pose network
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +40,12 @@ class Evidence:
 
 def evidence_of(visible_PTK: np.ndarray) -> Evidence:
     """The evidence of one clip, `visible_PTK` being True where a joint was observed."""
+    seen_P = visible_PTK.mean(axis=(1, 2))
+    is_person_P = seen_P >= MIN_OF_A_PERSON
     return Evidence(
-        num_people_seen=int(visible_PTK.any(axis=(1, 2)).sum()),
-        frames_seen_share=float(visible_PTK.any(axis=(0, 2)).mean()),
-        joints_seen_share=float(visible_PTK.mean(axis=(1, 2)).max()),
+        num_people_seen=int(is_person_P.sum()),
+        frames_seen_share=float(visible_PTK[is_person_P].any(axis=(0, 2)).mean()),
+        joints_seen_share=float(seen_P.max()),
     )
 
 

@@ -12,9 +12,11 @@ from harray.errors import InputError
 from harray.inference import Predictor
 from harray.inference.entries import VideoTask, said_of, video_entry
 from harray.inference.evidence import Evidence, evidence_of, evidence_together
+from harray.synth.render import HEIGHT_PX, WIDTH_PX, write_video
 from harray.workflows.prediction import _tasks, predict_videos
 from tests.predicted import untrained_checkpoint, video_of_nobody, video_of_somebody
 
+CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 CLASSES = ("ca$h_$tack", "跑步", "[/bold]")
 EVIDENCE = {"verdict", "num_people_seen", "frames_seen_share", "joints_seen_share"}
 
@@ -153,6 +155,21 @@ def test_an_entry_says_how_much_was_seen(predictor, clip):
     assert json.loads(json.dumps(entry)) == entry
 
 
+def test_a_test_pattern_is_nobody(predictor, tmp_path):
+    case = CASES / "nobody" / "nobody.mp4"
+    if not case.is_file():
+        pytest.skip(f"no {case}")
+    entry = video_entry(predictor, VideoTask(video=str(case), top=3))
+    assert (entry["verdict"], entry["top"]) == ("nobody", [])
+
+
+def test_noise_is_nobody_to_the_embedded_network(predictor, tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (8, HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    write_video(tmp_path / "noise.mp4", frames)
+    entry = video_entry(predictor, VideoTask(video=str(tmp_path / "noise.mp4"), top=3))
+    assert (entry["verdict"], entry["num_people_seen"]) == ("nobody", 0)
+
+
 def test_nobody_is_said_and_no_label_where_no_scene_decides(predictor, tmp_path):
     video = video_of_nobody(tmp_path / "nobody.mp4")
     entry = video_entry(predictor, VideoTask(video=str(video), top=3, explain_as=tmp_path / "why" / "nobody"))
@@ -182,7 +199,8 @@ def seen(joints: int, frames: int, people: int = 1) -> np.ndarray:
         (seen(17, 2), "ok", 0.2, 0.2),
         (seen(17, 1), "unsure", 0.1, 0.1),
         (seen(3, 10), "unsure", 1.0, 3 / 17),
-        (seen(1, 1), "unsure", 0.1, 1 / 170),
+        (seen(1, 1), "nobody", 0.0, 1 / 170),
+        (seen(8, 1, people=2), "nobody", 0.0, 8 / 170),
         (seen(0, 0), "nobody", 0.0, 0.0),
     ],
 )
