@@ -86,7 +86,9 @@ class ActionModel(PythonModel):
         if isinstance(video, str):
             return self.predictor.predict_video(video)
         if not isinstance(keypoints, list | np.ndarray):
-            raise InputError("found neither a video's path nor keypoints in this row")
+            raise InputError(
+                "found neither a video's path nor keypoints; expected video, or keypoints, height_px and width_px"
+            )
         return self.predictor.predict_keypoints(_tensor(keypoints), _length(height_px), _length(width_px))
 
 
