@@ -24,7 +24,7 @@ HEAVY = (
 )
 # From left to right; a room imports itself and rooms of earlier tiers, nothing beside it.
 TIERS = [
-    {"errors"},
+    {"errors", "names"},
     {"config", "schema", "skeleton", "metrics", "downloads"},
     {"synth", "videos", "networks"},
     {"poses", "scenes"},

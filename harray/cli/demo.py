@@ -1,5 +1,6 @@
 """The demo: the whole story on procedural videos, no GPU, no network."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,7 @@ def demo(
     """
     experiment = options.build_config("procedural", None, overrides)
     with session(out, "demo", as_json) as terminal:
-        from harray.cli.models import show_scores
+        from harray.cli.models import entry_line, show_scores
         from harray.workflows.demo import run_demo
 
         with terminal.stages() as stages:
@@ -43,13 +44,13 @@ def demo(
         )
         show_scores(terminal, outcome.report)
         for entry in outcome.predictions:
-            said = f"{entry['label']} {entry['probability']:.0%}"
-            terminal.result(f"unseen actor, {Path(entry['video']).name}: {said}")
+            terminal.result(f"unseen actor, {Path(entry['video']).name}: {entry_line(entry)}")
         terminal.result("")
         terminal.result(f"report:  {outcome.report_file}")
-        terminal.result(f"overlay: {outcome.predictions[0]['explanation'][0]}")
+        for entry in outcome.predictions[:1]:
+            terminal.result(f"overlay: {entry.get('explanation', [entry.get('error')])[0]}")
         terminal.result(f"model:   {outcome.model}")
-        terminal.result(f"MLflow:  uv run mlflow ui --backend-store-uri {outcome.tracking_uri}")
+        terminal.result(f"MLflow:  uv run mlflow ui --backend-store-uri {shlex.quote(outcome.tracking_uri)}")
         terminal.result("next, on your own videos (one folder per class):")
         terminal.result("  uv run harray extract VIDEOS --store STORE")
         terminal.result("  uv run harray train --store STORE --register actions")

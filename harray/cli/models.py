@@ -141,10 +141,7 @@ def predict(
         typer.Option("--actors", min=0, help="Ray actors that share the videos; 0 predicts in this process."),
     ] = 0,
     top: Annotated[int, typer.Option("--top", min=1, help="Labels listed per video.")] = 3,
-    explain: Annotated[
-        Path | None,
-        typer.Option("--explain", metavar="DIR", help="Write overlay videos and attention pictures here."),
-    ] = None,
+    explain: options.Explain = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
@@ -170,7 +167,7 @@ def predict(
             on_message=terminal.say,
         )
         terminal.json({"predictions": entries})
-        failed = [entry for entry in entries if "error" in entry]
+        failed = [entry for entry in entries if "top" not in entry]
         if len(failed) == len(entries):
             raise InputError(
                 f"{failed[0]['video']}: {failed[0]['error']}; no video of {len(entries)} could be read"
@@ -183,7 +180,7 @@ def _told_apart(words: list[str]) -> tuple[list[str], list[str]]:
     Raises:
         InputError: no video, or an override of what the model was trained on.
     """
-    overrides = [word for word in words if re.match(r"[a-z_]+\.[\w.]+=", word)]
+    overrides = [word for word in words if re.match(r"[a-z_]+\.[\w.]+=", word) and not Path(word).exists()]
     if wrong := [word for word in overrides if not word.startswith(("poses.", "scenes."))]:
         raise InputError(
             f"{wrong[0]}: clips are made as the model's store was; only poses.* and scenes.* may say where weights "
@@ -288,16 +285,27 @@ def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
 
 
 def show_entry(terminal: Terminal, entry: dict) -> None:
-    """One video's prediction in a line."""
-    if "error" in entry:
-        terminal.result(f"{entry['video']}: not readable ({entry['error']})")
-        return
-    labels = ", ".join(f"{said['label']} {said['probability']:.1%}" for said in entry["top"])
-    terminal.result(f"{entry['video']}: {labels}")
+    """One video's prediction in a line, and its pictures."""
+    terminal.result(f"{entry['video']}: {entry_line(entry)}")
+    if "top" in entry and "error" in entry:
+        terminal.result(f"  {entry['error']}")
     for kind, text in entry.get("notes", {}).items():
         terminal.result(f"  {kind}: {text}")
     for path in entry.get("explanation", []):
         terminal.result(f"  {path}")
+
+
+def entry_line(entry: dict) -> str:
+    """What is said of a video, and how much of it was seen."""
+    if "top" not in entry:
+        return f"not predicted ({entry['error']})"
+    labels = ", ".join(f"{said['label']} {said['probability']:.1%}" for said in entry["top"])
+    if entry["verdict"] == "nobody":
+        return f"nobody seen; by the scene alone {labels}" if labels else "nobody seen"
+    doubt = "unsure, little was seen: " if entry["verdict"] == "unsure" else ""
+    people = "1 person" if entry["num_people_seen"] == 1 else f"{entry['num_people_seen']} people"
+    frames, joints = (f"{entry[f'{what}_seen_share']:.0%} of the {what}" for what in ("frames", "joints"))
+    return f"{doubt}{labels}; seen: {people}, {frames}, {joints}"
 
 
 def _comparison_table(comparison: "Comparison", kind: str) -> Table:

@@ -46,6 +46,15 @@ TrackingUri = Annotated[
     str | None,
     typer.Option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else sqlite under --out."),
 ]
+Explain = Annotated[
+    Path | None,
+    typer.Option(
+        "--explain",
+        metavar="DIR",
+        callback=_mounted,
+        help="Write overlay videos and attention pictures here.",
+    ),
+]
 Storage = Annotated[
     str | None,
     typer.Option(

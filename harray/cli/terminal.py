@@ -129,7 +129,7 @@ class Terminal:
         return update
 
     def _console(self, file: IO[str]) -> Console:
-        return Console(file=file, width=None if file.isatty() else 110)
+        return Console(file=file, width=None if file.isatty() else 110, emoji=False)  # :run: is a name
 
 
 class Fault(Exception):

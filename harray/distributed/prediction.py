@@ -25,8 +25,8 @@ from harray.errors import InputError
 from harray.extraction.extractor import make_networks_ready
 from harray.inference import Predictor
 from harray.inference.entries import VideoTask, failed_entry, video_entry
+from harray.names import is_uri
 from harray.store.tries import MAX_TRIES
-from harray.videos.files import is_uri
 
 LOOK_SEC = 30.0  # without news, before it is asked whether the cluster can still do the work
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from harray.evaluation.figures import confusion_figure, objects_figure, occlusion_figure
+from harray.inference.lettering import save_figure
 from harray.metrics import Scores
 
 
@@ -143,7 +144,7 @@ def write_report(report: EvaluationReport, folder: Path) -> list[Path]:
     images: dict[str, bytes] = {}
     for name, figure in figures.items():
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=110)
+        save_figure(figure, buffer)
         images[name] = buffer.getvalue()
         (folder / f"{name}.png").write_bytes(images[name])
     (folder / "report.json").write_text(json.dumps(report.to_json(), indent=1))

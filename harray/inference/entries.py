@@ -1,11 +1,15 @@
 """What is said of one video, in plain values; the same wherever it is predicted."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harray.errors import InputError
 from harray.extraction.faults import ExtractionError
-from harray.inference.predictor import Predictor
+from harray.inference.predictor import Prediction, Predictor
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,34 +22,68 @@ class VideoTask:
 
 
 def video_entry(predictor: Predictor, task: VideoTask) -> dict[str, Any]:
-    """video, label, probability, top, `notes` (what is to be said of the video, by kind) where there are some, and
+    """video, what `said_of` says, `notes` (what is to be said of the video, by kind) where there are some, and
     `explanation` (paths of the pictures) where it was asked for.
 
-    A video that cannot be read has an `error` instead.
+    Whatever goes wrong with a video, or with its pictures, is the `error` of its entry and touches no other's. A
+    video that was not predicted has nothing else; one that was not drawn keeps its labels.
+
+    Raises:
+        InputError: what no video could be predicted with, such as missing weights.
     """
     try:
         prediction = predictor.predict_video(task.video)
-    except ExtractionError as error:
-        return failed_entry(task, f"{error.stage}: {error.cause}")
-    entry: dict[str, Any] = {
-        "video": task.video,
-        "label": prediction.label,
-        "probability": prediction.probability,
-        "top": [
-            {"label": label, "probability": probability} for label, probability in prediction.top(task.top)
-        ],
-    }
+        entry = {"video": task.video, **said_of(prediction, task.top)}
+    except InputError:
+        raise
+    except Exception as error:
+        return failed_entry(task, reason_of(error))
     if prediction.features is not None and prediction.features.notes:
         entry["notes"] = prediction.features.notes
     if task.explain_as is not None:
         from harray.inference.explain import explain
 
         folder, name = task.explain_as.parent, task.explain_as.name
-        pictures = explain(prediction, predictor.checkpoint.skeleton, folder, name)
-        entry["explanation"] = [str(path) for path in pictures]
+        try:
+            pictures = explain(prediction, predictor.checkpoint.skeleton, folder, name)
+            entry["explanation"] = [str(path) for path in pictures]
+        except Exception as error:
+            entry["error"] = f"not explained: {reason_of(error)}"
     return entry
+
+
+def said_of(prediction: Prediction, top: int) -> dict[str, Any]:
+    """label, probability, top, and the evidence: verdict, num_people_seen, frames_seen_share, joints_seen_share.
+
+    The label is None, and `top` empty, where nobody is seen and no scene decides either.
+    """
+    likeliest = prediction.top(top)
+    label, probability = (prediction.label, prediction.probability) if likeliest else (None, None)
+    return {
+        "label": label,
+        "probability": probability,
+        "top": [{"label": label, "probability": probability} for label, probability in likeliest],
+        **prediction.evidence.values(),
+    }
 
 
 def failed_entry(task: VideoTask, reason: str) -> dict[str, Any]:
     """What stands in a video's place that could not be predicted."""
     return {"video": task.video, "error": reason}
+
+
+def reason_of(error: Exception) -> str:
+    """An error in a line that names no file of this machine; one that nobody foresaw goes to the log as a whole."""
+    if isinstance(error, ExtractionError):
+        return f"{error.stage}: {_line(error.cause)}"
+    if isinstance(error, InputError | OSError):
+        return _line(error)
+    _log.error("unforeseen", exc_info=error)
+    return f"{type(error).__name__}: {_line(error)}"
+
+
+def _line(error: BaseException) -> str:
+    said = getattr(error, "strerror", None) or str(
+        error
+    )  # the operating system's word without the file's name
+    return " ".join(said.split())[:300] or type(error).__name__

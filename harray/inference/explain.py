@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harray.inference.lettering import save_figure
 from harray.inference.pictures import (
     attention_over_scene,
     attention_over_time,
@@ -39,7 +40,7 @@ def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path, name
         frames = read_frames_at(file, features.frame_index_T, needed=DRAWN)
     frames_THWC = frames.rgb_THWC
     scale = frames_THWC.shape[2] / frames.width_px
-    caption = f"{prediction.label}  {prediction.probability:.0%}"
+    caption = prediction.headline()
     attention_T, visible_PTK = clips.attention_time_NT[0], clips.visible_NPTK[0]
     drawn_PTKC = scale * while_present(clips.completed_NPTKC[0], visible_PTK)
     overlay = folder / f"{name}_overlay.mp4"
@@ -57,7 +58,7 @@ def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path, name
     last_GG = None if scene_FGG is None else scene_FGG[-1]
     figures["card"] = explanation_card(picture, last_GG, seconds_T.tolist(), attention_T, prediction.top(3))
     for kind, figure in figures.items():
-        figure.savefig(folder / f"{name}_{kind}.png", dpi=110)
+        save_figure(figure, folder / f"{name}_{kind}.png")
     return [overlay, *(folder / f"{name}_{kind}.png" for kind in figures)]
 
 

@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
+from harray.inference.lettering import text_mask
 from harray.skeleton import SkeletonLayout
 
 OBSERVED_RGB = ((64, 192, 255), (120, 230, 120))  # one colour a person
 COMPLETED_RGB = (255, 120, 40)
 MIN_HEIGHT_PX = 480
+CAPTION_PX = 34
 
 
 def draw_skeletons(
@@ -64,6 +66,7 @@ def write_overlay(
     num_frames, height, width, _ = frames_THWC.shape
     scale = max(1.0, MIN_HEIGHT_PX / height)
     size = (round(width * scale / 2) * 2, round(height * scale / 2) * 2)
+    ink_HW = text_mask(caption, CAPTION_PX)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=max(1, round(fps)))
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
@@ -71,7 +74,7 @@ def write_overlay(
             frame = cv2.resize(frames_THWC[t], size, interpolation=cv2.INTER_CUBIC)
             scaled_PKC = keypoints_PTKC[:, t, :, :2] * scale
             frame = draw_skeletons(frame, scaled_PKC, visible_PTK[:, t], skeleton)
-            _caption(frame, caption)
+            _caption(frame, ink_HW)
             _attention_strip(frame, attention_T, t)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode(None))
@@ -152,10 +155,12 @@ def explanation_card(
     return figure
 
 
-def _caption(frame: np.ndarray, text: str) -> None:
-    """Write the caption into the frame, on a dark band at the top."""
-    frame[:34] = frame[:34] // 4
-    cv2.putText(frame, text, (10, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 1, cv2.LINE_AA)
+def _caption(frame: np.ndarray, ink_HW: np.ndarray) -> None:
+    """Write the caption into the frame, white on a dark band at the top."""
+    frame[:CAPTION_PX] = frame[:CAPTION_PX] // 4
+    place = frame[:CAPTION_PX, 10:]
+    ink = ink_HW[:, : place.shape[1], None]
+    place[:, : ink.shape[1]] += ((255 - place[:, : ink.shape[1]]) * ink).astype(np.uint8)
 
 
 def _attention_strip(frame: np.ndarray, attention_T: np.ndarray, now: int) -> None:

@@ -20,6 +20,7 @@ from harray.extraction.config import ExtractionConfig, extraction_as_before
 from harray.extraction.extractor import ClipExtractor, ClipFeatures
 from harray.features.normalise import centre_and_size
 from harray.features.tensors import ClipTensors, clips_from_arrays
+from harray.inference.evidence import NOBODY, UNSURE, Evidence, evidence_of, evidence_together
 from harray.training.checkpoint import Checkpoint, load_checkpoint
 
 ROWS_AT_ONCE = 128
@@ -46,11 +47,19 @@ class Prediction:
     probability: float
     probabilities: dict[str, float]  # every class, the likeliest first
     clips: ClipPredictions  # of one clip, N = 1
+    evidence: Evidence
     features: ClipFeatures | None = None  # of a video: its frames' indices and times, keypoints, tokens
 
     def top(self, k: int) -> list[tuple[str, float]]:
-        """The k likeliest labels with their probabilities."""
-        return list(self.probabilities.items())[:k]
+        """The k likeliest labels with their probabilities; none where nobody is seen and no scene decides."""
+        is_blind = self.evidence.verdict == NOBODY and self.clips.gate_N is None
+        return [] if is_blind else list(self.probabilities.items())[:k]
+
+    def headline(self) -> str:
+        """The likeliest label with its probability, and what makes it doubtful."""
+        said = "".join(f"{label}  {probability:.0%}" for label, probability in self.top(1))
+        doubt = {NOBODY: "nobody seen", UNSURE: "unsure"}.get(self.evidence.verdict, "")
+        return ": ".join(filter(None, (doubt, said)))
 
 
 class Predictor:
@@ -190,7 +199,10 @@ class Predictor:
         probabilities = dict(sorted(mean.items(), key=lambda item: -item[1]))
         label, probability = next(iter(probabilities.items()))
         surest = max(of_clips, key=lambda clip: clip.probabilities[label])
-        return replace(surest, label=label, probability=probability, probabilities=probabilities)
+        evidence = evidence_together([clip.evidence for clip in of_clips])
+        return replace(
+            surest, label=label, probability=probability, probabilities=probabilities, evidence=evidence
+        )
 
     def _prediction(
         self,
@@ -213,7 +225,12 @@ class Predictor:
         probabilities = {self.classes[i]: float(said.probabilities_NA[0, i]) for i in order}
         label, probability = next(iter(probabilities.items()))
         return Prediction(
-            source=source, label=label, probability=probability, probabilities=probabilities, clips=said
+            source=source,
+            label=label,
+            probability=probability,
+            probabilities=probabilities,
+            clips=said,
+            evidence=evidence_of(said.visible_NPTK[0]),
         )
 
 

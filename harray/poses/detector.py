@@ -12,7 +12,7 @@ import numpy as np
 
 from harray.networks.backends import open_network
 from harray.networks.source import Network
-from harray.poses.config import EMBEDDED, PosesConfig
+from harray.poses.config import EMBEDDED, EMBEDDED_MIN_BOX_CONFIDENCE, PosesConfig
 from harray.poses.letterbox import Letterbox, fit, letterbox_for, to_source
 from harray.poses.source import PoseSource
 from harray.poses.suppression import suppressed
@@ -53,6 +53,12 @@ class PoseDetector:
         """px of the longer side at which frames enter the network."""
         return pose_image_size(self.config)
 
+    @property
+    def min_box_confidence(self) -> float:
+        """Below which nobody is found."""
+        least = EMBEDDED_MIN_BOX_CONFIDENCE if self.config.weights == EMBEDDED else 0.0
+        return max(self.config.min_box_confidence, least)
+
     def detect(self, frames_THWC: np.ndarray) -> list[FrameDetections]:
         """People of every frame.
 
@@ -65,7 +71,7 @@ class PoseDetector:
         return [found for batch in batches for found in self._detect_batch(fit(batch, box), box)]
 
     def _detect_batch(self, inputs_BHWC: np.ndarray, box: Letterbox) -> list[FrameDetections]:
-        people = suppressed(self.network(inputs_BHWC), self.config.min_box_confidence)
+        people = suppressed(self.network(inputs_BHWC), self.min_box_confidence)
         return [_frame_detections(found, box) for found in people]
 
 

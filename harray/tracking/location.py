@@ -7,6 +7,7 @@ Nothing here imports mlflow (seconds), apart from `connect`.
 
 import contextlib
 import os
+import shlex
 import socket
 import sqlite3
 import urllib.error
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harray.errors import InputError
+from harray.names import sqlite_file, sqlite_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -86,7 +88,7 @@ def connect(uri: str, *, must_exist: bool = False, timeout_sec: float = 10.0) ->
         if "out-of-date database schema" in error.message:
             raise InputError(
                 f"tracking store {without_password(uri)}: written by an older MLflow; back it up and run "
-                f"`mlflow db upgrade {without_password(uri)}`, or name another with --tracking-uri"
+                f"`mlflow db upgrade {shlex.quote(without_password(uri))}`, or name another with --tracking-uri"
             ) from error
         raise
 
@@ -98,7 +100,7 @@ def _create(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        MlflowClient(tracking_uri=f"sqlite:///{part}").search_experiments(max_results=1)
+        MlflowClient(tracking_uri=sqlite_uri(part)).search_experiments(max_results=1)
         with contextlib.suppress(FileExistsError):  # another process was quicker
             os.link(part, file)
     finally:
@@ -109,12 +111,6 @@ def artifact_location(uri: str) -> str | None:
     """The artifact folder beside a sqlite file; None where the server decides."""
     file = sqlite_file(uri)
     return None if file is None else (file.parent / "mlartifacts").as_uri()
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """The file behind a sqlite URI, else None."""
-    parts = urllib.parse.urlsplit(uri)
-    return Path(urllib.parse.unquote(parts.path)[1:]) if _dialect(parts.scheme) == "sqlite" else None
 
 
 def without_password(uri: str) -> str:
@@ -130,15 +126,15 @@ def _decide(out: Path, explicit: str | None) -> tuple[str, str]:
     for source, uri in named.items():
         if uri:
             return _validated(uri, source), source
-    return f"sqlite:///{out.resolve() / 'mlflow.db'}", "the output folder"
+    return sqlite_uri(out.resolve() / "mlflow.db"), "the output folder"
 
 
 def _validated(uri: str, source: str) -> str:
     scheme = _dialect(urllib.parse.urlsplit(uri).scheme)
-    if scheme == "sqlite":
-        file = sqlite_file(uri)
-        assert file is not None
-        return f"sqlite:///{file.resolve()}"
+    if file := sqlite_file(uri):
+        if "?" in uri:
+            raise InputError(f"{source}: found {uri!r}, expected no options; a '?' in a path is written %3F")
+        return sqlite_uri(file.resolve())
     if scheme in (*_HTTP, *_DATABASES, *_HOSTED) or uri in _HOSTED:
         return uri
     raise InputError(

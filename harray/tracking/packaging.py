@@ -102,25 +102,33 @@ def package(checkpoint: Path, folder: Path, description: Any = None) -> None:
 
 
 def signature() -> "ModelSignature":
-    """Either `video`, or `keypoints` with `height_px` and `width_px`; out come label and probabilities.
+    """Either `video`, or `keypoints` with `height_px` and `width_px`; out come label, probabilities, how much was seen,
+    and the error of a row that could not be predicted, all but that empty then.
 
-    Three are of any type to MLflow and checked by the model itself: MLflow's check of nested arrays takes 60 ms
-    a clip (measured), and no number type of its takes both whole lengths and the NaN of a row without.
+    All are of any type to MLflow and checked by the model itself, row by row: MLflow's check of a column refuses the
+    whole table for one row, its check of nested arrays takes 60 ms a clip (measured), and no number type of its takes
+    both whole lengths and the NaN of a row without.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import AnyType, Map
 
     inputs = [
-        ColSpec(DataType.string, "video", required=False),
+        ColSpec(AnyType(), "video", required=False),
         ColSpec(AnyType(), "keypoints", required=False),
         ColSpec(AnyType(), "height_px", required=False),
         ColSpec(AnyType(), "width_px", required=False),
     ]
     outputs = [
-        ColSpec(DataType.string, "label"),
-        ColSpec(DataType.double, "probability"),
-        ColSpec(Map(DataType.double), "probabilities"),
+        ColSpec(DataType.string, "video", required=False),
+        ColSpec(DataType.string, "label", required=False),
+        ColSpec(DataType.double, "probability", required=False),
+        ColSpec(Map(DataType.double), "probabilities", required=False),
+        ColSpec(DataType.string, "verdict", required=False),
+        ColSpec(DataType.long, "num_people_seen", required=False),
+        ColSpec(DataType.double, "frames_seen_share", required=False),
+        ColSpec(DataType.double, "joints_seen_share", required=False),
+        ColSpec(DataType.string, "error", required=False),
     ]
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 

@@ -10,7 +10,6 @@ MODEL   runs/x/checkpoint          a checkpoint folder
 import contextlib
 import re
 import tempfile
-import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from harray.config import digest
 from harray.downloads import cache_dir
 from harray.errors import InputError
+from harray.names import local_path
 from harray.tracking.location import connect, without_password
 from harray.tracking.packaging import CHECKPOINT
 
@@ -236,9 +236,8 @@ def _registered(client: "MlflowClient", name: str, version: str | int) -> Regist
 
 def _checkpoint(artifact_uri: str, uri: str, cache: Path) -> Path:
     """The checkpoint folder of a logged model: in place when it is on this machine, else a copy in the cache."""
-    parts = urllib.parse.urlsplit(artifact_uri)
-    if parts.scheme in ("", "file"):
-        return _checked(Path(urllib.parse.unquote(parts.path)))
+    if (folder := local_path(artifact_uri)) is not None:
+        return _checked(folder)
     kept = cache / digest([uri, artifact_uri])  # a logged model never changes
     if not kept.is_dir():
         _fetch(artifact_uri, uri, kept)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import getpass
 import json
+import re
 import subprocess
 import time
 from collections.abc import Mapping
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import harray
 from harray.config import flatten
-from harray.tracking.location import artifact_location, connect, sqlite_file
+from harray.names import sqlite_file
+from harray.tracking.location import artifact_location, connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,6 +28,7 @@ EPOCH_METRIC = "train.epoch_sec"  # every epoch has it
 
 # MLflow's own limits (mlflow.utils.validation)
 MAX_PARAMS, MAX_METRICS, _MAX_VALUE_CHARS = 100, 1000, 6000
+_MAX_NAME_CHARS = 200  # of 250, the rest for what stands beside a split's name
 PASSING = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
 
 
@@ -168,14 +171,22 @@ class TrainingRun:
 
 
 def record_evaluation(
-    uri: str, run_id: str, metrics: Mapping[str, float], files: Path, artifact_folder: str
+    uri: str,
+    run_id: str,
+    metrics: Mapping[str, float],
+    files: Path,
+    artifact_folder: str,
+    tags: Mapping[str, str] | None = None,
 ) -> bool:
     """Add an evaluation's scores and files to the run that trained the model.
+
+    Args:
+        tags: what else is to be known of the scores.
 
     Returns:
         False where the store at `uri` has no such run: the model came from elsewhere, and nothing is recorded.
     """
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, RunTag
     from mlflow.exceptions import MlflowException
 
     if (file := sqlite_file(uri)) and not file.exists():
@@ -189,10 +200,17 @@ def record_evaluation(
         raise
     now_ms = time.time_ns() // 1_000_000
     client.log_batch(
-        run_id, metrics=[Metric(name, float(value), now_ms, 0) for name, value in metrics.items()]
+        run_id,
+        metrics=[Metric(name, float(value), now_ms, 0) for name, value in metrics.items()],
+        tags=[RunTag(name, value) for name, value in (tags or {}).items()],
     )
     client.log_artifacts(run_id, str(files), artifact_folder)
     return True
+
+
+def mlflow_name(text: str) -> str:
+    """A text as a part of a metric's, a tag's or an artifact's name, with codes for what MLflow takes in none."""
+    return re.sub(r"^\.|[^\w.\- ]", lambda found: f"-x{ord(found[0]):02x}", text)[:_MAX_NAME_CHARS]
 
 
 def parameters(config: Any) -> "list[Param]":

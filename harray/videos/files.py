@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harray.names import is_uri, split_uri
+
 Stamp = tuple[int, int]  # bytes, modification time in ns
 
 _BLOCK = 1 << 20
@@ -20,11 +22,6 @@ _KINDS = {
     stat.S_ISCHR: "a device",
     stat.S_ISBLK: "a device",
 }
-
-
-def is_uri(path: str | Path) -> bool:
-    """Whether a path names a file on a remote filesystem."""
-    return "://" in str(path)
 
 
 def stamp_of(path: str) -> Stamp | None:
@@ -75,10 +72,9 @@ def remote(uri: str) -> tuple[Any, str]:
     """
     from pyarrow.fs import FileSystem
 
-    scheme, _, rest = uri.partition("://")
-    root, _, below = rest.partition("/")  # names are taken as they are, with blanks and without escapes
+    root, below = split_uri(uri)
     try:
-        filesystem, base = FileSystem.from_uri(f"{scheme}://{root}/")
+        filesystem, base = FileSystem.from_uri(root)
     except ValueError as error:  # pyarrow.ArrowInvalid
         raise OSError(f"{uri}: not a URI that pyarrow can open ({str(error).splitlines()[0]})") from error
     return filesystem, f"{base.removesuffix('/')}/{below}"

@@ -6,9 +6,10 @@ from pathlib import Path
 from harray.evaluation.evaluate import evaluate
 from harray.evaluation.report import EvaluationReport, write_report
 from harray.inference import Predictor
+from harray.names import short_name
 from harray.store import FeatureStore
 from harray.tracking.registry import resolve_model, run_of_model
-from harray.tracking.runs import record_evaluation
+from harray.tracking.runs import mlflow_name, record_evaluation
 
 
 def evaluate_recorded(
@@ -18,7 +19,8 @@ def evaluate_recorded(
 
     Args:
         model: a MODEL argument.
-        uri: tracking URI; where the model's run is found there, it gets the scores as metrics and the files.
+        uri: tracking URI; where the model's run is found there, it gets the scores as metrics and the files, under
+            the split's name, or `leaked.SPLIT` and with a tag where the model learned from some of the clips.
 
     Raises:
         InputError: no such model, store or split, or a store that does not fit the model.
@@ -28,13 +30,30 @@ def evaluate_recorded(
     predictor = Predictor.load(checkpoint)
     report = evaluate(predictor, opened, split, model=model, occlusion=occlusion)
     run_id = run_of_model(model, uri)
-    name = f"{split}-{run_id[:8] if run_id else checkpoint.parent.name}"
+    name = short_name(f"{split}-{run_id[:8] if run_id else checkpoint.parent.name}")
     files = write_report(report, out.absolute() / "evaluations" / name)
     if run_id:
-        metrics = {f"{split}.{key}": value for key, value in dataclasses.asdict(report.scores).items()}
+        recorded = recorded_name(report)
+        metrics = {f"{recorded}.{key}": value for key, value in dataclasses.asdict(report.scores).items()}
         for part, scores in report.ablation.items():
-            metrics[f"{split}.{part}.top1"] = scores.top1
-        for name, scores in report.floors.items():
-            metrics[f"{split}.floor.{name}.top1"] = scores.top1
-        record_evaluation(uri, run_id, metrics, files[0].parent, f"evaluation/{split}")
+            metrics[f"{recorded}.{part}.top1"] = scores.top1
+        for floor, scores in report.floors.items():
+            metrics[f"{recorded}.floor.{floor}.top1"] = scores.top1
+        record_evaluation(uri, run_id, metrics, files[0].parent, f"evaluation/{recorded}", _tags(report))
     return report, files
+
+
+def recorded_name(report: EvaluationReport) -> str:
+    """The name under which MLflow has the scores: the split's, and of clips that the model learned from `leaked.SPLIT`,
+    so that nobody takes them for a test's."""
+    split = mlflow_name(report.split)
+    return f"leaked.{split}" if report.num_learned else split
+
+
+def _tags(report: EvaluationReport) -> dict[str, str]:
+    if not report.num_learned:
+        return {}
+    said = (
+        f"no test: {report.num_learned} of {report.scores.num_clips} clips chose the model's weights or epoch"
+    )
+    return {f"harray.{recorded_name(report)}": said}

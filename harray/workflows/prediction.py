@@ -1,12 +1,15 @@
 """Predict many videos, here or over a cluster; one that cannot be read takes no other with it."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from harray.errors import InputError
 from harray.inference import Predictor
 from harray.inference.entries import VideoTask, video_entry
+from harray.names import digest_of, is_uri, short_name
 
 
 def predict_videos(
@@ -20,8 +23,7 @@ def predict_videos(
     on_video: Callable[[dict[str, Any]], None] = lambda entry: None,
     on_message: Callable[[str], None] = lambda message: None,
 ) -> list[dict[str, Any]]:
-    """One entry a video, in their order: video, label, probability, top, and the pictures' paths where they were
-    asked for. A video that cannot be read has an `error` instead.
+    """One entry a video, in their order, as `video_entry` gives it; whatever fails, fails in its own entry.
 
     Args:
         videos: paths or URIs.
@@ -32,8 +34,11 @@ def predict_videos(
         on_message: called with what the user should know.
 
     Raises:
-        InputError: no checkpoint, no weights to extract with, or more actors than the cluster holds.
+        InputError: no checkpoint, no weights to extract with, no folder for the pictures, or more actors than the
+            cluster holds.
     """
+    if explain_to:
+        _make_folder(explain_to)
     tasks = _tasks(videos, top, explain_to)
     if num_actors:
         from harray.distributed.resources import check_machine, start_ray
@@ -52,11 +57,25 @@ def predict_videos(
 
 
 def _tasks(videos: Iterable[str], top: int, explain_to: Path | None) -> list[VideoTask]:
-    tasks, names = [], Counter[str]()
+    tasks, times = [], Counter[str]()
     for video in videos:
-        stem = Path(video).stem
-        names[stem] += 1  # two videos of one name must not share their pictures
-        name = stem if names[stem] == 1 else f"{stem}-{names[stem]}"
+        name = _picture_name(video)
+        times[name] += 1
+        name = name if times[name] == 1 else f"{name}-{times[name]}"  # the same video once more
         explain_as = explain_to and explain_to.absolute() / name
         tasks.append(VideoTask(video=video, top=top, explain_as=explain_as))
     return tasks
+
+
+def _picture_name(video: str) -> str:
+    """The video's own name, with a digest of where it lies: another video of that name has other pictures, in this
+    call and in the next."""
+    where = video if is_uri(video) else os.path.abspath(video)
+    return f"{short_name(Path(video).stem)}-{digest_of(where)}"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--explain {folder}: no folder can be made there ({error.strerror})") from error

@@ -8,14 +8,15 @@ import threading
 import pytest
 
 from harray.errors import InputError
+from harray.names import sqlite_file
 from harray.tracking.location import (
     artifact_location,
     connect,
     probe,
-    sqlite_file,
     tracking_uri,
     without_password,
 )
+from harray.tracking.runs import experiment_id
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +73,38 @@ def test_artifacts_stand_beside_a_sqlite_file_and_are_left_to_a_server():
     assert artifact_location("sqlite:////data/mlflow.db") == "file:///data/mlartifacts"
     assert artifact_location("http://tracker:5000") is None
     assert str(sqlite_file("sqlite:////data/my%20runs.db")) == "/data/my runs.db"
+
+
+@pytest.mark.parametrize(
+    "name", ["try?a", "a#b", "a%20b", "100%", "a b", "Läufe", "跑步", "x=1&y;z", "?mode=ro", "12:30"]
+)
+def test_whatever_a_folder_is_called_the_store_stays_in_it(tmp_path, monkeypatch, uri, name):
+    out = tmp_path / "runs" / name
+    out.mkdir(parents=True)
+    shutil.copy(tmp_path / "mlflow.db", out / "mlflow.db")
+    found = tracking_uri(out)
+    client = connect(found)
+    run = client.create_run(experiment_id(client, found, "harray"))
+    client.log_text(run.info.run_id, "here", "note.txt")
+    assert probe(out).detail == "1 runs"
+    assert (out / "mlartifacts" / run.info.run_id / "artifacts" / "note.txt").read_text() == "here"
+    assert tracking_uri(tmp_path, found) == found
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", found)
+    assert tracking_uri(tmp_path) == found
+    assert [folder.name for folder in (tmp_path / "runs").iterdir()] == [name]
+
+
+def test_folders_that_differ_after_a_question_mark_have_stores_of_their_own(tmp_path):
+    first, second = (tracking_uri(tmp_path / name) for name in ("try?a", "try?b"))
+    connect(first).create_experiment("only in a")
+    assert connect(second).get_experiment_by_name("only in a") is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["try?a", "try?b"]
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///try?a/mlflow.db", "sqlite:////data/mlflow.db?timeout=30"])
+def test_a_question_mark_in_a_uri_is_asked_about(tmp_path, uri):
+    with pytest.raises(InputError, match=r"^--tracking-uri: found .*, expected no options; .* written %3F$"):
+        tracking_uri(tmp_path, uri)
 
 
 def test_a_password_is_not_shown():

@@ -13,13 +13,19 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
+from harray.errors import InputError
+from harray.extraction.faults import ExtractionError
 from harray.inference.predictor import Predictor
 from harray.tracking.packaging import SERVING_REQUIREMENTS, input_example, package, requirements
 from harray.tracking.registry import register
 from harray.tracking.runs import TrainingRun
+from tests.predicted import untrained_checkpoint, video_of_nobody, video_of_somebody
 
 ROOT = Path(__file__).resolve().parents[2]
+EVIDENCE = ["verdict", "num_people_seen", "frames_seen_share", "joints_seen_share"]
+COLUMNS = ["video", "label", "probability", "probabilities", *EVIDENCE, "error"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +51,7 @@ def test_keypoints_in_any_nesting_give_what_the_predictor_gives(model, checkpoin
     expected = Predictor.load(checkpoint).predict_keypoints(keypoints_PTKC1, 240, 320)
     for form in (keypoints_PTKC1.tolist(), keypoints_PTKC1, keypoints_PTKC1.astype(int).tolist()):
         answer = model.predict(pd.DataFrame({"keypoints": [form, form], "height_px": 240, "width_px": 320}))
-        assert list(answer.columns) == ["label", "probability", "probabilities"]
+        assert list(answer.columns) == COLUMNS
         assert answer["label"].tolist() == [expected.label] * 2
         assert answer["probability"].tolist() == pytest.approx([expected.probability] * 2, abs=1e-6)
         assert answer["probabilities"][0] == pytest.approx(expected.probabilities, abs=1e-6)
@@ -65,7 +71,8 @@ def test_videos_and_keypoints_may_stand_in_one_table(model, checkpoint, monkeypa
         {"video": ["a.mp4", None], "keypoints": [None, keypoints], "height_px": [None, 240.0]}
     )
     answer = model.predict(mixed.assign(width_px=[None, 320.0]))
-    assert seen == [Path("a.mp4")]
+    assert seen == ["a.mp4"]
+    assert answer["video"].tolist() == ["a.mp4", None]
     assert answer["probability"][0] == answer["probability"][1]
     assert len(model.predict(pd.DataFrame({"video": ["a.mp4", "b.mp4"]}))) == 2
 
@@ -82,14 +89,120 @@ def test_weights_are_as_recorded_unless_said_otherwise(model):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"video": [None]}, "row 0: found neither a video path nor keypoints"),
-        ({"keypoints": [[[[[1.0, 2.0, 1.0]]]]]}, "row 0: keypoints without height_px and width_px"),
-        ({"keypoints": [[[1.0]]], "height_px": [240], "width_px": [320]}, r"found shape \[1, 1\], expected"),
+        ({"video": None}, "found neither a video's path nor keypoints"),
+        ({"video": 5}, "found neither a video's path nor keypoints"),
+        ({"keypoints": [[[[1.0, 2.0, 1.0]]]]}, "keypoints without height_px and width_px"),
+        ({"keypoints": [[[[1.0]]]], "height_px": "tall", "width_px": 320}, "keypoints without height_px"),
+        ({"keypoints": [[1.0]], "height_px": 240, "width_px": 320}, "found shape [1, 1], expected"),
+        ({"keypoints": [[1.0], [1.0, 2.0]], "height_px": 240, "width_px": 320}, "found ragged lists"),
+        ({"keypoints": [["x"]], "height_px": 240, "width_px": 320}, "what is no number"),
+        ({"video": "gone.mp4"}, "this model learned from imported skeletons"),
     ],
 )
-def test_a_row_that_says_too_little_is_refused(model, row, message):
-    with pytest.raises(ValueError, match=message):
-        model.predict(pd.DataFrame(row))
+def test_a_row_that_cannot_be_predicted_has_its_error_and_the_next_is_answered(
+    model, checkpoint, row, message
+):
+    good = input_example(checkpoint).to_dict("records")[0]
+    answer = model.predict(pd.DataFrame([row, good, row]))
+    assert message in answer["error"][0] == answer["error"][2]
+    assert answer["label"].tolist()[::2] == [None, None]
+    assert answer["label"][1] in ("run", "sit", "wave")
+    assert (answer["error"][1], answer["verdict"][1], answer["num_people_seen"][1]) == (None, "ok", 1)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A model of videos behind MLflow's own scoring server."""
+    from fastapi.testclient import TestClient
+    from mlflow.pyfunc.scoring_server import init
+
+    folder = tmp_path_factory.mktemp("served")
+    package(untrained_checkpoint(folder / "checkpoint"), folder / "model")
+    client = TestClient(init(mlflow.pyfunc.load_model(str(folder / "model"))), raise_server_exceptions=False)
+    return lambda body: client.post("/invocations", json=body)
+
+
+def test_a_broken_video_in_a_request_has_its_error_and_the_others_are_answered(served, tmp_path):
+    broken, empty = tmp_path / "broken.mp4", tmp_path / "empty.mp4"
+    broken.write_text("no video")
+    empty.write_text("")
+    videos = [str(video_of_somebody(tmp_path / "a.mp4")), str(broken), str(empty), "/gone/12:30.mp4"]
+    videos.append(str(video_of_nobody(tmp_path / "nobody.mp4")))
+    answer = served({"dataframe_records": [{"video": video} for video in videos]})
+    assert answer.status_code == 200
+    rows = answer.json()["predictions"]
+    assert [row["video"] for row in rows] == videos
+    assert [row["verdict"] for row in rows] == ["ok", None, None, None, "nobody"]
+    assert set(rows[0]["probabilities"]) == {"run", "sit", "wave"}
+    assert (rows[4]["label"], rows[4]["probabilities"], rows[4]["error"]) == (None, None, None)
+    for row, said in zip(rows[1:4], ("FFmpeg", "the file is empty", "No such file"), strict=True):
+        assert said in row["error"]
+        assert "/" not in row["error"]
+
+
+ONE = {"video": "a.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ({"dataframe_records": [{"path": "a.mp4"}, {"path": "b.mp4"}]}, "none of its columns"),
+        ({"dataframe_records": ["a.mp4"]}, "none of its columns"),
+        ({"dataframe_records": []}, "none of its columns"),
+        ({"dataframe_split": {"columns": ["x"], "data": [["a.mp4"]]}}, "none of its columns"),
+        ({"instances": ["a.mp4", "b.mp4"]}, "none of its columns"),
+        ({"inputs": "a.mp4"}, "none of its columns"),
+        ({"inputs": ["a.mp4"]}, "none of its columns"),
+        ({"inputs": {"file": ["a.mp4"]}}, "none of its columns"),
+        (
+            {"dataframe_records": [{"keypoints": [[1]], "width": 5, "height_px": 3}]},
+            "only keypoints and height_px",
+        ),
+    ],
+)
+def test_a_request_that_is_no_table_of_ours_is_refused_with_the_columns(served, body, found):
+    answer = served(body)
+    assert answer.status_code == 400
+    assert answer.json().keys() == {"error_code", "message"}
+    message = answer.json()["message"]
+    assert message.startswith(f"found {found}; expected a table with the column video")
+    assert all(name in message for name in ("keypoints", "height_px", "width_px"))
+    assert "\n" not in message and "/" not in message and "a.mp4" not in message
+
+
+@pytest.mark.parametrize("form", ["a.mp4", ["a.mp4"], ["a.mp4", "b.mp4"], {"path": "a.mp4"}])
+def test_the_same_is_refused_without_a_server(model, form):
+    with pytest.raises(MlflowException, match=r"^found none of its columns; expected a table"):
+        model.predict(form)
+
+
+def test_a_dictionary_of_a_video_is_a_table_of_one(model):
+    assert model.predict(ONE)["video"].tolist() == ["a.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            InputError("poses.weights=/root/secret/pose.pt: no such file"),
+            "poses.weights=pose.pt: no such file",
+        ),
+        (OSError(13, "Permission denied", "/srv/x.mp4"), "Permission denied"),
+        (
+            RuntimeError("cannot open '/opt/venv/lib/x.so' or \"/a/b/c\""),
+            "RuntimeError: cannot open 'x.so' or \"c\"",
+        ),
+        (ExtractionError("open", OSError("s3://bucket/a/b.mp4: away")), "open: s3://bucket/a/b.mp4: away"),
+        (ValueError("1/2 of them, in a/b"), "ValueError: 1/2 of them, in a/b"),
+    ],
+)
+def test_an_error_names_no_folder_of_the_serving_machine(model, monkeypatch, error, said):
+    def fail(self, path):
+        raise error
+
+    monkeypatch.setattr(Predictor, "predict_video", fail)
+    answer = model.predict(pd.DataFrame([ONE]))
+    assert (answer["video"][0], answer["error"][0]) == ("a.mp4", said)
 
 
 def test_nothing_in_the_package_is_a_pickle(packaged):

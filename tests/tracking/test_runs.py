@@ -6,7 +6,7 @@ from mlflow.exceptions import MlflowException
 
 from harray.config import parse_overrides, with_overrides
 from harray.tracking.location import connect
-from harray.tracking.runs import TrainingRun, git_commit, parameters, record_evaluation
+from harray.tracking.runs import TrainingRun, git_commit, mlflow_name, parameters, record_evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +173,22 @@ def test_an_evaluation_joins_the_run_that_trained_the_model(tmp_path, uri):
     assert [f.path for f in client.list_artifacts(run.run_id, "evaluation/test")] == [
         "evaluation/test/report.html"
     ]
+
+
+@pytest.mark.parametrize("split", ["test", "te?st", "a/b", "50%", "ca$h", "跑步", "#1 (new)", "x" * 300])
+def test_mlflow_takes_a_split_of_any_name(tmp_path, uri, split):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.html").write_text("<p>")
+    name = mlflow_name(split)
+    with TrainingRun(uri, Outer()) as run:
+        pass
+    folder, tags = f"evaluation/{name}", {f"harray.leaked.{name}": "no test"}
+    assert record_evaluation(uri, run.run_id, {f"{name}.top1": 0.9}, tmp_path / "report", folder, tags)
+    client = connect(uri)
+    assert client.get_run(run.run_id).data.metrics == {f"{name}.top1": 0.9}
+    assert client.get_run(run.run_id).data.tags[f"harray.leaked.{name}"] == "no test"
+    assert [f.path for f in client.list_artifacts(run.run_id, folder)] == [f"{folder}/report.html"]
+    assert mlflow_name(split + "!") != name or len(split) > 200
 
 
 def test_an_evaluation_of_a_model_from_elsewhere_is_recorded_nowhere(tmp_path, uri):
