@@ -35,12 +35,13 @@ from harray.distributed.resources import cluster_resources, gpus_for
 from harray.distributed.training_demand import check_training
 from harray.metrics import Scores
 from harray.training.checkpoint import save_checkpoint
+from harray.training.divergence import Diverged
 from harray.training.loop import EpochReport, report_from
 from harray.training.run import TrainingRequest, TrainingResult, fit, result_of
 from harray.training.state import load_state, save_state
 from harray.videos.files import is_uri, remote
 
-STATE_FILE, MODEL_FOLDER, RESULT_FILE = "state.pt", "model", "result.json"
+STATE_FILE, MODEL_FOLDER, RESULT_FILE, DIVERGED_FILE = "state.pt", "model", "result.json", "diverged"
 
 
 def train_on_ray(
@@ -67,6 +68,7 @@ def train_on_ray(
 
     Raises:
         InputError: more workers than the cluster can hold, or a store that cannot be trained on.
+        Diverged: the loss is no longer a number.
     """
     started = time.perf_counter()
     request = dataclasses.replace(request, store=request.store.absolute(), out=request.out.absolute())
@@ -86,6 +88,10 @@ def train_on_ray(
     if result.checkpoint is None:
         raise RuntimeError(f"Ray Train ended without a checkpoint under {storage}")
     with result.checkpoint.as_directory() as folder:
+        if Path(folder, DIVERGED_FILE).exists():
+            reason = Path(folder, DIVERGED_FILE).read_text()
+            remove_storage(storage)  # Ray Train would take it for a training that is over
+            raise Diverged(reason)
         shutil.copytree(Path(folder, MODEL_FOLDER), request.out, dirs_exist_ok=True)
         values = json.loads(Path(folder, RESULT_FILE).read_text())
     return TrainingResult(
@@ -155,7 +161,14 @@ def _work(config: dict[str, Any]) -> None:
                 saved = time.perf_counter()
             report({"epoch": dataclasses.asdict(epoch)}, checkpoint=Checkpoint(folder) if due else None)
 
-    fitted = fit(request, get_device(), on_state=keep, state=state)
+    try:
+        fitted = fit(request, get_device(), on_state=keep, state=state)
+    except Diverged as error:  # on all workers at once; told, not raised: Ray Train would try it again
+        with _files(leads) as folder:
+            if leads:
+                (folder / DIVERGED_FILE).write_text(str(error))
+            report({}, checkpoint=Checkpoint(folder) if leads else None)
+        return
     with _files(leads) as folder:
         if leads:
             save_checkpoint(fitted.checkpoint, folder / MODEL_FOLDER, request.experiment_yaml)

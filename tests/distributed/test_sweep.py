@@ -14,9 +14,7 @@ from harray.distributed.sweep_figures import write_figures
 from harray.distributed.sweep_settings import SweepSettings
 from harray.distributed.trial import (
     STATE_FILE,
-    TrialFailure,
     TrialJob,
-    check_finite,
     from_arrays,
     reason_of,
     to_arrays,
@@ -24,7 +22,7 @@ from harray.distributed.trial import (
 )
 from harray.store import FeatureStore
 from harray.tracking.sweeps import JOURNAL_FILE, Journal, SweepLog
-from harray.training.loop import EpochReport
+from harray.training.divergence import Diverged
 from harray.training.run import TrainingRequest, origin_of, training_clips
 from tests.distributed.sweeping import tiny_experiment, tiny_store
 
@@ -210,22 +208,11 @@ def test_clips_in_the_object_store_are_the_same_clips(clips):
 
 
 @pytest.mark.parametrize(
-    ("losses", "val_loss", "fails"),
-    [({"total": 1.0}, 0.5, False), ({"total": math.nan}, 0.5, True), ({"total": 1.0}, math.inf, True)],
-)
-def test_a_loss_that_is_no_number_fails_the_trial(losses, val_loss, fails):
-    shown = {"num_epochs": 9, "val": None, "learning_rate": 0.1, "num_workers": 1, "seconds": 1.0}
-    report = EpochReport(epoch=3, losses=losses, val_loss=val_loss, **shown)
-    with pytest.raises(TrialFailure, match="NaN: the loss of epoch 3") if fails else contextlib.nullcontext():
-        check_finite(report)
-
-
-@pytest.mark.parametrize(
     ("error", "reason"),
     [
         (torch.OutOfMemoryError("CUDA out of memory.\nTried"), "out of memory: CUDA out of memory. Tried"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory: DefaultCPU"),
-        (TrialFailure("NaN: it is"), "NaN: it is"),
+        (Diverged("NaN: it is"), "NaN: it is"),
         (ValueError("x"), "ValueError: x"),
     ],
 )
