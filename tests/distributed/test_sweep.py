@@ -1,6 +1,5 @@
 """A sweep without Ray: trials run here, one after another, and drivers vanish between any two writes."""
 
-import contextlib
 import dataclasses
 import json
 import math
