@@ -98,11 +98,12 @@ def start_ray(num_cpus: int | None = None, object_store_bytes: int = OBJECT_STOR
 
 def _join(address: str) -> None:
     import ray
+    from ray.exceptions import RayError
 
     try:
         _check_answers(address)
         ray.init(address=address, **_QUIET)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except (OSError, RuntimeError, ValueError, RayError) as error:
         raise InputError(
             f"RAY_ADDRESS={address}: no cluster answers there ({str(error).splitlines()[0]}); "
             "start one with `ray start --head`, or unset RAY_ADDRESS to work on this machine"

@@ -8,7 +8,7 @@ import mlflow  # noqa: F401  here: scikit-learn, in these trials, trips over wha
 import pytest
 import torch
 
-from harray.distributed.sweep import FAILED, FINISHED, STOPPED, WORKER_DIED, Sweep, best_rows, ranking
+from harray.distributed.sweep import FAILED, FINISHED, STOPPED, WORKER_DIED, Sweep, ranking
 from harray.distributed.sweep_figures import write_figures
 from harray.distributed.sweep_settings import SweepSettings
 from harray.distributed.trial import (
@@ -125,7 +125,7 @@ def test_trials_finish_or_are_stopped_early_and_the_first_is_the_recipe(calm):
         assert (row.num_epochs == 6) == (row.state == FINISHED)
         assert ("not among the best" in row.reason) == (row.state == STOPPED)
         assert len(row.values) == 1 and 0 <= row.values[0] <= 1
-    best = best_rows(calm.sweep.study)
+    best = calm.sweep.best()
     assert best == ranking(rows, ["maximize"])[:1]
     epochs, starts, ends = told(calm.folder)
     assert starts == ends == [0, 1, 2, 3, 4]
@@ -167,7 +167,7 @@ def test_a_trial_that_fails_is_told_to_optuna_with_its_reason_and_too_many_end_t
         assert sweep.has_failed()
         assert [(row.state, row.values) for row in sweep.rows()] == [(FAILED, ()), (FAILED, ())]
         assert sweep.rows()[1].reason == WORKER_DIED
-        assert best_rows(sweep.study) == []
+        assert sweep.best() == []
     ends = [event for event in journal_of(tmp_path) if event["event"] == "end"]
     assert [event["status"] for event in ends] == ["FAILED", "FAILED"]
     assert "NaN" in ends[0]["tags"]["harray.reason"]
@@ -189,7 +189,7 @@ def test_time_that_is_up_stops_trials_and_begins_none(clips, tmp_path):
 def test_two_objectives_give_a_front_and_stop_nothing_early(clips, tmp_path):
     driver = Driver(tmp_path, clips, objective="accuracy-latency").run()
     assert {row.state for row in driver.sweep.rows()} == {FINISHED}
-    front = best_rows(driver.sweep.study)
+    front = driver.sweep.best()
     for row in driver.sweep.rows():
         f1, latency = row.values
         assert latency > 0
