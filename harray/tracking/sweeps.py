@@ -138,13 +138,15 @@ class SweepLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            for trial in self._under_way():
-                self.pause(trial, status_of(error) if trial is None else "KILLED")
-        self._stop.set()
-        self._thread.join()
-        self._journal.close()
-        self._environment.__exit__(None, None, None)
+        try:
+            if error is not None:
+                for trial in self._under_way():
+                    self.pause(trial, status_of(error) if trial is None else "KILLED")
+        finally:
+            self._stop.set()
+            self._thread.join()
+            self._journal.close()
+            self._environment.__exit__(None, None, None)
 
     def start(
         self, trial: Trial, name: str, *, params: Mapping[str, str], tags: Mapping[str, str] | None = None
