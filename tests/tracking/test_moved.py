@@ -70,14 +70,16 @@ def moved_twice(out):
     ids=lambda f: f.__name__,
 )
 def test_a_moved_store_is_read_and_written_where_it_is(out, recorded, move, tmp_path):
-    there, run_id = move(out), recorded[1]
+    with TrainingRun(f"sqlite:///{out}/mlflow.db", Config()) as old:
+        pass
+    there = move(out)
     before = {path for path in tmp_path.rglob("*") if not path.is_relative_to(there)}
     uri = f"sqlite:///{there}/mlflow.db"
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.html").write_text("<p>")
     assert resolve_model("models:/m@champion", uri).is_relative_to(there)
-    assert resolve_model(f"runs:/{run_id}", uri).is_relative_to(there)
-    assert record_evaluation(uri, run_id, {"test.top1": 1.0}, tmp_path / "report", "evaluation/test")
+    assert resolve_model(f"runs:/{recorded[1]}", uri).is_relative_to(there)
+    assert record_evaluation(uri, old.run_id, {"test.top1": 1.0}, tmp_path / "report", "evaluation/test")
     assert len(list(there.rglob("evaluation/test/report.html"))) == 1
     with TrainingRun(uri, Config()) as run:
         run.log_artifact(tmp_path / "report" / "report.html")

@@ -3,6 +3,7 @@ from dataclasses import dataclass, field
 import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED
 
 from harray.config import parse_overrides, with_overrides
 from harray.errors import InputError
@@ -252,8 +253,8 @@ def test_an_evaluation_of_a_deleted_run_is_told_and_recorded_nowhere(tmp_path, u
             MlflowException("The run 7 must be in 'active' state. Current state is deleted."),
             "run 7 was deleted",
         ),
-        (MlflowException("not you", error_code=16), "credentials are missing or wrong (401)"),
-        (MlflowException("not this", error_code=7), "credentials may not do this (403)"),
+        (MlflowException("not you", error_code=UNAUTHENTICATED), "credentials are missing or wrong (401)"),
+        (MlflowException("not this", error_code=PERMISSION_DENIED), "credentials may not do this (403)"),
         (MlflowException("a\nb http://me:pw@x/y"), "tracking store http://me:***@host: a"),
         (OSError("No space left on device"), "No space left on device"),
         (InputError("no answer from http://me:pw@host"), "no answer from http://me:***@host"),
