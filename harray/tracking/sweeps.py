@@ -6,8 +6,8 @@
 What happens is written to a journal on disk before anything is sent, and sent by a thread in batches; so an absent
 server stops no trial, and a killed driver's successor goes on where it was. Sending twice changes nothing: a run is
 looked up by its tags before it is made, and MLflow keeps equal metrics of one moment once. A run that somebody
-deleted is made anew, from the journal. Nobody else may import
-MLflow meanwhile: two threads that do so at once break its import.
+deleted is made anew, from the journal. Nobody else may import MLflow meanwhile: two threads that do so at once break
+its import.
 """
 
 import json
@@ -355,7 +355,8 @@ def _log(client: "MlflowClient", run_id: str, events: list[Event], folder: Path)
         for name, value in event.get("metrics", {}).items()
     ]
     params = [Param(name, value) for event in events for name, value in event.get("params", {}).items()]
-    tags = [RunTag(name, value) for event in events for name, value in event.get("tags", {}).items()]
+    last = {name: value for event in events for name, value in event.get("tags", {}).items()}
+    tags = [RunTag(name, value) for name, value in last.items()]
     while metrics or params or tags:
         client.log_batch(
             run_id, metrics[: MAX_METRICS - 2 * MAX_PARAMS], params[:MAX_PARAMS], tags[:MAX_PARAMS]

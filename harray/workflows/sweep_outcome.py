@@ -96,7 +96,7 @@ def finish(
     }
     values |= {"best.trial": best[0].number, "trials.failed": sweep.num_failed(), "trials": len(rows)}
     status = "FAILED" if sweep.has_failed() else "FINISHED"
-    log.end(None, status, tags={"harray.reason": stopped_by} if stopped_by else {}, values=values)
+    log.end(None, status, tags={"harray.reason": stopped_by}, values=values)
     missed = None
     try:
         log.drain(on_message)

@@ -16,6 +16,7 @@ from harray.errors import InputError
 from harray.model.config import ModelConfig
 from harray.training.checkpoint import load_checkpoint
 from harray.training.config import TrainingConfig
+from harray.training.divergence import Diverged
 from harray.training.run import TrainingRequest, train_store
 from tests.stores import arm_store
 
@@ -114,3 +115,11 @@ def test_runs_of_other_settings_have_other_names(request_):
     names = {run_name(request_, 2), run_name(request_, 3), run_name(other, 2)}
     assert len(names) == 3
     assert run_name(request_, 2) in names
+
+
+def test_workers_that_diverge_are_not_tried_again_and_leave_nothing(ray_cluster, request_):
+    training = with_overrides(request_.training, {"learning_rate": 1e38, "max_grad_norm": 1e38})
+    with pytest.raises(Diverged, match="NaN: the loss of epoch 1 "):
+        train_on_ray(dataclasses.replace(request_, training=training), 1)
+    assert not list(request_.out.parent.glob("*.ray"))
+    assert not request_.out.exists()
