@@ -339,6 +339,16 @@ def _as_text(value: Any) -> str:
     return text if len(text) <= _MAX_VALUE_CHARS else f"{text[: _MAX_VALUE_CHARS - 1]}…"
 
 
+def check_recording(uri: str, experiment: str = EXPERIMENT) -> None:
+    """Try whether runs can be recorded, before the work whose runs they are; a fresh sqlite file can.
+
+    Raises:
+        InputError: nothing answers, the credentials are refused, or the experiment was deleted.
+    """
+    if (file := sqlite_file(uri)) is None or file.exists():
+        experiment_id(connect(uri), uri, experiment)
+
+
 def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
     """The experiment of that name, made where there is none.
 

@@ -18,9 +18,9 @@ from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
-from harray.tracking.location import check_credentials, tracking_uri, without_password
+from harray.tracking.location import tracking_uri, without_password
 from harray.tracking.registry import resolve_model
-from harray.tracking.runs import outcome_of
+from harray.tracking.runs import check_recording, outcome_of
 from harray.videos.sources import list_videos
 from harray.workflows.evaluation import evaluate_recorded
 from harray.workflows.prediction import predict_videos
@@ -88,7 +88,7 @@ def run_demo(
         NotRecorded: the tracking store does not take what the demo made; its `outcome` is the `DemoOutcome`.
     """
     uri = tracking_uri(out, tracking)
-    check_credentials(uri)
+    check_recording(uri)
     complaint = f"{out}: another `harray demo` works there; wait for its end, or name another folder by --out"
     with held(out, complaint):
         return _run(out, experiment, clips_per_action, tracking, uri, on_stage, on_message)

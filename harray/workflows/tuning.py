@@ -14,7 +14,8 @@ from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.searches import Search, first_point, moved, search_named, space_of
 from harray.store import FeatureStore
-from harray.tracking.location import check_answers, check_credentials, tracking_uri
+from harray.tracking.location import check_answers, tracking_uri
+from harray.tracking.runs import check_recording
 from harray.workflows.sweep_folder import ID_FILE, TRIALS_FOLDER, claimed_folder
 from harray.workflows.sweep_outcome import SweepOutcome, finish
 from harray.workflows.training import as_extracted, check_trainable
@@ -80,7 +81,7 @@ def tune_recorded(
 
     Raises:
         InputError: a bad search or store, more than the cluster holds, an unfinished sweep without `resume`, none
-            with it, a tracking server that is away or refuses the credentials, or no trial that finished.
+            with it, a tracking store that cannot be recorded in, or no trial that finished.
         NotRecorded: the tracking store does not take the sweep's records; its `outcome` is a `SweepOutcome`.
     """
     started = time.monotonic()
@@ -92,7 +93,7 @@ def tune_recorded(
         on_message(f"{name}: the search has no {asked}, so its first trial starts from {found}")
     uri = tracking_uri(request.out, request.tracking)
     check_answers(uri, CHECK_SEC)
-    check_credentials(uri)
+    check_recording(uri)
     settings = request.settings()
     with request.cluster(on_message) as places:
         from harray.tracking.sweeps import SweepLog

@@ -11,6 +11,7 @@ from harray.tracking.location import connect
 from harray.tracking.runs import (
     NotRecorded,
     TrainingRun,
+    check_recording,
     git_commit,
     outcome_of,
     parameters,
@@ -216,6 +217,8 @@ def test_a_deleted_experiment_is_told_before_the_work_with_what_brings_it_back(u
         match=rf"experiment 'harray' was deleted; .*mlflow experiments restore --experiment-id {run.experiment_id}`",
     ):
         TrainingRun(uri, Outer()).__enter__()
+    with pytest.raises(InputError, match="experiment 'harray' was deleted"):
+        check_recording(uri)
     connect(uri).restore_experiment(run.experiment_id)
     with TrainingRun(uri, Outer()):
         pass
