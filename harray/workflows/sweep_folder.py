@@ -126,10 +126,13 @@ def _short(value: Any) -> str:
 
 
 def _new_name(parent: Path, settings: SweepSettings, mark: str) -> Path:
+    """A name that no sweep has; one that another process is about to begin with is not passed over."""
     stem = Path(settings.search.rpartition(":")[0]).stem or settings.search
     name = f"{stem}-{mark[:8]}"
     found = (re.fullmatch(rf"{re.escape(name)}-(\d+)", path.name) for path in parent.glob(f"{name}-*"))
-    return parent / f"{name}-{max((int(match[1]) for match in found if match), default=0) + 1}"
+    last = max((int(match[1]) for match in found if match), default=0)
+    has_begun = (parent / f"{name}-{last}" / SETTINGS_FILE).exists()
+    return parent / f"{name}-{last + (has_begun or not last)}"
 
 
 def _nothing_to_resume(

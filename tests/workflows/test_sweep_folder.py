@@ -130,6 +130,12 @@ def test_what_is_no_sweep_is_passed_over(out, content):
     assert claim(out, resume=True).name != "notes"
 
 
+def test_a_folder_that_is_only_begun_is_no_second_sweep(out):
+    folder = claim(out, resume=True)
+    (folder / "sweep.yaml").unlink()
+    assert claim(out, resume=False) == folder
+
+
 def test_two_at_once_are_refused(out):
     with (
         claimed_folder(out, BASE, ASKED, resume=True),
