@@ -94,9 +94,7 @@ def connect(uri: str, *, must_exist: bool = False, timeout_sec: float = 10.0) ->
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    os.environ.setdefault(
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"
-    )  # it would be printed with its password
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # with the password in it
     if file and file.exists():
         moved.follow(file)
     elif file:
@@ -108,7 +106,10 @@ def connect(uri: str, *, must_exist: bool = False, timeout_sec: float = 10.0) ->
                 client.search_experiments(max_results=1)  # a server's health is told without credentials
         return client
     except MlflowException as error:
-        raise (refusal(uri, error) or error) from error
+        refused = refusal(uri, error)
+        if refused is None and file is None:
+            refused = _unreachable(uri, error.message.partition("\n")[0][:300])
+        raise (refused or error) from error
 
 
 def check_answers(uri: str, timeout_sec: float) -> None:

@@ -160,6 +160,8 @@ def test_a_server_is_asked_for_its_health(tmp_path, status, reachable, user):
         (403, b"<html>", r"may not do this \(403\)"),
         (404, b"<html>", "what answers is no MLflow server"),
         (200, b"<html>a login page", "what answers is no MLflow server"),
+        (503, b"<html>restarting", "503"),
+        (500, b'{"error_code": "INTERNAL_ERROR", "message": "disk full"}', "500|disk full"),
     ],
 )
 def test_a_server_is_tried_before_the_work_and_what_it_refuses_is_said(status, body, said):
