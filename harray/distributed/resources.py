@@ -8,12 +8,15 @@ wait for each other for ever. So what a command needs is compared with what ther
     one that autoscales  more than it may grow to is refused; what is not there yet is said and waited for
 """
 
+import contextlib
 import dataclasses
 import os
+import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -89,11 +92,23 @@ def start_ray(num_cpus: int | None = None, object_store_bytes: int = OBJECT_STOR
     if ray.is_initialized():
         return RayHandle(address=ray.get_runtime_context().gcs_address, is_local=False, is_ours=False)
     address = os.environ.get("RAY_ADDRESS", "").removeprefix("local")
-    if address:
-        _join(address)
-    else:
-        _start_local(num_cpus, object_store_bytes)
+    with _sigterm_as_before():
+        if address:
+            _join(address)
+        else:
+            _start_local(num_cpus, object_store_bytes)
     return RayHandle(address=ray.get_runtime_context().gcs_address, is_local=not address, is_ours=True)
+
+
+@contextlib.contextmanager
+def _sigterm_as_before() -> Generator[None]:
+    """Leave SIGTERM to whoever listened to it: Ray's own handler aborts the process, and nothing would be closed."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _join(address: str) -> None:
