@@ -33,6 +33,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from harray.distributed.resources import cluster_resources, gpus_for
 from harray.distributed.training_demand import check_training
+from harray.errors import InputError
 from harray.metrics import Scores
 from harray.training.checkpoint import save_checkpoint
 from harray.training.divergence import Diverged
@@ -41,6 +42,7 @@ from harray.training.run import TrainingRequest, TrainingResult, fit, result_of
 from harray.training.state import load_state, save_state
 from harray.videos.files import is_uri, remote
 
+LISTED_FILE = "checkpoint_manager_snapshot.json"  # Ray Train's list of a run's checkpoints
 STATE_FILE, MODEL_FOLDER, RESULT_FILE, DIVERGED_FILE = "state.pt", "model", "result.json", "diverged"
 
 
@@ -76,13 +78,15 @@ def train_on_ray(
     if gpus_per_worker is None:
         gpus_per_worker = gpus_for(request.training.device, num_workers, cluster_resources())
     check_training(num_workers, gpus_per_worker)
+    name = run_name(request, num_workers)
+    rescued = None if is_uri(storage) else rescued_state(Path(storage, name), request.digest)
     with _epochs_told(on_epoch) as log:
         trainer = TorchTrainer(
             _work,
-            train_loop_config={"request": request},
+            train_loop_config={"request": request, "state": rescued},
             torch_config=TorchConfig(backend="nccl" if gpus_per_worker else "gloo"),
             scaling_config=_scaling(min_workers or num_workers, num_workers, gpus_per_worker),
-            run_config=_run_config(run_name(request, num_workers), storage, max_failures, _EpochLog(log)),
+            run_config=_run_config(name, storage, max_failures, _EpochLog(log)),
         )
         result = trainer.fit()
     if result.checkpoint is None:
@@ -118,6 +122,28 @@ def remove_storage(storage: str) -> None:
     filesystem.delete_dir(inner)
 
 
+def rescued_state(run: Path, mark: str) -> Path | None:
+    """The newest state of a run whose controller was killed while it wrote down which one that is; None otherwise.
+
+    What it left half-written is removed: Ray Train would not start on it. On a bucket nothing is half-written.
+    """
+    listed = run / LISTED_FILE
+    if not listed.exists():
+        return None
+    try:
+        json.loads(listed.read_bytes())
+        return None
+    except ValueError:
+        listed.unlink()
+    for file in sorted(run.glob(f"checkpoint_*/{STATE_FILE}"), reverse=True):
+        try:
+            load_state(file, mark)
+        except InputError:  # half-written itself
+            continue
+        return file
+    return None
+
+
 def run_name(request: TrainingRequest, num_workers: int) -> str:
     """A name of its own for every outcome: Ray Train silently goes on with a run of the same name."""
     return f"train-{request.digest}-{num_workers}"
@@ -150,6 +176,8 @@ def _work(config: dict[str, Any]) -> None:
     if last is not None:
         with last.as_directory() as folder:
             state = load_state(Path(folder, STATE_FILE), mark)
+    elif config["state"]:
+        state = load_state(config["state"], mark)
     started = saved = time.perf_counter()
 
     def keep(state: dict[str, Any], epoch: EpochReport) -> None:
