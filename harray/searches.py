@@ -13,6 +13,8 @@ line would take, such as "[1, 2, 4]". What the command line fixes is not searche
 import difflib
 import importlib.util
 import inspect
+import json
+import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +30,8 @@ FIXED = (
     "training.val_share",
     "training.seed",
 )  # the clips, and luck
+
+SAMPLES = 256  # of a space, to see what it draws from
 
 
 class Draw(Protocol):
@@ -241,6 +245,47 @@ def first_point(search: Search, base: ExperimentConfig, fixed: Sequence[str] = (
         )
     config_values(point.drawn, base)
     return point.drawn
+
+
+def space_of(search: Search, base: ExperimentConfig, fixed: Sequence[str] = ()) -> tuple[str, ...]:
+    """What a space draws from, a line per key, by which two spaces can be told apart whatever their source says.
+
+    Found by drawing often, by the same luck each time, so that all branches are seen but those that are hardly ever
+    drawn.
+    """
+    seen = _Seen()
+    for _ in range(SAMPLES):
+        search(Drawing(seen, base, fixed))
+    return tuple(f"{name}: {' or '.join(sorted(seen.ranges[name]))}" for name in sorted(seen.ranges))
+
+
+class _Seen:
+    """Draws by luck and writes down from what."""
+
+    def __init__(self) -> None:
+        self.luck = random.Random(0)
+        self.ranges: dict[str, set[str]] = {}
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        self._note(name, f"{float(low):g} to {float(high):g}" + _manner(step, log))
+        return self.luck.uniform(low, high)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        self._note(name, f"{low} to {high}" + _manner(None if step == 1 else step, log))
+        return self.luck.randrange(low, high + 1, step)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self._note(name, json.dumps(list(choices), default=str))
+        return self.luck.choice(list(choices))
+
+    def _note(self, name: str, values: str) -> None:
+        self.ranges.setdefault(name, set()).add(values)
+
+
+def _manner(step: float | None, log: bool) -> str:
+    return (f" by {step:g}" if step is not None else "") + (", log" if log else "")
 
 
 def moved(point: Mapping[str, Any], base: ExperimentConfig) -> dict[str, tuple[Any, Any]]:

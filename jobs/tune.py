@@ -1,7 +1,9 @@
 """`harray tune` as a job on a Ray cluster, with the same arguments.
 
-    ray job submit --working-dir . -- python jobs/tune.py --store /shared/store --search all --trials 100 --resume \
+    ray job submit --working-dir . -- python jobs/tune.py --store /shared/store --search all --trials 100 \
         --out /shared/out --tracking-uri http://HEAD:5000
+
+Stopped by `ray job stop`, or killed, it is gone on with by the same command and --resume.
 
 The driver runs on the head node in a copy of the working directory that goes when the job ends: name data by
 absolute paths or URIs that every node sees. Trials keep their state under the output folder, which every node must

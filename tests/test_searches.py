@@ -9,7 +9,7 @@ from harray.config import flatten, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.model.network import FusionNetwork
-from harray.searches import Drawing, config_values, first_point, moved, search_named
+from harray.searches import Drawing, config_values, first_point, moved, search_named, space_of
 
 SHAPE = {"num_people": 2, "num_frames": 32, "num_joints": 17, "num_coordinates": 2, "scene_dim": 12}
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -143,3 +143,73 @@ def test_a_space_that_does_not_fit_is_refused_before_anything_starts(tmp_path, c
     file.write_text(content or "")
     with pytest.raises(InputError, match=said):
         first_point(search_named(name.replace("FILE", str(file))), ExperimentConfig())
+
+
+def one(draw):
+    """A comment."""
+    draw.suggest_float("training.learning_rate", 1e-3, 1e-2, log=True)
+    if draw.suggest_categorical("model.cfn.enabled", [True, False]):
+        draw.suggest_int("model.cfn.num_queries", 1, 4)
+
+
+def the_same_in_other_words(draw):
+    enabled = draw.suggest_categorical("model.cfn.enabled", [True, False])
+    if enabled:
+        draw.suggest_int("model.cfn.num_queries", low=1, high=4)
+    draw.suggest_float("training.learning_rate", low=0.001, high=0.01, log=True)
+
+
+def wider(draw):
+    one(draw)
+    draw.suggest_float("model.dropout", 0.0, 0.5)
+
+
+def other_bound(draw):
+    draw.suggest_float("training.learning_rate", 1e-3, 2e-2, log=True)
+    if draw.suggest_categorical("model.cfn.enabled", [True, False]):
+        draw.suggest_int("model.cfn.num_queries", 1, 4)
+
+
+def other_branch(draw):
+    draw.suggest_float("training.learning_rate", 1e-3, 1e-2, log=True)
+    if not draw.suggest_categorical("model.cfn.enabled", [True, False]):
+        draw.suggest_int("model.cfn.num_queries", 1, 8)
+
+
+def other_choices(draw):
+    draw.suggest_float("training.learning_rate", 1e-3, 1e-2, log=True)
+    if draw.suggest_categorical("model.cfn.enabled", [False, True]):
+        draw.suggest_int("model.cfn.num_queries", 1, 4)
+
+
+def other_manner(draw):
+    draw.suggest_float("training.learning_rate", 1e-3, 1e-2)
+    if draw.suggest_categorical("model.cfn.enabled", [True, False]):
+        draw.suggest_int("model.cfn.num_queries", 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("space", "is_same"),
+    [
+        (one, True),
+        (the_same_in_other_words, True),
+        (wider, False),
+        (other_bound, False),
+        (other_branch, False),
+        (other_choices, False),
+        (other_manner, False),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_space_is_told_by_what_it_draws_from(space, is_same):
+    base = ExperimentConfig()
+    assert (space_of(space, base) == space_of(one, base)) == is_same
+
+
+def test_the_named_spaces_differ_and_what_is_fixed_is_not_drawn():
+    base = ExperimentConfig()
+    found = {name: space_of(search_named(name), base) for name in searches.names()}
+    assert len(set(found.values())) == len(found)
+    assert set(found["all"]) == set().union(*(set(lines) for name, lines in found.items() if name != "all"))
+    assert "training.learning_rate" in str(space_of(one, base))
+    assert "training.learning_rate" not in str(space_of(one, base, ["training.learning_rate"]))

@@ -1,7 +1,10 @@
 """The application: the list of commands, and how each ending becomes an exit code and one line."""
 
+import contextlib
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
 from typing import Any, NoReturn
 
 import typer
@@ -9,8 +12,9 @@ from typer.core import TyperGroup
 
 from harray import __version__
 from harray.cli import bench, data, demo, models, skeletons, system, tuning, validation
-from harray.cli.terminal import Fault
+from harray.cli.terminal import Fault, Interrupted
 from harray.errors import InputError
+from harray.tracking.location import without_password
 
 EXIT_FAULT, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -82,15 +86,18 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 a fault of ours, 2 the user must change something.
 
-    Ctrl-C ends with 130.
+    Ctrl-C and SIGTERM end with 130.
     """
     sys.exit(_run(arguments))
 
 
 def _run(arguments: list[str] | None) -> int:
     try:
-        code = app(args=arguments, standalone_mode=False)
+        with _terminated_as_interrupted():
+            code = app(args=arguments, standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except Interrupted as ending:
+        return _complain(f"interrupted; {ending}", EXIT_INTERRUPTED)
     except InputError as error:
         return _complain(str(error), EXIT_INPUT)
     except Fault as fault:
@@ -100,7 +107,24 @@ def _run(arguments: list[str] | None) -> int:
     except typer.Exit as ending:
         return ending.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        return EXIT_INTERRUPTED
+        return _complain("interrupted", EXIT_INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Generator[None]:
+    """Let SIGTERM, by which job managers stop, end a command as Ctrl-C does, so that everything is closed."""
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python lets only the main thread listen to signals
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _refuse(error: Any) -> int:
@@ -117,5 +141,5 @@ def _refuse(error: Any) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"harray: {' '.join(message.split())}", file=sys.stderr)
+    print(f"harray: {without_password(' '.join(message.split()))}", file=sys.stderr)
     return code

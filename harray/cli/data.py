@@ -263,21 +263,17 @@ def _extract(
     from harray.distributed.extraction import extract as extract_on_ray
     from harray.store import FeatureStore
 
-    try:
-        with terminal.progress("extracting", "clips") as update:
-            summary = extract_on_ray(
-                manifest,
-                config,
-                store,
-                num_actors=num_actors,
-                on_progress=lambda done, total, counts: update(done, total, _quarantined(counts)),
-                on_message=terminal.say,
-                limit=limit,
-                retry=retry,
-            )
-    except KeyboardInterrupt:
-        terminal.say("interrupted: finished clips are kept; the same command goes on with the rest")
-        raise
+    with terminal.progress("extracting", "clips") as update:
+        summary = extract_on_ray(
+            manifest,
+            config,
+            store,
+            num_actors=num_actors,
+            on_progress=lambda done, total, counts: update(done, total, _quarantined(counts)),
+            on_message=terminal.say,
+            limit=limit,
+            retry=retry,
+        )
     all_done = summary.computed == 0 and summary.quarantined == 0
     now = "nothing to compute, all was done before" if all_done else f"{summary.computed} computed now"
     terminal.result(

@@ -27,16 +27,19 @@ def demo(
     experiment = options.build_config("procedural", None, overrides)
     with session(out, "demo", as_json) as terminal:
         from harray.cli.models import entry_line, show_scores
+        from harray.tracking.runs import outcome_of
         from harray.workflows.demo import run_demo
 
         with terminal.stages() as stages:
-            outcome = run_demo(
-                out.absolute(),
-                experiment,
-                clips_per_action=clips_per_action,
-                tracking=tracking_uri,
-                on_stage=stages,
-                on_message=terminal.say,
+            outcome, missed = outcome_of(
+                lambda: run_demo(
+                    out.absolute(),
+                    experiment,
+                    clips_per_action=clips_per_action,
+                    tracking=tracking_uri,
+                    on_stage=stages,
+                    on_message=terminal.say,
+                )
             )
         best = outcome.sweep.best[0]
         terminal.result(
@@ -56,3 +59,5 @@ def demo(
         terminal.result("  uv run harray train --store STORE --register actions")
         terminal.result("  uv run harray predict models:/actions@champion NEW.mp4 --explain why/")
         terminal.json(outcome.to_json())
+        if missed:
+            raise missed

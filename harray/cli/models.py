@@ -51,19 +51,24 @@ def train(
         session(out, "train", as_json) as terminal,
         cluster_for(workers, experiment.training.device, terminal.say),
     ):
+        from harray.tracking.runs import outcome_of
         from harray.workflows.training import Workers, train_recorded
 
         with terminal.progress("training", "epochs") as update:
-            trained = train_recorded(
-                store,
-                experiment,
-                out,
-                workers=Workers(count=workers, storage=storage, max_failures=max_failures),
-                name=register,
-                tracking=tracking_uri,
-                on_epoch=lambda report: update(report.epoch, report.num_epochs, epoch_note(report)),
+            trained, missed = outcome_of(
+                lambda: train_recorded(
+                    store,
+                    experiment,
+                    out,
+                    workers=Workers(count=workers, storage=storage, max_failures=max_failures),
+                    name=register,
+                    tracking=tracking_uri,
+                    on_epoch=lambda report: update(report.epoch, report.num_epochs, epoch_note(report)),
+                )
             )
         show_training(terminal, trained, f"harray evaluate {trained.model} --store {store} --out {out}")
+        if missed:
+            raise missed
 
 
 def show_training(terminal: Terminal, trained: "Trained", next_command: str) -> None:
@@ -118,13 +123,18 @@ def evaluate(
     options.check_store(store)
     with session(out, "evaluate", as_json) as terminal:
         from harray.tracking.location import tracking_uri as ruling
+        from harray.tracking.runs import outcome_of
         from harray.workflows.evaluation import evaluate_recorded
 
         uri = ruling(out, tracking_uri)
-        report, files = evaluate_recorded(model, store, split, out, uri, occlusion=occlusion)
+        (report, files), missed = outcome_of(
+            lambda: evaluate_recorded(model, store, split, out, uri, occlusion=occlusion)
+        )
         show_report(terminal, report)
         terminal.result(f"report: {files[0]}")
         terminal.json({**report.to_json(), "report": str(files[0])})
+        if missed:
+            raise missed
 
 
 def predict(

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from harray.errors import InputError
+from harray.tracking.location import without_password
 
 
 class Pace:
@@ -45,7 +46,7 @@ class Terminal:
     """Where the commands print: `say` for people, `result` for the answer, `json` for scripts.
 
     With `as_json` everything for people goes to standard error, and the last line on standard output is one
-    JSON object.
+    JSON object. Passwords in URIs are never printed.
     """
 
     as_json: bool = False
@@ -54,17 +55,20 @@ class Terminal:
 
     def say(self, message: str) -> None:
         """A line of progress or notice, on standard error."""
-        self._console(self.err).print(message, markup=False, highlight=False, soft_wrap=True)
+        self._console(self.err).print(
+            without_password(message), markup=False, highlight=False, soft_wrap=True
+        )
 
     def result(self, message: "str | Table") -> None:
         """A line or table of the answer, on standard output (standard error with --json)."""
         console = self._console(self.err if self.as_json else self.out)
+        message = without_password(message) if isinstance(message, str) else message
         console.print(message, markup=False, highlight=False, soft_wrap=isinstance(message, str))
 
     def json(self, values: Any) -> None:
         """One JSON object as the last line on standard output, where --json asked for it."""
         if self.as_json:
-            print(json.dumps(values, default=str), file=self.out, flush=True)
+            print(without_password(json.dumps(values, default=str)), file=self.out, flush=True)
 
     @contextlib.contextmanager
     def progress(self, title: str, unit: str) -> Generator[Callable[[int, int, str], None]]:
@@ -132,6 +136,20 @@ class Terminal:
         return Console(file=file, width=None if file.isatty() else 110, emoji=False)  # :run: is a name
 
 
+class Interrupted(Exception):
+    """Ctrl-C, SIGTERM or `ray job stop` ended a command; the text says how to go on."""
+
+
+GO_ON = {  # command -> what the next start finds
+    "extract": "finished clips are kept; the same command goes on with the rest",
+    "retry": "finished clips are kept; the same command goes on with the rest",
+    "train": "the same command goes on from the last epoch that was kept",
+    "tune": "finished trials and the epochs of the others are kept; the same command with --resume goes on",
+    "cross-validate": "finished trainings are kept; the same command goes on",
+    "demo": "what is done is kept; the same command goes on",
+}
+
+
 class Fault(Exception):
     """An error of harray's own; its traceback stands in the log that the message names."""
 
@@ -144,7 +162,8 @@ def session(out: Path, command: str, as_json: bool) -> Generator[Terminal]:
     C++ threads; only the descriptors catch them all.
 
     Raises:
-        Fault: for any exception but InputError, an exit and Ctrl-C, after its traceback went to the log.
+        Interrupted: by Ctrl-C or SIGTERM, once everything is closed.
+        Fault: for any other exception but InputError and an exit, after its traceback went to the log.
     """
     log = out.absolute() / "logs" / f"{command}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     with _descriptors_to(log) as (stdout, stderr):
@@ -154,8 +173,10 @@ def session(out: Path, command: str, as_json: bool) -> Generator[Terminal]:
             yield terminal
         except (InputError, typer.Exit):
             raise
+        except (KeyboardInterrupt, SystemExit) as ending:  # Ray's own handler of SIGTERM exits
+            raise Interrupted(GO_ON.get(command, "give the command again")) from ending
         except Exception as error:
-            traceback.print_exc()
+            print(without_password(traceback.format_exc()), file=sys.stderr)
             summary = " ".join(str(error).split())[:300]
             raise Fault(f"{type(error).__name__}: {summary} (traceback at the end of {log})") from error
 

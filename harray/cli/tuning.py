@@ -16,6 +16,7 @@ from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 
 if TYPE_CHECKING:
+    from harray.tracking.runs import NotRecorded
     from harray.workflows.sweep_outcome import SweepOutcome
     from harray.workflows.tuning import SweepRequest
     from harray.workflows.winner import Winner
@@ -93,6 +94,7 @@ def tune(
         session(out, "tune", as_json) as terminal,
         cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, num_bytes, terminal.say),
     ):
+        from harray.tracking.runs import outcome_of
         from harray.workflows.tuning import SweepRequest, tune_recorded
 
         request = SweepRequest(
@@ -111,11 +113,15 @@ def tune(
             tracking=tracking_uri,
         )
         with terminal.progress("tuning", "trials") as update:
-            outcome = tune_recorded(request, update, terminal.say)
+            outcome, missed = outcome_of(lambda: tune_recorded(request, update, terminal.say))
         show_sweep(terminal, request, outcome)
-        winner = _registered(terminal, request, outcome, register, split) if register else None
+        winner = None
+        if register and not missed:
+            winner, missed = _registered(terminal, request, outcome, register, split)
         test = dataclasses.asdict(winner.report.scores) if winner and winner.report else None
         terminal.json({**outcome.to_json(), "model_version": winner and winner.model_version, "test": test})
+        if missed:
+            raise missed
 
 
 def _check(
@@ -163,15 +169,18 @@ def rerun(
     From the recorded configuration and seed, on a store whose clips have the recorded digest.
     """
     with session(out, "rerun", as_json) as terminal:
+        from harray.tracking.runs import outcome_of
         from harray.workflows.rerun import TOLERANCE, rerun_recorded
 
         with terminal.progress("training again", "epochs") as update:
-            again = rerun_recorded(
-                run_id,
-                out,
-                store=store,
-                tracking=tracking_uri,
-                on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
+            again, missed = outcome_of(
+                lambda: rerun_recorded(
+                    run_id,
+                    out,
+                    store=store,
+                    tracking=tracking_uri,
+                    on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
+                )
             )
         table = Table(f"epoch {again.num_epochs}", "then", "now", box=None, pad_edge=False)
         for name, (then, now) in again.val.items():
@@ -183,29 +192,37 @@ def rerun(
             f"tolerance {TOLERANCE:g}; run {again.rerun_id}"
         )
         terminal.json({**dataclasses.asdict(again), "agrees": again.agrees})
+        if missed:
+            raise missed
 
 
 def _registered(
     terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome", name: str, split: str
-) -> "Winner":
-    """Train the winner on train and val, and register it."""
+) -> "tuple[Winner | None, NotRecorded | None]":
+    """Train the winner on train and val, and register it; the error where the tracking store does not take it."""
+    from harray.tracking.runs import NotRecorded, outcome_of
     from harray.workflows.winner import train_winner
 
-    with terminal.progress("training the winner on train + val", "epochs") as update:
-        winner = train_winner(
-            outcome,
-            request.store,
-            request.out,
-            name,
-            split=split,
-            tracking=request.tracking,
-            on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
-        )
+    try:
+        with terminal.progress("training the winner on train + val", "epochs") as update:
+            winner, missed = outcome_of(
+                lambda: train_winner(
+                    outcome,
+                    request.store,
+                    request.out,
+                    name,
+                    split=split,
+                    tracking=request.tracking,
+                    on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
+                )
+            )
+    except NotRecorded as error:
+        return None, error
     score = f", the store has no split {split!r} to score it on"
     if winner.report:
         score = f", {split} macro F1 {winner.report.scores.macro_f1:.3f}"
     terminal.result(f"registered: {winner.model}, {winner.num_epochs} epochs on train + val{score}")
-    return winner
+    return winner, missed
 
 
 def show_sweep(terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome") -> None:
@@ -227,7 +244,7 @@ def show_sweep(terminal: Terminal, request: "SweepRequest", outcome: "SweepOutco
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     terminal.result(f"{len(outcome.rows)} trials in {outcome.seconds:.0f} s: {counts}")
     if outcome.stopped_by:
-        terminal.result(f"stopped: {outcome.stopped_by}; --resume goes on")
+        terminal.result(f"stopped: {outcome.stopped_by}")
     for reason in dict.fromkeys(row.reason for row in outcome.rows if row.state == "failed"):
         terminal.result(f"failed: {reason}")
     for figure in outcome.figures:

@@ -8,12 +8,15 @@ wait for each other for ever. So what a command needs is compared with what ther
     one that autoscales  more than it may grow to is refused; what is not there yet is said and waited for
 """
 
+import contextlib
 import dataclasses
 import os
+import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +26,7 @@ from harray.errors import InputError
 OBJECT_STORE_BYTES = 512 << 20  # of a local cluster; of all commands only a sweep shares features by it
 START_ATTEMPTS = 3
 ANSWER_SEC = 3.0  # for a cluster's head to accept a connection
+HANDSHAKE_SEC = 20.0  # for it to speak gRPC then; a head that starts on a busy machine takes its time
 GRACE_SEC = 3.0  # freed resources take a moment to be reported
 MEMORY = "object_store_memory"  # bytes, by Ray's name
 
@@ -88,20 +92,33 @@ def start_ray(num_cpus: int | None = None, object_store_bytes: int = OBJECT_STOR
     if ray.is_initialized():
         return RayHandle(address=ray.get_runtime_context().gcs_address, is_local=False, is_ours=False)
     address = os.environ.get("RAY_ADDRESS", "").removeprefix("local")
-    if address:
-        _join(address)
-    else:
-        _start_local(num_cpus, object_store_bytes)
+    with _sigterm_as_before():
+        if address:
+            _join(address)
+        else:
+            _start_local(num_cpus, object_store_bytes)
     return RayHandle(address=ray.get_runtime_context().gcs_address, is_local=not address, is_ours=True)
+
+
+@contextlib.contextmanager
+def _sigterm_as_before() -> Generator[None]:
+    """Leave SIGTERM to whoever listened to it: Ray's own handler aborts the process, and nothing would be closed."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _join(address: str) -> None:
     import ray
+    from ray.exceptions import RayError
 
     try:
         _check_answers(address)
         ray.init(address=address, **_QUIET)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, RayError) as error:
         raise InputError(
             f"RAY_ADDRESS={address}: no cluster answers there ({str(error).splitlines()[0]}); "
             "start one with `ray start --head`, or unset RAY_ADDRESS to work on this machine"
@@ -109,14 +126,25 @@ def _join(address: str) -> None:
 
 
 def _check_answers(address: str) -> None:
-    """Ask whether anything listens there: Ray itself would try for minutes.
+    """Ask whether anything listens there and speaks gRPC: Ray itself would try for minutes.
 
     Raises:
         OSError: nothing does.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():  # "auto" names none
-        socket.create_connection((host, int(port)), timeout=ANSWER_SEC).close()
+    if not host or not port.isdigit():  # "auto" names none
+        return
+    socket.create_connection((host, int(port)), timeout=ANSWER_SEC).close()
+    import grpc
+    from ray._private.grpc_utils import init_grpc_channel  # with Ray's TLS and token, as Ray sets them up
+
+    with init_grpc_channel(f"{host}:{port}") as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=HANDSHAKE_SEC)
+        except grpc.FutureTimeoutError:
+            raise TimeoutError(
+                f"the port accepts connections, but nothing answered in {HANDSHAKE_SEC:g} s"
+            ) from None
 
 
 def _start_local(num_cpus: int | None, object_store_bytes: int) -> None:

@@ -60,11 +60,12 @@ class _Live:
     epochs: set[int]  # that the study knows
     last: dict[str, Any] = field(default_factory=dict)  # the last result's plain figures
     stopped_by: str = ""
+    is_paused: bool = False  # time was up; a successor goes on with it
 
 
 class Sweep:
     """Args:
-    folder: of the study; the caller sees to it that nobody else works in it.
+    folder: of the study and the trials; the caller sees to it that nobody else works in it.
     log: open.
     cpus, gpus: that a trial holds, for the account.
     """
@@ -81,6 +82,7 @@ class Sweep:
         gpus: float = 0.0,
         deadline: float = math.inf,
     ):
+        self.folder = folder
         self.settings = settings
         self.search = search
         self.base = base
@@ -104,6 +106,8 @@ class Sweep:
 
     def next(self) -> TrialPlan | None:
         """The next trial; None when there is none to begin: all are, time is up, or too many failed."""
+        if self.is_late():
+            return None
         if self._interrupted:
             trial = self._adopt(self._interrupted.pop(0)).trial
         elif self.num_begun() >= self.settings.num_trials or self.is_over():
@@ -123,20 +127,30 @@ class Sweep:
         return plan
 
     def told(self, number: int, result: dict[str, Any]) -> bool:
-        """Take what a trial tells after an epoch; True: it is to stop."""
+        """Take what a trial tells after an epoch; True: it is to stop, for good or until a successor goes on."""
         live = self._record(number, result)
-        if time.monotonic() > self.deadline:
-            live.stopped_by = "time was up"
+        if self.is_late():
+            live.is_paused = True
         elif self.settings.prunes and live.epochs and live.trial.should_prune():
             live.stopped_by = f"not among the best after {max(live.epochs)} epochs"
         if live.stopped_by:  # written down at once: a successor is not to let it run on
             for name, value in {**live.last, "stopped_by": live.stopped_by}.items():
                 live.trial.set_user_attr(name, value)
-        return bool(live.stopped_by)
+        return live.is_paused or bool(live.stopped_by)
 
-    def ended(self, number: int, result: dict[str, Any] | None) -> None:
-        """Take what became of a trial: its last result, or None where its worker died and was not replaced."""
+    def ended(self, number: int, result: dict[str, Any] | None) -> bool:
+        """Take what became of a trial: its last result, or None where its worker died and was not replaced.
+
+        Returns:
+            Whether it is over; False where it was paused, so that its state is still wanted.
+        """
         live = self._record(number, result or {})
+        if live.is_paused and result is not None and {"outcome", "failed"}.isdisjoint(result):
+            for name, value in live.last.items():
+                live.trial.set_user_attr(name, value)
+            del self.live[number]
+            self.log.pause(number)
+            return False
         about, state, values = live.last, TrialState.FAIL, None
         if live.stopped_by:
             state = TrialState.PRUNED
@@ -145,7 +159,8 @@ class Sweep:
             about |= {"reason": (result or {}).get("failed", WORKER_DIED)}
         else:
             outcome = result["outcome"]
-            about |= {key: outcome[key] for key in ("checkpoint", "val", "latency_ms")}
+            about |= {key: outcome[key] for key in ("val", "latency_ms")}
+            about |= {"checkpoint": _inside(Path(outcome["checkpoint"]), self.folder)}
             state = TrialState.COMPLETE
             values = [outcome["val"]["macro_f1"]]
             values += [outcome["latency_ms"]] if self.settings.objective == LATENCY else []
@@ -154,6 +169,7 @@ class Sweep:
         self.study.tell(live.trial, values, state=state)
         del self.live[number]
         self._end_run(self.study.get_trials(deepcopy=False)[number])
+        return True
 
     def num_begun(self) -> int:
         """Trials that are there, but for the one that only waits to be the first."""
@@ -162,12 +178,20 @@ class Sweep:
     def num_failed(self) -> int:
         return sum(trial.state == TrialState.FAIL for trial in self.study.get_trials(deepcopy=False))
 
+    def num_under_way(self) -> int:
+        """Trials that were begun and are not over, whether they run or wait for a successor."""
+        return sum(trial.state == TrialState.RUNNING for trial in self.study.get_trials(deepcopy=False))
+
     def num_ended(self) -> int:
         return sum(trial.state in _STATES for trial in self.study.get_trials(deepcopy=False))
 
     def is_over(self) -> bool:
         """Whether nothing new is to begin, though trials are left."""
-        return self.has_failed() or time.monotonic() > self.deadline
+        return self.has_failed() or self.is_late()
+
+    def is_late(self) -> bool:
+        """Whether time is up."""
+        return time.monotonic() > self.deadline
 
     def has_failed(self) -> bool:
         """Whether more trials failed than may."""
@@ -175,7 +199,11 @@ class Sweep:
 
     def rows(self) -> list[TrialRow]:
         """Every trial that ended, by number."""
-        return rows_of(self.study)
+        return rows_of(self.study, self.folder)
+
+    def best(self) -> list[TrialRow]:
+        """As `best_rows`."""
+        return best_rows(self.study, self.folder)
 
     def _adopt(self, old: FrozenTrial) -> _Live:
         """Take over a trial that another driver began."""
@@ -198,7 +226,7 @@ class Sweep:
 
     def _end_run(self, trial: FrozenTrial) -> None:
         """Say in the journal how a trial ended, unless that was said."""
-        row, state = row_of(trial), _STATES[trial.state]
+        row, state = row_of(trial, self.folder), _STATES[trial.state]
         about = trial.user_attrs
         tags = {STATE_TAG: state, "harray.reason": row.reason, "harray.checkpoint": row.checkpoint}
         if "went_on_after" in about:
@@ -252,12 +280,13 @@ def pruner_for(settings: SweepSettings) -> optuna.pruners.BasePruner:
     )
 
 
-def rows_of(study: optuna.Study) -> list[TrialRow]:
+def rows_of(study: optuna.Study, folder: Path) -> list[TrialRow]:
     """Every trial that ended, by number."""
-    return [row_of(trial) for trial in study.get_trials(deepcopy=False) if trial.state in _STATES]
+    return [row_of(trial, folder) for trial in study.get_trials(deepcopy=False) if trial.state in _STATES]
 
 
-def row_of(trial: FrozenTrial) -> TrialRow:
+def row_of(trial: FrozenTrial, folder: Path) -> TrialRow:
+    """What the study says of a trial; `folder` is where the sweep is now."""
     about = trial.user_attrs
     return TrialRow(
         number=trial.number,
@@ -268,7 +297,7 @@ def row_of(trial: FrozenTrial) -> TrialRow:
         num_epochs=about.get("num_epochs", 0),
         best_epoch=about.get("best_epoch", 0),
         reason=about.get("reason", ""),
-        checkpoint=about.get("checkpoint", ""),
+        checkpoint=str(folder / about["checkpoint"]) if about.get("checkpoint") else "",
     )
 
 
@@ -281,13 +310,18 @@ def ranking(rows: Iterable[TrialRow], directions: Sequence[str]) -> list[TrialRo
     )
 
 
-def best_rows(study: optuna.Study) -> list[TrialRow]:
+def best_rows(study: optuna.Study, folder: Path) -> list[TrialRow]:
     """The best finished trial, or with two objectives those that no other surpasses, by the first objective."""
     finished = any(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False))
     if not finished:
         return []
     best = [study.best_trial] if len(study.directions) == 1 else study.best_trials
-    return ranking([row_of(trial) for trial in best], ["maximize"])
+    return ranking([row_of(trial, folder) for trial in best], ["maximize"])
+
+
+def _inside(path: Path, folder: Path) -> str:
+    """A path as it stands in a folder that may be moved, or renamed."""
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def _mend(file: Path) -> None:

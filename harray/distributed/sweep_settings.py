@@ -13,6 +13,7 @@ class SweepSettings:
     store: str = ""
     store_digest: str = ""
     search: str = "all"
+    space: tuple[str, ...] = ()  # what the search draws from, a line per key
     objective: Literal["accuracy", "accuracy-latency"] = ACCURACY
     num_trials: int = 24
     num_epochs: int = 60  # of a trial that is not stopped early

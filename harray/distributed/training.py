@@ -33,14 +33,17 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from harray.distributed.resources import cluster_resources, gpus_for
 from harray.distributed.training_demand import check_training
+from harray.errors import InputError
 from harray.metrics import Scores
 from harray.training.checkpoint import save_checkpoint
+from harray.training.divergence import Diverged
 from harray.training.loop import EpochReport, report_from
 from harray.training.run import TrainingRequest, TrainingResult, fit, result_of
 from harray.training.state import load_state, save_state
 from harray.videos.files import is_uri, remote
 
-STATE_FILE, MODEL_FOLDER, RESULT_FILE = "state.pt", "model", "result.json"
+LISTED_FILE = "checkpoint_manager_snapshot.json"  # Ray Train's list of a run's checkpoints
+STATE_FILE, MODEL_FOLDER, RESULT_FILE, DIVERGED_FILE = "state.pt", "model", "result.json", "diverged"
 
 
 def train_on_ray(
@@ -67,6 +70,7 @@ def train_on_ray(
 
     Raises:
         InputError: more workers than the cluster can hold, or a store that cannot be trained on.
+        Diverged: the loss is no longer a number.
     """
     started = time.perf_counter()
     request = dataclasses.replace(request, store=request.store.absolute(), out=request.out.absolute())
@@ -74,18 +78,24 @@ def train_on_ray(
     if gpus_per_worker is None:
         gpus_per_worker = gpus_for(request.training.device, num_workers, cluster_resources())
     check_training(num_workers, gpus_per_worker)
+    name = run_name(request, num_workers)
+    rescued = None if is_uri(storage) else rescued_state(Path(storage, name), request.digest)
     with _epochs_told(on_epoch) as log:
         trainer = TorchTrainer(
             _work,
-            train_loop_config={"request": request},
+            train_loop_config={"request": request, "state": rescued},
             torch_config=TorchConfig(backend="nccl" if gpus_per_worker else "gloo"),
             scaling_config=_scaling(min_workers or num_workers, num_workers, gpus_per_worker),
-            run_config=_run_config(run_name(request, num_workers), storage, max_failures, _EpochLog(log)),
+            run_config=_run_config(name, storage, max_failures, _EpochLog(log)),
         )
         result = trainer.fit()
     if result.checkpoint is None:
         raise RuntimeError(f"Ray Train ended without a checkpoint under {storage}")
     with result.checkpoint.as_directory() as folder:
+        if Path(folder, DIVERGED_FILE).exists():
+            reason = Path(folder, DIVERGED_FILE).read_text()
+            remove_storage(storage)  # Ray Train would take it for a training that is over
+            raise Diverged(reason)
         shutil.copytree(Path(folder, MODEL_FOLDER), request.out, dirs_exist_ok=True)
         values = json.loads(Path(folder, RESULT_FILE).read_text())
     return TrainingResult(
@@ -110,6 +120,28 @@ def remove_storage(storage: str) -> None:
         return
     filesystem, inner = remote(storage)
     filesystem.delete_dir(inner)
+
+
+def rescued_state(run: Path, mark: str) -> Path | None:
+    """The newest state of a run whose controller was killed while it wrote down which one that is; None otherwise.
+
+    What it left half-written is removed: Ray Train would not start on it. On a bucket nothing is half-written.
+    """
+    listed = run / LISTED_FILE
+    if not listed.exists():
+        return None
+    try:
+        json.loads(listed.read_bytes())
+        return None
+    except ValueError:
+        listed.unlink()
+    for file in sorted(run.glob(f"checkpoint_*/{STATE_FILE}"), reverse=True):
+        try:
+            load_state(file, mark)
+        except InputError:  # half-written itself
+            continue
+        return file
+    return None
 
 
 def run_name(request: TrainingRequest, num_workers: int) -> str:
@@ -144,6 +176,8 @@ def _work(config: dict[str, Any]) -> None:
     if last is not None:
         with last.as_directory() as folder:
             state = load_state(Path(folder, STATE_FILE), mark)
+    elif config["state"]:
+        state = load_state(config["state"], mark)
     started = saved = time.perf_counter()
 
     def keep(state: dict[str, Any], epoch: EpochReport) -> None:
@@ -155,7 +189,14 @@ def _work(config: dict[str, Any]) -> None:
                 saved = time.perf_counter()
             report({"epoch": dataclasses.asdict(epoch)}, checkpoint=Checkpoint(folder) if due else None)
 
-    fitted = fit(request, get_device(), on_state=keep, state=state)
+    try:
+        fitted = fit(request, get_device(), on_state=keep, state=state)
+    except Diverged as error:  # on all workers at once; told, not raised: Ray Train would try it again
+        with _files(leads) as folder:
+            if leads:
+                (folder / DIVERGED_FILE).write_text(str(error))
+            report({}, checkpoint=Checkpoint(folder) if leads else None)
+        return
     with _files(leads) as folder:
         if leads:
             save_checkpoint(fitted.checkpoint, folder / MODEL_FOLDER, request.experiment_yaml)

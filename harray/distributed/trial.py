@@ -4,7 +4,6 @@ Every step yields plain values: `reports` of epochs, `seconds` of work so far, a
 """
 
 import dataclasses
-import math
 import queue
 import statistics
 import threading
@@ -19,6 +18,7 @@ import torch
 
 from harray.config import digest, to_dict, with_overrides
 from harray.distributed.sweep_settings import TrialPlan
+from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.features.tensors import ClipTensors, normalised
 from harray.model.network import FusionNetwork
@@ -30,10 +30,6 @@ from harray.training.state import load_state, save_state
 
 STATE_FILE, CHECKPOINT_FOLDER, RAY_FOLDER = "state.pt", "checkpoint", "ray"
 LATENCY_PASSES, WARM_UP_PASSES = 30, 5
-
-
-class TrialFailure(Exception):
-    """A trial that cannot go on, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +64,7 @@ def trial_steps(
     """Train in this process; the state is kept after each epoch, before it is told.
 
     Raises:
-        TrialFailure: the loss is no longer a number.
+        Diverged: the loss is no longer a number.
     """
     started = time.perf_counter()
     request, state_file = job.request(plan), job.folder_of(plan.number) / STATE_FILE
@@ -82,7 +78,6 @@ def trial_steps(
             before = sum(report["seconds"] for report in told)
             yield {**_step(told, before, state["progress"]["best_epoch"]), "went_on_after": told[-1]["epoch"]}
         for report in trainer.epochs(state):
-            check_finite(report)
             save_state(trainer.state(), state_file, mark)
             seconds = before + time.perf_counter() - started
             yield _step([dataclasses.asdict(report)], seconds, trainer.progress.best_epoch)
@@ -110,7 +105,6 @@ def team_steps(job: TrialJob, plan: TrialPlan, val: ClipTensors) -> Iterator[dic
     while not isinstance(said := told.get(), TrainingResult):
         if isinstance(said, BaseException):
             raise said
-        check_finite(said)
         yield _step([dataclasses.asdict(said)], time.perf_counter() - started, 0)
     from harray.training.checkpoint import load_checkpoint
 
@@ -125,17 +119,10 @@ def team_steps(job: TrialJob, plan: TrialPlan, val: ClipTensors) -> Iterator[dic
     yield {**_step(reports, seconds, said.best_epoch, said.num_epochs), "outcome": outcome}
 
 
-def check_finite(report: EpochReport) -> None:
-    """Refuse to go on from a loss that is not a number, before Optuna or a state file sees it."""
-    values = [*report.losses.values(), 0.0 if report.val_loss is None else report.val_loss]
-    if not all(math.isfinite(value) for value in values):
-        raise TrialFailure(f"NaN: the loss of epoch {report.epoch} is not a finite number")
-
-
 def reason_of(error: BaseException) -> str:
     """Why a trial failed, in a line."""
     text = " ".join(str(error).split())[:300]
-    if isinstance(error, TrialFailure):
+    if isinstance(error, InputError):
         return text
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in text:
         return f"out of memory: {text}"

@@ -159,10 +159,10 @@ class _Bridge:
         number = self.numbers.pop(trial_id, None)
         if number is None or self.error:
             return
-        self._safely(self.sweep.ended, number, result)
-        folder = self.job.folder_of(number)
-        (folder / STATE_FILE).unlink(missing_ok=True)
-        shutil.rmtree(folder / RAY_FOLDER, ignore_errors=True)
+        if self._safely(self.sweep.ended, number, result):
+            folder = self.job.folder_of(number)
+            (folder / STATE_FILE).unlink(missing_ok=True)
+            shutil.rmtree(folder / RAY_FOLDER, ignore_errors=True)
         self._safely(self.on_result)
 
     def _safely(self, do: Callable[..., Any], *values: Any) -> Any:

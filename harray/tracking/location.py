@@ -7,25 +7,40 @@ Nothing here imports mlflow (seconds), apart from `connect`.
 
 import contextlib
 import os
+import re
 import shlex
 import socket
 import sqlite3
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harray.errors import InputError
 from harray.names import sqlite_file, sqlite_uri
+from harray.tracking import moved
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
 _HTTP = ("http", "https")
 _DATABASES = {"mysql": 3306, "postgresql": 5432, "mssql": 1433}  # dialect -> port when the URI names none
 _HOSTED = ("databricks", "databricks-uc", "uc")
+
+_PASSWORD = re.compile(r"""(://[^\s/:@"']*:)(?!\d+(?:[/\s"']|$))[^\s"']*@""")  # not http://host:5000/a@b
+_SECRET = re.compile(r"""([?&](?:password|passwd|pwd|token|secret|access_token)=)[^&\s"']*""", re.IGNORECASE)
+
+_REFUSED = ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED")  # MLflow's names of 401 and 403
+# Of one question at the start; MLflow itself would ask for minutes.
+_ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+
+
+class Unreachable(InputError):
+    """Nothing answers at the tracking URI; waiting may help."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,33 +79,95 @@ def probe(out: Path, explicit: str | None = None, *, timeout_sec: float = 2.0) -
 def connect(uri: str, *, must_exist: bool = False, timeout_sec: float = 10.0) -> "MlflowClient":
     """A client of the store at `uri`; MLflow's process-wide tracking URI stays as it is.
 
-    A fresh sqlite file is created with MLflow's own migrations, about 1.5 s on top of a 4 s import.
+    A fresh sqlite file is created with MLflow's own migrations, about 1.5 s on top of a 4 s import. One that was
+    moved is made to point to where it is.
 
     Args:
         must_exist: refuse to create a sqlite file, for those who only read.
 
     Raises:
-        InputError: nothing answers there; asked beforehand, since MLflow itself would retry for minutes.
+        InputError: nothing answers there (`Unreachable`; asked beforehand, since MLflow itself would retry for
+            minutes), the server refuses the credentials, or it is no MLflow server.
     """
-    reachable, detail = _answers(uri, timeout_sec)
-    if reachable is False or (must_exist and (file := sqlite_file(uri)) and not file.exists()):
-        raise InputError(
-            f"tracking store {without_password(uri)}: {detail}; start the server, or name another with --tracking-uri"
-        )
+    check_answers(uri, timeout_sec)
+    file = sqlite_file(uri)
+    if must_exist and file and not file.exists():
+        raise _unreachable(uri, "no such file yet")
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    if (file := sqlite_file(uri)) and not file.exists():
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # with the password in it
+    if file and file.exists():
+        moved.follow(file)
+    elif file:
         _create(file)
     try:
-        return MlflowClient(tracking_uri=uri)
+        client = MlflowClient(tracking_uri=uri)
+        if file is None:
+            with environment(_ONE_TRY):
+                client.search_experiments(max_results=1)  # a server's health is told without credentials
+        return client
     except MlflowException as error:
-        if "out-of-date database schema" in error.message:
-            raise InputError(
-                f"tracking store {without_password(uri)}: written by an older MLflow; back it up and run "
-                f"`mlflow db upgrade {shlex.quote(without_password(uri))}`, or name another with --tracking-uri"
-            ) from error
-        raise
+        refused = refusal(uri, error)
+        if refused is None and file is None:
+            refused = _unreachable(uri, error.message.partition("\n")[0][:300])
+        raise (refused or error) from error
+
+
+def check_answers(uri: str, timeout_sec: float) -> None:
+    """Ask whether something answers at a tracking URI, without MLflow and without credentials.
+
+    Raises:
+        Unreachable: nothing does.
+    """
+    reachable, detail = _answers(uri, timeout_sec)
+    if reachable is False:
+        raise _unreachable(uri, detail)
+
+
+def check_credentials(uri: str) -> None:
+    """Try what the environment or the URI says against a server, before work whose outcome is to be recorded there.
+
+    Raises:
+        InputError: as `connect`.
+    """
+    if sqlite_file(uri) is None:
+        connect(uri)
+
+
+def refusal(uri: str, error: "MlflowException") -> InputError | None:
+    """What an error of MLflow's asks the user to do; None where it is none of the user's."""
+    where, code = f"tracking store {without_password(uri)}", error.error_code
+    if "out-of-date database schema" in error.message:
+        return InputError(
+            f"{where}: written by an older MLflow; back it up and run "
+            f"`mlflow db upgrade {shlex.quote(without_password(uri))}`, or name another with --tracking-uri"
+        )
+    if code in _REFUSED:
+        what = "may not do this (403)" if code == "PERMISSION_DENIED" else "are missing or wrong (401)"
+        return InputError(
+            f"{where}: the credentials {what}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+            "MLFLOW_TRACKING_TOKEN, or write them into the URI as http://USER:PASSWORD@HOST:PORT"
+        )
+    if code == "ENDPOINT_NOT_FOUND" or "not in a valid JSON format" in error.message:
+        return InputError(
+            f"{where}: what answers is no MLflow server; expected the http://HOST:PORT of an `mlflow server`"
+        )
+    return None
+
+
+@contextlib.contextmanager
+def environment(values: Mapping[str, str]) -> Generator[None]:
+    """Environment variables for a while; MLflow reads its own at each request."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _create(file: Path) -> None:
@@ -110,15 +187,23 @@ def _create(file: Path) -> None:
 def artifact_location(uri: str) -> str | None:
     """The artifact folder beside a sqlite file; None where the server decides."""
     file = sqlite_file(uri)
-    return None if file is None else (file.parent / "mlartifacts").as_uri()
+    return None if file is None else (file.parent / moved.FOLDER).as_uri()
 
 
-def without_password(uri: str) -> str:
-    """The URI as it may be shown: user names stay, passwords go."""
-    parts = urllib.parse.urlsplit(uri)
-    if parts.password is None:
-        return uri
-    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")).geturl()
+def without_password(text: str) -> str:
+    """A URI, or any text that may hold some, as it may be shown or kept: user names stay, passwords go.
+
+    >>> without_password("postgresql://me:secret@db/mlflow")
+    'postgresql://me:***@db/mlflow'
+    """
+    return _SECRET.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
+
+
+def _unreachable(uri: str, detail: str) -> Unreachable:
+    return Unreachable(
+        f"tracking store {without_password(uri)}: {without_password(detail)}; start the server, or name another with "
+        "--tracking-uri"
+    )
 
 
 def _decide(out: Path, explicit: str | None) -> tuple[str, str]:
@@ -138,7 +223,7 @@ def _validated(uri: str, source: str) -> str:
     if scheme in (*_HTTP, *_DATABASES, *_HOSTED) or uri in _HOSTED:
         return uri
     raise InputError(
-        f"{source}: found {uri!r}, expected http://HOST:PORT of an `mlflow server`, or sqlite:///PATH/mlflow.db"
+        f"{source}: found {without_password(uri)!r}, expected http://HOST:PORT of an `mlflow server`, or sqlite:///PATH/mlflow.db"
     )
 
 
@@ -172,7 +257,11 @@ def _sqlite_answers(file: Path) -> tuple[bool, str]:
 
 
 def _server_answers(uri: str, timeout_sec: float) -> tuple[bool, str]:
-    request = urllib.request.Request(f"{uri.rstrip('/')}/health")
+    parts = urllib.parse.urlsplit(uri)
+    bare = parts._replace(
+        netloc=parts.netloc.rpartition("@")[2]
+    ).geturl()  # urllib knows no credentials in a URL
+    request = urllib.request.Request(f"{bare.rstrip('/')}/health")
     try:
         with urllib.request.urlopen(request, timeout=timeout_sec) as response:
             return True, f"answers with {response.status}"

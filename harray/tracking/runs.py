@@ -4,24 +4,29 @@ import contextlib
 import dataclasses
 import getpass
 import json
+import logging
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import harray
 from harray.config import flatten
+from harray.errors import InputError
 from harray.names import sqlite_file
-from harray.tracking.location import artifact_location, connect
+from harray.tracking.location import artifact_location, check_answers, connect, refusal, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
 
     from harray.training.loop import EpochReport
+
+Outcome = TypeVar("Outcome")
+_log = logging.getLogger(__name__)
 
 EXPERIMENT = "harray"
 EPOCH_METRIC = "train.epoch_sec"  # every epoch has it
@@ -33,15 +38,15 @@ PASSING = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"
 
 
 class TrainingRun:
-    """A run that is open inside `with`; it ends FINISHED, FAILED on an exception, KILLED on Ctrl-C.
+    """A run that is open inside `with`; it ends FINISHED, FAILED on an exception, KILLED on Ctrl-C and SIGTERM.
 
         with TrainingRun(uri, config, name="default", tags={"harray.store_digest": digest}) as run:
             run.log_metrics({"train.loss": 1.3, "val.top1": 0.4}, step=0)
             run.log_artifact(report)
             model_id = run.log_model(checkpoint)
 
-    Metrics that a server does not take are kept and sent with the next; they are an error only when the run
-    ends without having placed them, so an absent server costs no metric and stops no training.
+    Metrics that a store does not take, be its server away or the run deleted, are kept and sent with the next; they
+    are an error only when the run ends without having placed them, so that no store costs a metric or a training.
 
     Args:
         uri: from `tracking_uri`.
@@ -74,12 +79,13 @@ class TrainingRun:
 
     def __enter__(self) -> Self:
         self.client = connect(self.uri)
-        self.experiment_id = experiment_id(self.client, self.uri, self.experiment)
-        if self.run_id and self._reopened():
-            return self
-        tags = {**origin_tags(), **self.tags}
-        run = self.client.create_run(self.experiment_id, tags=tags, run_name=self.name)
-        self.run_id = run.info.run_id
+        with recording(self.uri):
+            self.experiment_id = experiment_id(self.client, self.uri, self.experiment)
+            if self.run_id and self._reopened():
+                return self
+            tags = {**origin_tags(), **self.tags}
+            run = self.client.create_run(self.experiment_id, tags=tags, run_name=self.name)
+            self.run_id = run.info.run_id
         try:
             self._log_parameters()
         except BaseException as error:  # `with` does not close what could not be entered
@@ -90,15 +96,18 @@ class TrainingRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        status = "FINISHED" if kind is None else "KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED"
+        if error is None:
+            with recording(self.uri, self.run_id):
+                self.flush()
+                self.client.set_terminated(self.run_id, status="FINISHED")
+            return
         try:
+            check_answers(self.uri, timeout_sec=2.0)  # MLflow would try for minutes
+            said = without_password(f"{type(error).__name__}: {error}")[:500]
+            self.client.set_tag(self.run_id, "harray.error", said)
+            self.client.set_terminated(self.run_id, status=status_of(error))
             self.flush()
-            if error is not None:
-                self.client.set_tag(self.run_id, "harray.error", f"{type(error).__name__}: {error}"[:500])
-            self.client.set_terminated(self.run_id, status=status)
         except Exception as closing:
-            if error is None:
-                raise
             error.add_note(f"and the MLflow run {self.run_id} could not be closed: {closing}")
 
     def _reopened(self) -> bool:
@@ -132,8 +141,7 @@ class TrainingRun:
         try:
             self.flush()
         except MlflowException as error:
-            if error.error_code not in PASSING:
-                raise
+            _log.warning("run %s did not take its metrics: %s", self.run_id, without_password(error.message))
 
     def log_epoch(self, report: "EpochReport") -> None:
         """Record an epoch's metrics, unless the run has them, from an earlier process or from now."""
@@ -170,6 +178,66 @@ class TrainingRun:
         return log_model(self.client, self.experiment_id, self.run_id, checkpoint, name=name, step=step)
 
 
+def status_of(error: BaseException | None) -> str:
+    """How MLflow calls the ending of a run; an interruption is no failure: the work can be gone on with."""
+    if error is None:
+        return "FINISHED"
+    return "FAILED" if isinstance(error, Exception) else "KILLED"
+
+
+class NotRecorded(InputError):
+    """The tracking store does not take what is to be recorded.
+
+    Attributes:
+        outcome: what the work came to all the same, where it was done; to be shown before the error.
+    """
+
+    outcome: Any = None
+
+    def after(self, outcome: Any, advice: str) -> "NotRecorded":
+        """The same error once the work is done, with what to do now."""
+        error = NotRecorded(f"{self}; {advice}")
+        error.outcome = outcome
+        return error
+
+
+def outcome_of(work: Callable[[], Outcome]) -> tuple[Outcome, NotRecorded | None]:
+    """What work came to, and the error to raise once that is shown where it could not be recorded."""
+    try:
+        return work(), None
+    except NotRecorded as error:
+        if error.outcome is None:
+            raise
+        return error.outcome, error
+
+
+@contextlib.contextmanager
+def recording(uri: str, run_id: str = "") -> Generator[None]:
+    """Steps that write to a tracking store; what it refuses comes out in a line.
+
+    Raises:
+        NotRecorded: a deleted run, credentials that do not suffice, a server that went away, a full disk.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if refused := refusal(uri, error):
+            raise NotRecorded(str(refused)) from error
+        raise NotRecorded(f"tracking store {without_password(uri)}: {_why(error.message, run_id)}") from error
+    except (InputError, OSError) as error:
+        raise NotRecorded(without_password(str(error) or type(error).__name__)) from error
+
+
+def _why(message: str, run_id: str) -> str:
+    """MLflow's own words, with what to do where a run was deleted."""
+    text = without_password(message.partition("\n")[0])[:300]
+    if "deleted" not in text.lower():
+        return text
+    return f"run {run_id} was deleted; `mlflow runs restore --run-id {run_id}` brings it back"
+
+
 def record_evaluation(
     uri: str,
     run_id: str,
@@ -185,26 +253,28 @@ def record_evaluation(
 
     Returns:
         False where the store at `uri` has no such run: the model came from elsewhere, and nothing is recorded.
+
+    Raises:
+        NotRecorded: the run was deleted, or the store does not take them.
     """
     from mlflow.entities import Metric, RunTag
     from mlflow.exceptions import MlflowException
 
     if (file := sqlite_file(uri)) and not file.exists():
         return False
-    client = connect(uri)
-    try:
-        client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return False
-        raise
-    now_ms = time.time_ns() // 1_000_000
-    client.log_batch(
-        run_id,
-        metrics=[Metric(name, float(value), now_ms, 0) for name, value in metrics.items()],
-        tags=[RunTag(name, value) for name, value in (tags or {}).items()],
-    )
-    client.log_artifacts(run_id, str(files), artifact_folder)
+    with recording(uri, run_id):
+        client = connect(uri)
+        try:
+            client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+        now_ms = time.time_ns() // 1_000_000
+        scores = [Metric(name, float(value), now_ms, 0) for name, value in metrics.items()]
+        said = [RunTag(name, value) for name, value in (tags or {}).items()]
+        client.log_batch(run_id, metrics=scores, tags=said)
+        client.log_artifacts(run_id, str(files), artifact_folder)
     return True
 
 
@@ -279,14 +349,37 @@ def _as_text(value: Any) -> str:
     return text if len(text) <= _MAX_VALUE_CHARS else f"{text[: _MAX_VALUE_CHARS - 1]}…"
 
 
+def check_recording(uri: str, experiment: str = EXPERIMENT) -> None:
+    """Try whether runs can be recorded, before the work whose runs they are; a fresh sqlite file can.
+
+    Raises:
+        InputError: nothing answers, the credentials are refused, or the experiment was deleted.
+    """
+    if (file := sqlite_file(uri)) is None or file.exists():
+        experiment_id(connect(uri), uri, experiment)
+
+
 def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
+    """The experiment of that name, made where there is none.
+
+    Raises:
+        InputError: it was deleted, and MLflow keeps its name.
+    """
     from mlflow.exceptions import MlflowException
 
-    if found := client.get_experiment_by_name(name):
-        return found.experiment_id
-    try:
-        return client.create_experiment(name, artifact_location=artifact_location(uri))
-    except MlflowException:  # another run made it in the meantime
-        if found := client.get_experiment_by_name(name):
-            return found.experiment_id
-        raise
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return client.create_experiment(name, artifact_location=artifact_location(uri))
+        except MlflowException:  # another run made it in the meantime
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage != "active":
+        where = without_password(uri)
+        restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
+        raise InputError(
+            f"tracking store {where}: its experiment {name!r} was deleted; bring it back by "
+            f"`MLFLOW_TRACKING_URI={where} {restore}`, or name another store with --tracking-uri"
+        )
+    return found.experiment_id

@@ -24,6 +24,7 @@ from harray.metrics import Scores, classification_scores
 from harray.model.network import FusionNetwork
 from harray.skeleton import SkeletonLayout
 from harray.training.config import TrainingConfig
+from harray.training.divergence import check_finite
 from harray.training.evaluate import predict_probabilities
 from harray.training.scene_probe import fit_scene_probe
 from harray.training.statistics import fit_priors, measure
@@ -199,6 +200,7 @@ class Trainer:
             num_workers=self.team.size,
             seconds=time.perf_counter() - started,
         )
+        check_finite(report)
         self.progress.history.append(report)
         return report
 

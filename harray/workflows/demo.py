@@ -18,11 +18,13 @@ from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
-from harray.tracking.location import tracking_uri
+from harray.tracking.location import tracking_uri, without_password
 from harray.tracking.registry import resolve_model
+from harray.tracking.runs import check_recording, outcome_of
 from harray.videos.sources import list_videos
 from harray.workflows.evaluation import evaluate_recorded
 from harray.workflows.prediction import predict_videos
+from harray.workflows.run_folder import held
 from harray.workflows.sweep_outcome import SweepOutcome
 from harray.workflows.training import train_recorded
 from harray.workflows.tuning import SweepRequest, tune_recorded
@@ -41,7 +43,7 @@ class DemoOutcome:
     report: EvaluationReport
     report_file: Path
     model: str
-    model_version: int
+    model_version: int | None  # None where it could not be registered
     run_id: str
     tracking_uri: str
     store: Path
@@ -57,7 +59,7 @@ class DemoOutcome:
             "model": self.model,
             "model_version": self.model_version,
             "run_id": self.run_id,
-            "tracking_uri": self.tracking_uri,
+            "tracking_uri": without_password(self.tracking_uri),
             "store": str(self.store),
             "predictions": self.predictions,
             "train_sec": self.train_sec,
@@ -82,26 +84,47 @@ def run_demo(
         on_message: called with what must be said aloud, such as that scene weights are random.
 
     Raises:
-        InputError: `out` holds a demo of another seed or size.
+        InputError: `out` holds a demo of another seed or size, or another one runs there.
+        NotRecorded: the tracking store does not take what the demo made; its `outcome` is the `DemoOutcome`.
     """
+    uri = tracking_uri(out, tracking)
+    check_recording(uri)
+    complaint = f"{out}: another `harray demo` works there; wait for its end, or name another folder by --out"
+    with held(out, complaint):
+        return _run(out, experiment, clips_per_action, tracking, uri, on_stage, on_message)
+
+
+def _run(
+    out: Path,
+    experiment: ExperimentConfig,
+    clips_per_action: int,
+    tracking: str | None,
+    uri: str,
+    on_stage: Callable[[str, str], Update],
+    on_message: Callable[[str], None],
+) -> DemoOutcome:
     store = out / "store"
     with start_ray():
         _render_and_extract(out / "videos", store, experiment, clips_per_action, on_stage, on_message)
-        sweep = _short_sweep(store, experiment, out, tracking, on_stage, on_message)
+        sweep, *missed = outcome_of(
+            lambda: _short_sweep(store, experiment, out, tracking, on_stage, on_message)
+        )
     update = on_stage("training the winner", "epochs")
     epochs = {"training.num_epochs": experiment.training.num_epochs}
-    trained = train_recorded(
-        store,
-        with_overrides(sweep.experiment, epochs),
-        out,
-        name=MODEL_NAME,
-        tracking=tracking,
-        on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
+    trained, *more = outcome_of(
+        lambda: train_recorded(
+            store,
+            with_overrides(sweep.experiment, epochs),
+            out,
+            name=MODEL_NAME,
+            tracking=tracking,
+            on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
+        )
     )
-    assert trained.registered is not None
+    missed += more
     on_stage("evaluating the registered model on unseen actors", "clips")
-    uri = tracking_uri(out, tracking)
-    report, files = evaluate_recorded(trained.model, store, "test", out, uri)
+    (report, files), *more = outcome_of(lambda: evaluate_recorded(trained.model, store, "test", out, uri))
+    missed += more
     update = on_stage("explaining clips of unseen actors", "clips")
     done = itertools.count(1)
     entries = predict_videos(
@@ -111,11 +134,11 @@ def run_demo(
         explain_to=out / "explained",
         on_video=lambda entry: update(next(done), NUM_EXPLAINED, ""),
     )
-    return DemoOutcome(
+    outcome = DemoOutcome(
         report=report,
         report_file=files[0],
         model=trained.model,
-        model_version=trained.registered.version,
+        model_version=trained.registered.version if trained.registered else None,
         run_id=trained.run_id,
         tracking_uri=uri,
         store=store,
@@ -123,6 +146,9 @@ def run_demo(
         train_sec=trained.result.train_sec,
         sweep=sweep,
     )
+    for error in filter(None, missed):
+        raise error.after(outcome, "the demo is done all the same")
+    return outcome
 
 
 def _short_sweep(
@@ -141,7 +167,7 @@ def _short_sweep(
         out=out,
         search=SEARCH,
         num_trials=NUM_TRIALS,
-        resume=True,
+        resume=None,
         tracking=tracking,
     )
     return tune_recorded(request, on_stage("searching hyperparameters", "trials"), on_message)

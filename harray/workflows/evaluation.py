@@ -8,8 +8,9 @@ from harray.evaluation.report import EvaluationReport, write_report
 from harray.inference import Predictor
 from harray.names import short_name
 from harray.store import FeatureStore
+from harray.tracking.location import check_credentials
 from harray.tracking.registry import resolve_model, run_of_model
-from harray.tracking.runs import mlflow_name, record_evaluation
+from harray.tracking.runs import NotRecorded, mlflow_name, record_evaluation
 
 
 def evaluate_recorded(
@@ -24,8 +25,12 @@ def evaluate_recorded(
 
     Raises:
         InputError: no such model, store or split, or a store that does not fit the model.
+        NotRecorded: the tracking store does not take the scores; its `outcome` is what would be returned.
     """
     checkpoint = resolve_model(model, uri)
+    run_id = run_of_model(model, uri)
+    if run_id:
+        check_credentials(uri)
     opened = FeatureStore.open(store)
     predictor = Predictor.load(checkpoint)
     report = evaluate(predictor, opened, split, model=model, occlusion=occlusion)
@@ -39,7 +44,10 @@ def evaluate_recorded(
             metrics[f"{recorded}.{part}.top1"] = scores.top1
         for floor, scores in report.floors.items():
             metrics[f"{recorded}.floor.{floor}.top1"] = scores.top1
-        record_evaluation(uri, run_id, metrics, files[0].parent, f"evaluation/{recorded}", _tags(report))
+        try:
+            record_evaluation(uri, run_id, metrics, files[0].parent, f"evaluation/{recorded}", _tags(report))
+        except NotRecorded as error:
+            raise error.after((report, files), "the scores stand in the report only") from error
     return report, files
 
 

@@ -11,7 +11,7 @@ from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
 from harray.tracking.location import tracking_uri
 from harray.tracking.recorded import RecordedRun, recorded_run
-from harray.tracking.runs import TrainingRun, epoch_metrics
+from harray.tracking.runs import NotRecorded, TrainingRun, epoch_metrics
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, device_named, new_trainer, threads, training_clips
 
@@ -52,6 +52,7 @@ def rerun_recorded(
 
     Raises:
         InputError: no such run, one without epochs, or a store with other clips than then.
+        NotRecorded: the tracking store does not take the repetition; its `outcome` is a `Rerun` where that is done.
     """
     uri = tracking_uri(out, tracking)
     recorded = recorded_run(uri, run_id, COMPARED)
@@ -74,17 +75,21 @@ def rerun_recorded(
         "harray.seed": str(experiment.training.seed),
     }
     now: dict[str, dict[int, float]] = {}
-    with (
-        TrainingRun(uri, experiment, name=f"rerun of {recorded.name}", tags=tags) as run,
-        threads(experiment.training.num_threads, device),
-    ):
-        trainer = new_trainer(request, *training_clips(request, opened), device)
-        for report in itertools.islice(trainer.epochs(), num_epochs):
-            metrics = epoch_metrics(report)
-            run.log_metrics(metrics, step=report.epoch)
-            for name, value in metrics.items():
-                now.setdefault(name, {})[report.epoch] = value
-            on_epoch(report)
+    run = TrainingRun(uri, experiment, name=f"rerun of {recorded.name}", tags=tags)
+    try:
+        with run, threads(experiment.training.num_threads, device):
+            trainer = new_trainer(request, *training_clips(request, opened), device)
+            for report in itertools.islice(trainer.epochs(), num_epochs):
+                metrics = epoch_metrics(report)
+                run.log_metrics(metrics, step=report.epoch)
+                for name, value in metrics.items():
+                    now.setdefault(name, {})[report.epoch] = value
+                on_epoch(report)
+    except NotRecorded as error:
+        if not now:
+            raise
+        again = compared(recorded, now, run.run_id, num_epochs)
+        raise error.after(again, "the comparison is not recorded") from error
     return compared(recorded, now, run.run_id, num_epochs)
 
 

@@ -1,5 +1,7 @@
 """A training's folder: a new one, or that of the same training, interrupted, so that the same command goes on."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,6 +12,26 @@ from harray.errors import InputError
 from harray.tracking.registry import RUN_FILE
 
 UNFINISHED_FILE, LOCK_FILE, STATE_FILE = "unfinished", ".lock", "state.pt"
+LOCK_PATIENCE_SEC = 2.0  # a process that was just killed may take a moment to be gone
+
+
+@contextmanager
+def held(folder: Path, complaint: str) -> Generator[None]:
+    """Be the only process that works in a folder; the operating system frees the lock when its holder dies.
+
+    Raises:
+        InputError: another one does, with that complaint.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(timeout=LOCK_PATIENCE_SEC)
+    except Timeout:
+        raise InputError(complaint) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class RunFolder:

@@ -1,5 +1,6 @@
 """What a sweep found: table, figures, the best configuration."""
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -12,6 +13,8 @@ from harray.config import dump, load, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.searches import config_values
+from harray.tracking.location import without_password
+from harray.tracking.runs import NotRecorded
 from harray.workflows.sweep_folder import BEST_FILE, SUMMARY_FILE, TABLE_FILE
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ class SweepOutcome:
         return {
             "folder": str(self.folder),
             "run_id": self.run_id,
-            "tracking_uri": self.tracking_uri,
+            "tracking_uri": without_password(self.tracking_uri),
             "num_trials": len(self.rows),
             "states": {state: states.count(state) for state in dict.fromkeys(states)},
             "best": [dataclasses.asdict(row) for row in self.best],
@@ -66,17 +69,19 @@ def finish(
     """Table, figures and best configuration of a sweep whose trials are over, all in MLflow too.
 
     Raises:
-        InputError: no trial finished, or the tracking server stayed away.
+        InputError: no trial finished.
+        NotRecorded: the tracking store does not take it; its `outcome` is the `SweepOutcome`.
     """
-    from harray.distributed.sweep import best_rows, ranking
+    from harray.distributed.sweep import ranking
     from harray.distributed.sweep_figures import write_figures
 
     settings = sweep.settings
-    rows, best = ranking(sweep.rows(), settings.directions), best_rows(sweep.study)
+    rows, best = ranking(sweep.rows(), settings.directions), sweep.best()
     stopped_by = _stopped_by(sweep)
     if not best:
         log.end(None, "FAILED", tags={"harray.reason": stopped_by or "no trial finished"})
-        log.drain(on_message)
+        with contextlib.suppress(NotRecorded):  # said already, and there is worse to say
+            log.drain(on_message)
         raise InputError(_why_none(folder, rows, stopped_by))
     for row in best:
         values = config_values(row.params, sweep.base)
@@ -91,11 +96,15 @@ def finish(
     }
     values |= {"best.trial": best[0].number, "trials.failed": sweep.num_failed(), "trials": len(rows)}
     status = "FAILED" if sweep.has_failed() else "FINISHED"
-    log.end(None, status, tags={"harray.reason": stopped_by} if stopped_by else {}, values=values)
-    log.drain(on_message)
+    log.end(None, status, tags={"harray.reason": stopped_by}, values=values)
+    missed = None
+    try:
+        log.drain(on_message)
+    except NotRecorded as error:
+        missed = error
     outcome = SweepOutcome(
         folder=folder,
-        run_id=log.run_ids[None],
+        run_id=log.run_ids.get(None, ""),
         tracking_uri=uri,
         rows=rows,
         best=best,
@@ -104,23 +113,30 @@ def finish(
         seconds=seconds,
         stopped_by=stopped_by,
     )
+    if missed:
+        raise missed.after(outcome, "the sweep itself is kept")
     if not stopped_by:
         (folder / SUMMARY_FILE).write_text(json.dumps(outcome.to_json(), default=str))
     return outcome
 
 
 def _why_none(folder: Path, rows: "list[TrialRow]", stopped_by: str) -> str:
-    reasons = "; ".join(list(dict.fromkeys(row.reason for row in rows))[:3])
-    why = stopped_by or "all ended otherwise"
-    return f"sweep {folder}: no trial finished; {why} ({reasons}); give it more time or a narrower search"
+    reasons = "; ".join(list(dict.fromkeys(row.reason for row in rows if row.reason))[:3])
+    why = f"{stopped_by or 'all ended otherwise'}{f' ({reasons})' if reasons else ''}"
+    advice = "" if stopped_by else "; give it a narrower search"
+    return f"sweep {folder}: no trial finished; {why}{advice}"
 
 
 def _stopped_by(sweep: "Sweep") -> str:
-    settings = sweep.settings
+    """Why not all trials are over, and what goes on with them; empty where they are."""
+    settings, left = sweep.settings, sweep.settings.num_trials - sweep.num_ended()
     if sweep.has_failed():
-        return f"{sweep.num_failed()} trials failed, more than {settings.max_failed:.0%} of {settings.num_trials}"
-    left = settings.num_trials - sweep.num_ended()
-    return f"time was up with {left} trials to go" if left > 0 else ""
+        return (
+            f"{sweep.num_failed()} trials failed, more than {settings.max_failed:.0%} of {settings.num_trials}; "
+            "--resume with a higher --max-failed goes on"
+        )
+    under_way = f", {count} of them under way" if (count := sweep.num_under_way()) else ""
+    return f"time was up with {left} trials to go{under_way}; --resume goes on" if left > 0 else ""
 
 
 def _write_table(rows: "list[TrialRow]", file: Path) -> None:

@@ -1,8 +1,9 @@
 """Train inside an MLflow run, package the model and register it."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -14,10 +15,11 @@ from harray.evaluation.figures import training_figure
 from harray.experiment import ExperimentConfig
 from harray.extraction.config import dotted
 from harray.metrics import Scores
+from harray.names import sqlite_file
 from harray.store import FeatureStore
 from harray.tracking.location import tracking_uri
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name, register
-from harray.tracking.runs import TrainingRun
+from harray.tracking.runs import NotRecorded, TrainingRun, recording
 from harray.training.floors import floor_scores
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, TrainingResult, train_store, training_clips
@@ -112,6 +114,8 @@ def train_recorded(
     Raises:
         InputError: a store that cannot be trained on, a bad name, or more workers than clips or than the cluster
             holds.
+        Diverged: the loss is no longer a number.
+        NotRecorded: the tracking store does not take the run; its `outcome` is `Trained` where training is done.
     """
     check_trainable(store, experiment, workers.count)
     experiment = as_extracted(experiment, store)
@@ -120,39 +124,56 @@ def train_recorded(
     uri = tracking_uri(out, tracking)
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()
-    mark = digest([__version__, to_dict(experiment), store_digest, workers.count, uri])
+    mark = digest([__version__, to_dict(experiment), store_digest, workers.count, _place(uri, out)])
     claimed = RunFolder.claim(out.absolute() / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}", mark)
-    folder = claimed.path
+    folder, trained = claimed.path, None
     dump(experiment, folder / CONFIG_FILE)
     request = _request(store, experiment, folder)
     tags = {**_origin(request, store_digest, workers), **(tags or {})}
-    with claimed, TrainingRun(uri, experiment, name=folder.name, tags=tags, run_id=claimed.run_id) as run:
-        (folder / RUN_FILE).write_text(run.run_id)
+    try:
+        with claimed, TrainingRun(uri, experiment, name=folder.name, tags=tags, run_id=claimed.run_id) as run:
+            (folder / RUN_FILE).write_text(run.run_id)
 
-        def tell(report: EpochReport) -> None:
-            run.log_epoch(report)
-            if on_epoch:
-                on_epoch(report)
+            def tell(report: EpochReport) -> None:
+                run.log_epoch(report)
+                if on_epoch:
+                    on_epoch(report)
 
-        result = _train(request, workers, tell, claimed.state_file)
+            result = _train(request, workers, tell, claimed.state_file)
+            resumed = claimed.run_id is not None
+            floors = _floors_on_val(request) if result.val else {}
+            trained = Trained(
+                result=result, run_id=run.run_id, registered=None, resumed=resumed, floors=floors
+            )
+            trained = replace(trained, registered=_record(run, trained, folder, name))
+    except NotRecorded as error:
+        if trained is None:
+            raise
+        advice = "the checkpoint is kept; the same command records it, without training again what is trained"
+        raise error.after(trained, advice) from error
+    _forget(request, workers)
+    return trained
+
+
+def _record(run: TrainingRun, trained: Trained, folder: Path, name: str | None) -> Registered | None:
+    """All that is known at the end of a training."""
+    result = trained.result
+    with recording(run.uri, run.run_id):
         for report in result.history:  # what an earlier process did not live to record
             run.log_epoch(report)
         training_figure(result.history).savefig(folder / FIGURE_FILE, dpi=110)
         for file in (CONFIG_FILE, FIGURE_FILE):
             run.log_artifact(folder / file)
-        floors = _floors_on_val(request) if result.val else {}
-        top1 = {f"floor.{name}.val_top1": scores.top1 for name, scores in floors.items()}
+        top1 = {f"floor.{floor}.val_top1": scores.top1 for floor, scores in trained.floors.items()}
         run.log_metrics(top1, step=result.best_epoch)
         model_id = run.log_model(result.checkpoint, step=result.best_epoch)
-        registered = register(uri, name, model_id) if name else None
-    _forget(request, workers)
-    return Trained(
-        result=result,
-        run_id=run.run_id,
-        registered=registered,
-        resumed=claimed.run_id is not None,
-        floors=floors,
-    )
+        return register(run.uri, name, model_id) if name else None
+
+
+def _place(uri: str, out: Path) -> str:
+    """A tracking store as it stands to the output folder, so that both can be moved together."""
+    file = sqlite_file(uri)
+    return uri if file is None else os.path.relpath(file, out.resolve())
 
 
 def _floors_on_val(request: TrainingRequest) -> dict[str, Scores]:

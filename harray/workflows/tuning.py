@@ -12,9 +12,10 @@ from harray.distributed.sweep_demand import Places, cluster_for_sweep, demand_of
 from harray.distributed.sweep_settings import ACCURACY, LATENCY, SweepSettings
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
-from harray.searches import Search, first_point, moved, search_named
+from harray.searches import Search, first_point, moved, search_named, space_of
 from harray.store import FeatureStore
-from harray.tracking.location import probe, tracking_uri
+from harray.tracking.location import check_answers, tracking_uri
+from harray.tracking.runs import check_recording
 from harray.workflows.sweep_folder import ID_FILE, TRIALS_FOLDER, claimed_folder
 from harray.workflows.sweep_outcome import SweepOutcome, finish
 from harray.workflows.training import as_extracted, check_trainable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harray.tracking.sweeps import SweepLog
 
 SAY_EVERY_SEC = 15.0
+CHECK_SEC = 5.0  # for the tracking store to answer at all
 
 Update = Callable[[int, int, str], None]
 
@@ -43,7 +45,7 @@ class SweepRequest:
     at_once: int | None = None  # trials; None for as many as the cluster holds
     objective: Literal["accuracy", "accuracy-latency"] = ACCURACY
     max_failed: float = 0.25
-    resume: bool = False
+    resume: bool | None = False  # None: go on where there is something to go on with
     tracking: str | None = None
 
     def cluster(self, on_message: Callable[[str], None]) -> AbstractContextManager[Places]:
@@ -58,6 +60,7 @@ class SweepRequest:
             store=str(self.store.absolute()),
             store_digest=FeatureStore.open(self.store).digest(),
             search=self.search,
+            space=space_of(search_named(self.search), self.experiment, self.fixed),
             objective=self.objective,
             num_trials=self.num_trials,
             num_epochs=training.num_epochs,
@@ -77,8 +80,9 @@ def tune_recorded(
         on_message: called with what must be said aloud, such as that the tracking server is away.
 
     Raises:
-        InputError: a bad search or store, more than the cluster holds, an unfinished sweep without `resume`, no
-            trial that finished, or a tracking server that stayed away.
+        InputError: a bad search or store, more than the cluster holds, an unfinished sweep without `resume`, none
+            with it, a tracking store that cannot be recorded in, or no trial that finished.
+        NotRecorded: the tracking store does not take the sweep's records; its `outcome` is a `SweepOutcome`.
     """
     started = time.monotonic()
     check_trainable(request.store, request.experiment)
@@ -88,8 +92,8 @@ def tune_recorded(
     for name, (asked, found) in moved(first, request.experiment).items():
         on_message(f"{name}: the search has no {asked}, so its first trial starts from {found}")
     uri = tracking_uri(request.out, request.tracking)
-    if probe(request.out, request.tracking).reachable is False:
-        raise InputError(f"tracking store {uri}: nothing answers; start the server, or name another")
+    check_answers(uri, CHECK_SEC)
+    check_recording(uri)
     settings = request.settings()
     with request.cluster(on_message) as places:
         from harray.tracking.sweeps import SweepLog
@@ -176,9 +180,7 @@ def _teller(sweep: "Sweep", on_progress: Update, on_message: Callable[[str], Non
 
 
 def _note(sweep: "Sweep") -> str:
-    from harray.distributed.sweep import best_rows
-
-    best = best_rows(sweep.study)
+    best = sweep.best()
     said = [f"best {best[0].values[0]:.3f}"] if best else []
     said += [f"{failed} failed"] if (failed := sweep.num_failed()) else []
     return ", ".join(said)

@@ -8,6 +8,7 @@ from harray.config import with_overrides
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
+from harray.tracking.runs import NotRecorded, outcome_of
 from harray.training.loop import EpochReport
 from harray.workflows.evaluation import evaluate_recorded
 from harray.workflows.sweep_outcome import SweepOutcome
@@ -41,17 +42,24 @@ def train_winner(
 
     Raises:
         InputError: a bad name.
+        NotRecorded: the tracking store does not take the model or its scores; its `outcome` is the `Winner` where there
+            is one.
     """
     experiment = winner_on_all(outcome, store)
     tags = {"harray.sweep_run": outcome.run_id, "harray.trial": str(outcome.best[0].number)}
-    trained = train_recorded(
-        store, experiment, out, name=name, tracking=tracking, on_epoch=on_epoch, tags=tags
-    )
+    try:
+        trained = train_recorded(
+            store, experiment, out, name=name, tracking=tracking, on_epoch=on_epoch, tags=tags
+        )
+    except NotRecorded as error:
+        raise NotRecorded(str(error)) from error  # no winner yet
     assert trained.registered is not None
-    report = None
+    report, missed = None, None
     if split in FeatureStore.open(store).splits():
-        report, _ = evaluate_recorded(trained.model_version, store, split, out, outcome.tracking_uri)
-    return Winner(
+        (report, _), missed = outcome_of(
+            lambda: evaluate_recorded(trained.model_version, store, split, out, outcome.tracking_uri)
+        )
+    winner = Winner(
         name=name,
         model=trained.model_version,
         model_version=trained.registered.version,
@@ -59,6 +67,9 @@ def train_winner(
         num_epochs=experiment.training.num_epochs,
         report=report,
     )
+    if missed:
+        raise missed.after(winner, "the model is registered")
+    return winner
 
 
 def winner_on_all(outcome: SweepOutcome, store: Path) -> ExperimentConfig:

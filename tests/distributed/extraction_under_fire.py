@@ -5,10 +5,12 @@
 Three stores of the same rendered videos, through `harray extract` as users start it:
 
     calm    undisturbed
-    driver  the driver killed (SIGKILL) at random moments, then run to its end while one of its actors is killed
-    node    on a cluster of three nodes of one CPU, one of which is killed in the middle
+    driver  the driver killed (SIGKILL) whenever some more inputs are done, by random numbers, then run to its end while
+            one of its actors is killed
+    node    on a cluster of three nodes of one CPU, one of which is killed after a third of the inputs
 
-All three must verify, account for every input once, and hold equal rows. Takes about eight minutes on two cores.
+All three must verify, account for every input once, and hold equal rows, and every kill must have hit something that
+was at work. Takes about eight minutes on two cores.
 """
 
 import argparse
@@ -52,20 +54,37 @@ class Extraction:
         return len(FeatureStore.open(self.store).ledger()) if folder.is_dir() else 0
 
     def wait_for(self, num_done: int) -> None:
-        """Until so many inputs have an outcome, or the run is over."""
-        while self.process.poll() is None and self.num_done() < num_done:
-            time.sleep(0.5)
+        """Until so many inputs have an outcome."""
+        while (done := self.num_done()) < num_done:
+            assert self.process.poll() is None, (
+                f"the run was over with {done} inputs done, before {num_done} were"
+            )
+            time.sleep(0.1)
 
-    def actors(self) -> list[psutil.Process]:
-        """The extraction workers below this driver."""
-        found = []
-        for process in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                if "ray::" in process.name() or any("ray::Map" in part for part in process.cmdline()):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+    def kill(self) -> None:
+        """End the driver, which must be at work."""
+        self.process.kill()
+        assert self.process.wait() == -signal.SIGKILL, "the run was over before the kill"
+
+    def kill_an_actor(self) -> int:
+        """End one of the extraction workers below this driver, once there is one; its process id."""
+        while True:
+            assert self.process.poll() is None, "the run was over before an actor could be killed"
+            for process in self._below():
+                try:
+                    title = [process.name(), *process.cmdline()]
+                    if any("ray::Map" in part for part in title):
+                        process.kill()  # psutil sees to it that this is still the process it was
+                        return process.pid
+                except psutil.Error:  # gone in the meantime, such as a killed driver's
+                    continue
+            time.sleep(0.1)
+
+    def _below(self) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
 
     def end(self) -> dict[str, object]:
         """Wait for its end; what it printed as JSON."""
@@ -74,32 +93,28 @@ class Extraction:
         return json.loads(out.splitlines()[-1])
 
 
-def kill_the_driver(videos: Path, store: Path, kills: int, dice: random.Random) -> None:
-    """Kill it at random moments, most of them while it extracts; then let it end while an actor is killed."""
+def kill_the_driver(videos: Path, store: Path, num_clips: int, kills: int, dice: random.Random) -> int:
+    """Kill it whenever some more is done; then let it end while an actor is killed. How many kills landed."""
+    done = 0
     for number in range(kills):
         running = Extraction(videos, store)
-        delay_sec = dice.uniform(15, 45)
-        try:
-            running.process.wait(timeout=delay_sec)
-        except subprocess.TimeoutExpired:
-            running.process.kill()
-            running.process.wait()
-        print(f"  kill {number + 1} after {delay_sec:.0f} s: {running.num_done()} inputs done", flush=True)
-    before = running.num_done()
+        running.wait_for(done + dice.randint(1, max(1, (num_clips - done) // (kills - number + 2))))
+        running.kill()
+        done = running.num_done()
+        print(f"  kill {number + 1}: {done} of {num_clips} inputs done", flush=True)
     last = Extraction(videos, store)
-    last.wait_for(before + 5)
-    while not (
-        victims := last.actors()
-    ):  # what was done may be of the killed driver's actors, on their way out
-        assert last.process.poll() is None, "the run ended before an actor could be killed"
-        time.sleep(0.5)
-    victims[-1].send_signal(signal.SIGKILL)
-    print(f"  killed actor {victims[-1].pid} at {last.num_done()} inputs", flush=True)
+    last.wait_for(done + 1)
+    victim = last.kill_an_actor()
+    print(f"  killed actor {victim} at {last.num_done()} inputs", flush=True)
     print("  ", last.end(), flush=True)
+    return kills + 1
 
 
-def kill_a_node(videos: Path, store: Path, num_clips: int) -> None:
-    """Three nodes of one CPU each; one that does not hold the driver is lost after a third of the work."""
+def kill_a_node(videos: Path, store: Path, num_clips: int) -> int:
+    """Three nodes of one CPU each; one that does not hold the driver is lost after a third of the work.
+
+    How many kills landed.
+    """
     from harray.distributed.resources import prepare_ray
 
     prepare_ray()
@@ -112,8 +127,10 @@ def kill_a_node(videos: Path, store: Path, num_clips: int) -> None:
         running = Extraction(videos, store, RAY_ADDRESS=cluster.address)
         running.wait_for(num_clips // 3)
         cluster.remove_node(victim, allow_graceful=False)
+        assert running.process.poll() is None, "the run was over before a node could be killed"
         print(f"  killed a node at {running.num_done()} inputs", flush=True)
         print("  ", running.end(), flush=True)
+        return 1
     finally:
         cluster.shutdown()
 
@@ -153,11 +170,14 @@ def main() -> None:
         expected = rows_of(root / "calm/store")
         print("driver", flush=True)
         dice = random.Random(options.seed)
-        kill_the_driver(root / "videos", root / "driver/store", options.kills, dice)
+        landed = kill_the_driver(
+            root / "videos", root / "driver/store", rendered.num_clips, options.kills, dice
+        )
         print("node", flush=True)
-        kill_a_node(root / "videos", root / "node/store", rendered.num_clips)
+        landed += kill_a_node(root / "videos", root / "node/store", rendered.num_clips)
         for name in ("calm", "driver", "node"):
             check(name, root / name / "store", rendered.num_clips, expected)
+        print(f"{landed} of {options.kills + 2} kills landed", flush=True)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from tests.clusters import ROOT, JobCluster, bucket, job_cluster
 NUM_NODES, NUM_TRIALS = 3, 8
 BUCKET = "harray"
 RECIPE = ["--recipe", "procedural"]
+LANDED: list[str] = []  # jobs that were at work when a node of theirs was killed
 
 
 def run(
@@ -60,6 +61,8 @@ def run(
     assert job.is_running, f"{name} ended before a node could be killed: {job.story()}"
     at_sec, done = time.monotonic() - job.started, num_done(job.text())
     busy[-1].kill()
+    assert job.is_running, f"{name} was over before the kill: {job.story()}"
+    LANDED.append(name)
     cluster.workers.remove(busy[-1])
     if not for_good:
         cluster.add_worker()
@@ -173,6 +176,7 @@ def main() -> None:
             tune(cluster, root, options.epochs // 3)
         if "predict" in options.only and checkpoint is not None:
             predict(cluster, root, checkpoint, num_videos)
+        print(f"{len(LANDED)} kills landed: {', '.join(LANDED)}", flush=True)
 
 
 def prepare_videos(folder: Path, clips_per_action: int) -> int:

@@ -2,11 +2,13 @@
 
     uv run python tests/distributed/sweep_under_fire.py --store STORE --trials 12 --kills 3
 
-    driver  `harray tune` killed (SIGKILL) at random moments and gone on with by --resume
-    server  a sweep against a real `mlflow server` that is stopped for 30 s in the middle
+    driver  `harray tune` killed (SIGKILL) whenever some more records are written, by random numbers, and gone on
+            with by --resume
+    server  a sweep against a real `mlflow server` that is stopped in the middle, until some more records wait for it
 
-Both must end with every trial in MLflow once, with its full history, and with the same trials in Optuna's study.
-STORE is such as `harray demo` leaves. Takes about ten minutes on two cores.
+Both must end with every trial in MLflow once, with its full history, and with the same trials in Optuna's study, and
+every kill must have hit a sweep at work. STORE is such as `harray demo` leaves, or `harray skeleton import` makes.
+Takes about ten minutes on two cores.
 """
 
 import argparse
@@ -20,6 +22,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 from harray.distributed.sweep import open_study
 from harray.distributed.sweep_settings import STUDY_FILE, SweepSettings
@@ -42,10 +46,21 @@ class Driver:
     def events(self) -> list[dict]:
         return events_in(self.out)
 
-    def wait_for(self, kind: str, count: int) -> None:
-        """Until the journal has so many events of a kind, or the run is over."""
-        while self.process.poll() is None and sum(e["event"] == kind for e in self.events()) < count:
-            time.sleep(0.1)
+    def wait_for(self, num_events: int) -> None:
+        """Until the journal has so many events."""
+        while (found := len(self.events())) < num_events:
+            assert self.process.poll() is None, (
+                f"the sweep was over with {found} records, before {num_events} were written"
+            )
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End the driver, which must be at work, and wait until its workers have followed it."""
+        below = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        assert self.process.wait() == -signal.SIGKILL, "the sweep was over before the kill"
+        _, left = psutil.wait_procs(below, timeout=60)
+        assert not left, f"workers outlive their driver: {left}"
 
     def end(self) -> dict:
         out, _ = self.process.communicate()
@@ -70,21 +85,16 @@ def steps_of(events: list[dict]) -> dict[int, list[int]]:
 def kill_the_driver(
     store: Path, out: Path, trials: int, epochs: int, kills: int, dice: random.Random
 ) -> dict:
-    """Kill it at random moments while it trains; what a trial was told of may not be trained again."""
+    """Kill it whenever some more is recorded; what a trial was told of may not be trained again."""
     resume: list[str] = []
     for number in range(kills):
         running = Driver(store, out, trials, epochs, *resume)
         before = len(running.events())
-        target = before + dice.randint(3, max(4, trials * epochs // (kills + 3)))
-        while running.process.poll() is None and len(running.events()) < target:
-            time.sleep(0.05)
-        time.sleep(dice.uniform(0, 2))
-        assert running.process.poll() is None, "the sweep ended before it could be killed"
-        running.process.kill()
-        running.process.wait()
-        time.sleep(2)  # what its workers still write
+        running.wait_for(before + dice.randint(3, max(4, trials * epochs // (kills + 3))))
+        running.kill()
         resume = ["--resume"]
         print(f"  kill {number + 1} at {len(running.events())} records: {under_way(out)}", flush=True)
+    print(f"  {kills} of {kills} kills landed", flush=True)
     return Driver(store, out, trials, epochs, *resume).end()
 
 
@@ -158,19 +168,16 @@ class Server:
         self.process.wait(20)
 
 
-def take_the_server_away(store: Path, root: Path, trials: int, epochs: int, seconds: float) -> None:
+def take_the_server_away(store: Path, root: Path, trials: int, epochs: int, num_records: int) -> None:
     server = Server(root / "server")
     server.start()
     try:
         running = Driver(store, root / "server-out", trials, epochs, "--tracking-uri", server.uri)
-        running.wait_for("metrics", 4)
+        running.wait_for(6)
         server.stop()
         before = len(running.events())
-        time.sleep(seconds)
-        print(
-            f"  server away for {seconds:.0f} s, {len(running.events()) - before} records meanwhile",
-            flush=True,
-        )
+        running.wait_for(before + num_records)
+        print(f"  server away for {len(running.events()) - before} records", flush=True)
         server.start()
         check(root / "server-out", server.uri, running.end(), trials)
     finally:
@@ -185,7 +192,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--kills", type=int, default=3)
-    parser.add_argument("--away-sec", type=float, default=30)
+    parser.add_argument("--away", type=int, default=8, help="records that wait for the server")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=["driver", "server"])
     options = parser.parse_args()
@@ -199,7 +206,7 @@ def main() -> None:
             check(out, f"sqlite:///{out / 'mlflow.db'}", said, options.trials)
         if options.only != "driver":
             print("server", flush=True)
-            take_the_server_away(store, root, max(4, options.trials // 2), options.epochs, options.away_sec)
+            take_the_server_away(store, root, max(4, options.trials // 2), options.epochs, options.away)
 
 
 if __name__ == "__main__":

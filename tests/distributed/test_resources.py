@@ -1,4 +1,7 @@
+import contextlib
 import os
+import socket
+import threading
 import time
 
 import pytest
@@ -67,6 +70,50 @@ def test_nodes_that_the_autoscaler_may_add_count_and_are_not_waited_for_here(ray
 def test_a_cluster_that_is_not_there_is_not_waited_for(monkeypatch, address):
     with pytest.raises(InputError, match=f"RAY_ADDRESS={address}: no cluster answers there"):
         resources._join(address)
+
+
+def _silent(connection):
+    """Take what is sent, and say nothing."""
+    while connection.recv(4096):
+        pass
+
+
+def _speaks_http(connection):
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Length: 0\r\n\r\n")
+    _silent(connection)
+
+
+def _speaks_rubbish(connection):
+    connection.sendall(bytes(range(256)))
+    _silent(connection)
+
+
+@pytest.mark.parametrize("prefix", ["", "ray://"])
+@pytest.mark.parametrize(
+    "answer",
+    [None, _silent, _speaks_http, _speaks_rubbish, lambda connection: None],
+    ids=["accepted by the kernel alone", "silent", "http", "rubbish", "hangs up"],
+)
+def test_a_port_that_accepts_and_never_answers_is_given_up(monkeypatch, prefix, answer):
+    monkeypatch.setattr(resources, "HANDSHAKE_SEC", 0.5)
+
+    def serve(listener):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    answer(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        if answer:
+            threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        address = f"{prefix}127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(
+            InputError,
+            match=rf"RAY_ADDRESS={address}: no cluster answers there \(the port accepts .*0.5 s\); start one with",
+        ):
+            resources._join(address)
 
 
 def test_what_is_freed_in_time_is_waited_for(monkeypatch):

@@ -1,6 +1,5 @@
 """A sweep without Ray: trials run here, one after another, and drivers vanish between any two writes."""
 
-import contextlib
 import dataclasses
 import json
 import math
@@ -9,14 +8,12 @@ import mlflow  # noqa: F401  here: scikit-learn, in these trials, trips over wha
 import pytest
 import torch
 
-from harray.distributed.sweep import FAILED, FINISHED, STOPPED, WORKER_DIED, Sweep, best_rows, ranking
+from harray.distributed.sweep import FAILED, FINISHED, STOPPED, WORKER_DIED, Sweep, ranking
 from harray.distributed.sweep_figures import write_figures
 from harray.distributed.sweep_settings import SweepSettings
 from harray.distributed.trial import (
     STATE_FILE,
-    TrialFailure,
     TrialJob,
-    check_finite,
     from_arrays,
     reason_of,
     to_arrays,
@@ -24,7 +21,7 @@ from harray.distributed.trial import (
 )
 from harray.store import FeatureStore
 from harray.tracking.sweeps import JOURNAL_FILE, Journal, SweepLog
-from harray.training.loop import EpochReport
+from harray.training.divergence import Diverged
 from harray.training.run import TrainingRequest, origin_of, training_clips
 from tests.distributed.sweeping import tiny_experiment, tiny_store
 
@@ -61,9 +58,15 @@ class Driver:
             measures_latency=not self.settings.prunes,
         )  # fmt: skip
         self.epochs_run = []
+        self.sweep = None
 
-    def run(self, vanish_at=math.inf):
-        """All that is left; vanishes before the `vanish_at`-th write to journal or study."""
+    def run(self, vanish_at=math.inf, epochs=math.inf):
+        """All that is left; vanishes before the `vanish_at`-th write to journal or study.
+
+        Args:
+            epochs: after which time is up.
+        """
+        until = len(self.epochs_run) + epochs
         with SweepLog(self.folder, NOWHERE, "s") as log:
             self.sweep = Sweep(self.folder, self.settings, hopeless, self.base, log)
             self._count_writes(log, vanish_at)
@@ -71,9 +74,11 @@ class Driver:
                 for result in trial_steps(self.job, plan, self.train, self.val, torch.device("cpu")):
                     if "outcome" not in result and "went_on_after" not in result:
                         self.epochs_run.append((plan.number, result["num_epochs"]))
+                    if len(self.epochs_run) >= until:
+                        self.sweep.deadline = 0.0
                     if "outcome" in result or self.sweep.told(plan.number, result):
-                        self.sweep.ended(plan.number, result)
-                        (self.job.folder_of(plan.number) / STATE_FILE).unlink()
+                        if self.sweep.ended(plan.number, result):
+                            (self.job.folder_of(plan.number) / STATE_FILE).unlink()
                         break
         return self
 
@@ -128,7 +133,7 @@ def test_trials_finish_or_are_stopped_early_and_the_first_is_the_recipe(calm):
         assert (row.num_epochs == 6) == (row.state == FINISHED)
         assert ("not among the best" in row.reason) == (row.state == STOPPED)
         assert len(row.values) == 1 and 0 <= row.values[0] <= 1
-    best = best_rows(calm.sweep.study)
+    best = calm.sweep.best()
     assert best == ranking(rows, ["maximize"])[:1]
     epochs, starts, ends = told(calm.folder)
     assert starts == ends == [0, 1, 2, 3, 4]
@@ -170,13 +175,13 @@ def test_a_trial_that_fails_is_told_to_optuna_with_its_reason_and_too_many_end_t
         assert sweep.has_failed()
         assert [(row.state, row.values) for row in sweep.rows()] == [(FAILED, ()), (FAILED, ())]
         assert sweep.rows()[1].reason == WORKER_DIED
-        assert best_rows(sweep.study) == []
+        assert sweep.best() == []
     ends = [event for event in journal_of(tmp_path) if event["event"] == "end"]
     assert [event["status"] for event in ends] == ["FAILED", "FAILED"]
     assert "NaN" in ends[0]["tags"]["harray.reason"]
 
 
-def test_time_that_is_up_stops_trials_and_begins_none(clips, tmp_path):
+def test_time_that_is_up_ends_no_trial_and_begins_none(calm, clips, tmp_path):
     driver = Driver(tmp_path, clips)
     with SweepLog(tmp_path, NOWHERE, "s") as log:
         sweep = Sweep(tmp_path, driver.settings, hopeless, driver.base, log)
@@ -184,15 +189,64 @@ def test_time_that_is_up_stops_trials_and_begins_none(clips, tmp_path):
         sweep.deadline = 0.0
         result = next(trial_steps(driver.job, plan, driver.train, driver.val, torch.device("cpu")))
         assert sweep.told(plan.number, result)
-        sweep.ended(plan.number, result)
+        assert not sweep.ended(plan.number, result)
         assert sweep.next() is None
-        assert [(row.state, row.reason) for row in sweep.rows()] == [(STOPPED, "time was up")]
+        assert sweep.rows() == []
+        assert (sweep.num_under_way(), sweep.num_ended()) == (1, 0)
+    (pause,) = (event for event in journal_of(tmp_path) if event["event"] == "pause")
+    assert (pause["status"], pause["tags"]) == ("KILLED", {"harray.state": "interrupted"})
+    driver.run()
+    assert without_times(driver.sweep.rows())[0] == without_times(calm.sweep.rows())[0]
+    epochs, starts, _ = told(tmp_path)
+    assert starts == [0, 1, 2, 3, 4]
+    assert epochs[0] == list(range(1, 7))
+    assert (0, 1) not in driver.epochs_run, "its first epoch was kept"
+
+
+@pytest.mark.parametrize("budget", [1, 2, 3, 5])
+def test_a_sweep_is_finished_by_starts_of_so_few_epochs_each(clips, tmp_path, budget):
+    """Whatever the time budget cuts, as long as an epoch fits into it."""
+    driver, starts = Driver(tmp_path, clips), 0
+    while not driver.sweep or driver.sweep.num_ended() < 5:
+        driver.run(epochs=budget)
+        starts += 1
+        assert starts < 60
+    assert {row.state for row in driver.sweep.rows()} <= {FINISHED, STOPPED}
+    epochs, begun, ended = told(tmp_path)
+    assert sorted(begun) == sorted(ended) == [0, 1, 2, 3, 4]
+    for row in driver.sweep.rows():
+        assert epochs[row.number] == list(range(1, row.num_epochs + 1))
+    assert len(driver.epochs_run) == len(set(driver.epochs_run)), "no epoch was trained twice"
+
+
+def test_a_trial_that_ends_when_time_is_up_has_ended(clips, tmp_path):
+    driver = Driver(tmp_path, clips)
+    with SweepLog(tmp_path, NOWHERE, "s") as log:
+        sweep = Sweep(tmp_path, driver.settings, hopeless, driver.base, log)
+        plan = sweep.next()
+        for result in trial_steps(driver.job, plan, driver.train, driver.val, torch.device("cpu")):
+            if "outcome" not in result:
+                sweep.told(plan.number, result)
+        sweep.deadline = 0.0
+        assert sweep.ended(plan.number, result)
+        assert [row.state for row in sweep.rows()] == [FINISHED]
+
+
+def test_a_renamed_sweep_names_its_checkpoints_where_they_are(clips, tmp_path):
+    driver = Driver(tmp_path / "then", clips).run()
+    before = driver.sweep.best()[0].checkpoint
+    (tmp_path / "then").rename(tmp_path / "now")
+    with SweepLog(tmp_path / "now", NOWHERE, "s") as log:
+        sweep = Sweep(tmp_path / "now", driver.settings, hopeless, driver.base, log)
+        after = sweep.best()[0].checkpoint
+    assert after == before.replace("/then/", "/now/")
+    assert all(row.checkpoint.startswith(str(tmp_path / "now")) for row in sweep.rows() if row.checkpoint)
 
 
 def test_two_objectives_give_a_front_and_stop_nothing_early(clips, tmp_path):
     driver = Driver(tmp_path, clips, objective="accuracy-latency").run()
     assert {row.state for row in driver.sweep.rows()} == {FINISHED}
-    front = best_rows(driver.sweep.study)
+    front = driver.sweep.best()
     for row in driver.sweep.rows():
         f1, latency = row.values
         assert latency > 0
@@ -210,22 +264,11 @@ def test_clips_in_the_object_store_are_the_same_clips(clips):
 
 
 @pytest.mark.parametrize(
-    ("losses", "val_loss", "fails"),
-    [({"total": 1.0}, 0.5, False), ({"total": math.nan}, 0.5, True), ({"total": 1.0}, math.inf, True)],
-)
-def test_a_loss_that_is_no_number_fails_the_trial(losses, val_loss, fails):
-    shown = {"num_epochs": 9, "val": None, "learning_rate": 0.1, "num_workers": 1, "seconds": 1.0}
-    report = EpochReport(epoch=3, losses=losses, val_loss=val_loss, **shown)
-    with pytest.raises(TrialFailure, match="NaN: the loss of epoch 3") if fails else contextlib.nullcontext():
-        check_finite(report)
-
-
-@pytest.mark.parametrize(
     ("error", "reason"),
     [
         (torch.OutOfMemoryError("CUDA out of memory.\nTried"), "out of memory: CUDA out of memory. Tried"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory: DefaultCPU"),
-        (TrialFailure("NaN: it is"), "NaN: it is"),
+        (Diverged("NaN: it is"), "NaN: it is"),
         (ValueError("x"), "ValueError: x"),
     ],
 )

@@ -11,12 +11,21 @@ import pytest
 
 from harray.config import with_overrides
 from harray.distributed.resources import gpus_for
-from harray.distributed.training import ray_storage, remove_storage, run_name, train_on_ray
+from harray.distributed.training import (
+    LISTED_FILE,
+    ray_storage,
+    remove_storage,
+    rescued_state,
+    run_name,
+    train_on_ray,
+)
 from harray.errors import InputError
 from harray.model.config import ModelConfig
 from harray.training.checkpoint import load_checkpoint
 from harray.training.config import TrainingConfig
+from harray.training.divergence import Diverged
 from harray.training.run import TrainingRequest, train_store
+from harray.training.state import load_state, save_state
 from tests.stores import arm_store
 
 TINY = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1, "cfn.width": 8}
@@ -114,3 +123,34 @@ def test_runs_of_other_settings_have_other_names(request_):
     names = {run_name(request_, 2), run_name(request_, 3), run_name(other, 2)}
     assert len(names) == 3
     assert run_name(request_, 2) in names
+
+
+def test_workers_that_diverge_are_not_tried_again_and_leave_nothing(ray_cluster, request_):
+    training = with_overrides(request_.training, {"learning_rate": 1e38, "max_grad_norm": 1e38})
+    with pytest.raises(Diverged, match="NaN: the loss of epoch 1 "):
+        train_on_ray(dataclasses.replace(request_, training=training), 1)
+    assert not list(request_.out.parent.glob("*.ray"))
+    assert not request_.out.exists()
+
+
+@pytest.mark.parametrize(
+    ("listed", "broken", "found"),
+    [
+        (None, (), None),  # nothing was listed yet: Ray Train begins anew, and so do we
+        ("{}", (), None),  # whole: Ray Train finds the state itself
+        ("", (), "checkpoint_3"),
+        ('{"checkpoint_results": [', (), "checkpoint_3"),
+        ("", ("checkpoint_3",), "checkpoint_2"),
+        ("", ("checkpoint_1", "checkpoint_2", "checkpoint_3"), None),
+    ],
+)
+def test_a_controller_killed_while_it_writes_costs_no_state(tmp_path, listed, broken, found):
+    for name in ("checkpoint_1", "checkpoint_2", "checkpoint_3"):
+        save_state({"name": name}, tmp_path / name / "state.pt", "mark")
+        if name in broken:
+            (tmp_path / name / "state.pt").write_bytes(b"PK")
+    if listed is not None:
+        (tmp_path / LISTED_FILE).write_text(listed)
+    file = rescued_state(tmp_path, "mark")
+    assert (file and load_state(file, "mark")["name"]) == found
+    assert (tmp_path / LISTED_FILE).exists() == (listed == "{}")

@@ -122,12 +122,18 @@ def test_a_finished_sweep_resumes_to_its_table_and_to_more_trials(swept, store, 
     assert set(runs_of(out)) == {None, 0, 1, 2, 3, 4, 5}
 
 
-def test_a_driver_killed_in_the_middle_is_gone_on_with(ray_cluster, store, tmp_path, harray):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_driver_stopped_in_the_middle_is_gone_on_with(ray_cluster, store, tmp_path, harray, number):
     command = arguments(store, tmp_path, "--trials", 4, "--at-once", 1, "training.num_epochs=40")
     driver = start(command, ray_cluster.address)
     journal = wait_for_epochs(driver, tmp_path, trial=1, epochs=3)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
+    driver.send_signal(number)
+    said = driver.communicate()[1]
+    if number == signal.SIGTERM:
+        assert driver.returncode == 130
+        assert "interrupted; " in said and "the same command with --resume goes on" in said
+        statuses = {trial: run.info.status for trial, (run, _) in runs_of(tmp_path).items()}
+        assert statuses == {None: "KILLED", 0: "FINISHED", 1: "KILLED"}
     told = steps_in(journal)
     refused = harray(*command)
     assert refused.code == 2
@@ -150,10 +156,30 @@ def test_a_driver_killed_in_the_middle_is_gone_on_with(ray_cluster, store, tmp_p
     assert int(went_on) >= max(told[1]) >= 3
 
 
+def test_a_time_budget_cuts_no_trial_for_good(ray_cluster, store, tmp_path, harray):
+    command = arguments(store, tmp_path, "--trials", 3, "--at-once", 1, "training.num_epochs=30")
+    cut = harray(*command, "--time-budget", "0.2s")
+    assert cut.code == 2, "no trial can finish so soon"
+    assert "time was up with 3 trials to go" in cut.err
+    assert "--resume goes on" in cut.err
+    ending = harray(*command, "--resume")
+    assert ending.code == 0, ending.err
+    assert {row["number"] for row in ending.json["trials"]} == {0, 1, 2}
+    assert "time was up" not in {row["reason"] for row in ending.json["trials"]}
+    assert ending.json["stopped_by"] == ""
+    runs = runs_of(tmp_path)
+    for row in ending.json["trials"]:
+        run, steps = runs[row["number"]]
+        assert run.info.status == "FINISHED"
+        assert steps == list(range(1, row["num_epochs"] + 1))
+
+
 def start(command, address):
     program = [sys.executable, "-c", "from harray.cli import main; main()", *command]
     environment = {**os.environ, "RAY_ADDRESS": address}
-    return subprocess.Popen(program, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        program, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_for_epochs(driver, out, trial, epochs):

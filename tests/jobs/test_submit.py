@@ -1,6 +1,10 @@
 """What README and cluster.yaml promise: `ray job submit` with a token, on a cluster of `ray start --head`."""
 
+import contextlib
 import json
+import re
+import sqlite3
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -51,3 +55,24 @@ def test_a_submitted_training_succeeds_and_leaves_a_checkpoint(job_cluster, smal
     assert Path(answer["checkpoint"]).is_relative_to(tmp_path)
     assert (Path(answer["checkpoint"]) / "model.safetensors").is_file()
     assert (tmp_path / "out" / "mlflow.db").is_file()
+
+
+def test_a_stopped_sweep_leaves_its_runs_killed_and_says_how_to_go_on(job_cluster, small_store, tmp_path):
+    """`ray job stop` gives three seconds, then it kills."""
+    out = tmp_path / "out"
+    arguments = ["--store", small_store, "--search", "optimisation", "--at-once", 1, "--out", out]
+    job = job_cluster.submit("tune", *arguments, "training.num_epochs=100000", "training.state_sec=0")
+    deadline = time.monotonic() + 240
+    while not any('"event": "metrics"' in file.read_text() for file in out.glob("sweeps/*/journal.jsonl")):
+        assert job.is_running, job.story()
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    name = re.search(r"raysubmit_\w+", job.text())
+    assert name
+    job_cluster.ray("job", "stop", name[0]).check_returncode()
+    job.process.wait(60)
+    assert "harray: interrupted; " in job.text(), job.story()
+    assert "the same command with --resume goes on" in job.text()
+    with contextlib.closing(sqlite3.connect(out / "mlflow.db")) as database:
+        statuses = [status for (status,) in database.execute("SELECT status FROM runs")]
+    assert statuses == ["KILLED", "KILLED"], job.story()

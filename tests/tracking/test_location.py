@@ -11,6 +11,7 @@ from harray.errors import InputError
 from harray.names import sqlite_file
 from harray.tracking.location import (
     artifact_location,
+    check_credentials,
     connect,
     probe,
     tracking_uri,
@@ -107,9 +108,25 @@ def test_a_question_mark_in_a_uri_is_asked_about(tmp_path, uri):
         tracking_uri(tmp_path, uri)
 
 
-def test_a_password_is_not_shown():
-    assert without_password("postgresql://me:secret@db/mlflow") == "postgresql://me:***@db/mlflow"
-    assert without_password("http://tracker:5000") == "http://tracker:5000"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:secret@db/mlflow", "postgresql://me:***@db/mlflow"),
+        ("postgresql+psycopg2://me:s%40c@db:5432/x", "postgresql+psycopg2://me:***@db:5432/x"),
+        ("http://me:p@ss@host:5000", "http://me:***@host:5000"),
+        ("http://me:pa/ss@host:5000", "http://me:***@host:5000"),
+        ("http://me:12345@host:5000", "http://me:***@host:5000"),
+        ("http://:token@host", "http://:***@host"),
+        ("mysql://db/x?user=me&password=secret&ssl=1", "mysql://db/x?user=me&password=***&ssl=1"),
+        ('{"uri": "http://me:pw@a", "model": "models:/x@champion"}', None),
+        ("http://tracker:5000", "http://tracker:5000"),
+        ("http://tracker:5000/a@b and models:/x@y", "http://tracker:5000/a@b and models:/x@y"),
+        ("postgresql://me@db/mlflow", "postgresql://me@db/mlflow"),
+        ("sqlite:////data/a:b@c/mlflow.db", "sqlite:////data/a:b@c/mlflow.db"),
+    ],
+)
+def test_a_password_is_not_shown(text, shown):
+    assert without_password(text) == (shown or text.replace(":pw@", ":***@"))
 
 
 def test_a_fresh_output_folder_is_reachable_and_nothing_is_created(tmp_path):
@@ -133,20 +150,94 @@ def test_an_absent_server_is_told_within_the_timeout_and_before_mlflow_retries(t
         connect(uri)
 
 
-@pytest.mark.parametrize(("status", "reachable"), [(200, True), (401, True), (503, False)])
-def test_a_server_is_asked_for_its_health(tmp_path, status, reachable):
-    class Health(http.server.BaseHTTPRequestHandler):
+@contextlib.contextmanager
+def serving(answer):
+    """A server whose `answer(path, headers)` is a status and a body; its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(status if self.path == "/mlflow/health" else 404)
+            status, body = answer(self.path, self.headers)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
 
         def log_message(self, format, *arguments):
             pass
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Health) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        found = probe(tmp_path, f"http://127.0.0.1:{server.server_port}/mlflow/")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("status", "reachable"), [(200, True), (401, True), (503, False)])
+@pytest.mark.parametrize("user", ["", "me:secret@"])
+def test_a_server_is_asked_for_its_health(tmp_path, status, reachable, user):
+    with serving(lambda path, _: (status if path == "/mlflow/health" else 404, b"")) as port:
+        found = probe(tmp_path, f"http://{user}127.0.0.1:{port}/mlflow/")
     assert (found.reachable, found.detail) == (reachable, f"answers with {status}")
+    assert "secret" not in found.uri
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (401, b"who are you?", r"credentials are missing or wrong \(401\); set MLFLOW_TRACKING_USERNAME"),
+        (401, b'{"error_code": "UNAUTHENTICATED", "message": "no"}', r"missing or wrong \(401\)"),
+        (403, b'{"error_code": "PERMISSION_DENIED", "message": "no"}', r"may not do this \(403\)"),
+        (403, b"<html>", r"may not do this \(403\)"),
+        (404, b"<html>", "what answers is no MLflow server"),
+        (200, b"<html>a login page", "what answers is no MLflow server"),
+        (503, b"<html>restarting", "503"),
+        (500, b'{"error_code": "INTERNAL_ERROR", "message": "disk full"}', "500|disk full"),
+    ],
+)
+def test_a_server_is_tried_before_the_work_and_what_it_refuses_is_said(status, body, said):
+    def answer(path, headers):
+        return (200, b"OK") if path == "/health" else (status, body)
+
+    with (
+        serving(answer) as port,
+        pytest.raises(InputError, match=rf"^tracking store http://me:\*\*\*@127.0.0.1:{port}: .*{said}"),
+    ):
+        check_credentials(f"http://me:secret@127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    ("user", "environment", "header"),
+    [
+        ("me:secret@", {}, "Basic bWU6c2VjcmV0"),
+        ("me:s%65cret@", {}, "Basic bWU6c2VjcmV0"),
+        ("", {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "secret"}, "Basic bWU6c2VjcmV0"),
+        ("", {"MLFLOW_TRACKING_TOKEN": "t0ken"}, "Bearer t0ken"),
+        (
+            "me:secret@",
+            {"MLFLOW_TRACKING_USERNAME": "other", "MLFLOW_TRACKING_PASSWORD": "x"},
+            "Basic bWU6c2VjcmV0",
+        ),
+        ("", {}, None),
+    ],
+)
+def test_credentials_are_those_of_mlflows_own_client(monkeypatch, tmp_path, user, environment, header):
+    for name in ("USERNAME", "PASSWORD", "TOKEN"):
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))  # no credentials in a file
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    seen = []
+
+    def answer(path, headers):
+        seen.append((path, headers.get("Authorization")))
+        return 200, b"{}"
+
+    with serving(answer) as port:
+        check_credentials(f"http://{user}127.0.0.1:{port}")
+    assert {found for path, found in seen if path != "/health"} == {header}
 
 
 def test_reading_creates_no_store(tmp_path):

@@ -3,10 +3,22 @@ from dataclasses import dataclass, field
 import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED
 
 from harray.config import parse_overrides, with_overrides
+from harray.errors import InputError
 from harray.tracking.location import connect
-from harray.tracking.runs import TrainingRun, git_commit, mlflow_name, parameters, record_evaluation
+from harray.tracking.runs import (
+    NotRecorded,
+    TrainingRun,
+    check_recording,
+    git_commit,
+    mlflow_name,
+    outcome_of,
+    parameters,
+    record_evaluation,
+    recording,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +105,14 @@ def test_two_hundred_and_fifty_parameters_go_in_batches_of_a_hundred(uri, monkey
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(RuntimeError("out of memory"), "FAILED"), (KeyboardInterrupt(), "KILLED")]
+    ("error", "status"),
+    [
+        (RuntimeError("out of memory"), "FAILED"),
+        (InputError("NaN"), "FAILED"),
+        (KeyboardInterrupt(), "KILLED"),
+        (SystemExit(15), "KILLED"),  # Ray's handler of SIGTERM
+        (GeneratorExit(), "KILLED"),
+    ],
 )
 def test_a_run_that_breaks_off_says_so(uri, error, status):
     run = TrainingRun(uri, Outer())
@@ -147,7 +166,7 @@ def test_metrics_that_were_never_placed_are_an_error_at_the_end(uri):
     run.client = flaky = Flaky(run.client, error_code=1)
     flaky.down = True
     run.log_metrics({"a": 1.0}, step=0)
-    with pytest.raises(MlflowException, match="away"):
+    with pytest.raises(NotRecorded, match="away"):
         run.__exit__(None, None, None)
 
 
@@ -196,3 +215,87 @@ def test_an_evaluation_of_a_model_from_elsewhere_is_recorded_nowhere(tmp_path, u
     assert not record_evaluation(elsewhere, "0" * 32, {"test.top1": 0.9}, tmp_path, "evaluation/test")
     assert not (tmp_path / "other").exists()
     assert not record_evaluation(uri, "0" * 32, {"test.top1": 0.9}, tmp_path, "evaluation/test")
+
+
+def test_no_password_is_kept_with_a_run(uri):
+    run = TrainingRun(uri, Outer())
+    with pytest.raises(RuntimeError), run:
+        raise RuntimeError("no answer from http://me:secret@tracker:5000/api")
+    said = connect(uri).get_run(run.run_id).data.tags["harray.error"]
+    assert said == "RuntimeError: no answer from http://me:***@tracker:5000/api"
+
+
+def test_a_deleted_experiment_is_told_before_the_work_with_what_brings_it_back(uri):
+    with TrainingRun(uri, Outer()) as run:
+        pass
+    connect(uri).delete_experiment(run.experiment_id)
+    with pytest.raises(
+        InputError,
+        match=rf"experiment 'harray' was deleted; .*mlflow experiments restore --experiment-id {run.experiment_id}`",
+    ):
+        TrainingRun(uri, Outer()).__enter__()
+    with pytest.raises(InputError, match="experiment 'harray' was deleted"):
+        check_recording(uri)
+    connect(uri).restore_experiment(run.experiment_id)
+    with TrainingRun(uri, Outer()):
+        pass
+
+
+def test_a_run_that_is_deleted_meanwhile_stops_no_epoch_and_is_told_at_the_end(uri):
+    run = TrainingRun(uri, Outer())
+
+    def work():
+        with run:
+            run.log_metrics({"loss": 1.0}, step=1)
+            connect(uri).delete_run(run.run_id)
+            run.log_metrics({"loss": 0.5}, step=2)
+
+    with pytest.raises(NotRecorded, match=r"run \w+ was deleted; `mlflow runs restore"):
+        work()
+    with TrainingRun(uri, Outer(), run_id=run.run_id) as again:
+        pass
+    assert again.run_id != run.run_id
+
+
+def test_an_evaluation_of_a_deleted_run_is_told_and_recorded_nowhere(tmp_path, uri):
+    (tmp_path / "report").mkdir()
+    with TrainingRun(uri, Outer()) as run:
+        pass
+    connect(uri).delete_run(run.run_id)
+    with pytest.raises(NotRecorded, match=f"mlflow runs restore --run-id {run.run_id}"):
+        record_evaluation(uri, run.run_id, {"test.top1": 0.9}, tmp_path / "report", "evaluation/test")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            MlflowException("The run 7 must be in 'active' state. Current state is deleted."),
+            "run 7 was deleted",
+        ),
+        (MlflowException("not you", error_code=UNAUTHENTICATED), "credentials are missing or wrong (401)"),
+        (MlflowException("not this", error_code=PERMISSION_DENIED), "credentials may not do this (403)"),
+        (MlflowException("a\nb http://me:pw@x/y"), "tracking store http://me:***@host: a"),
+        (OSError("No space left on device"), "No space left on device"),
+        (InputError("no answer from http://me:pw@host"), "no answer from http://me:***@host"),
+    ],
+)
+def test_what_a_store_refuses_comes_out_in_a_line_without_password(error, said):
+    with pytest.raises(NotRecorded) as caught, recording("http://me:pw@host", "7"):
+        raise error
+    assert said in str(caught.value)
+    assert "pw" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_work_came_to_is_there_though_it_is_not_recorded():
+    missed = NotRecorded("away").after(42, "give it again")
+
+    def fail():
+        raise missed
+
+    assert outcome_of(lambda: 7) == (7, None)
+    assert outcome_of(fail) == (42, missed)
+    assert str(missed) == "away; give it again"
+    with pytest.raises(NotRecorded), recording("http://host"):
+        outcome_of(lambda: (_ for _ in ()).throw(NotRecorded("before any work")))

@@ -1,19 +1,25 @@
 """Everything again over HTTP, against a real `mlflow server`; about 20 s, most of it the server's start."""
 
+import base64
+import http.server
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from harray.errors import InputError
 from harray.tracking.location import connect, probe, tracking_uri
 from harray.tracking.registry import register, resolve_model
-from harray.tracking.runs import TrainingRun
+from harray.tracking.runs import NotRecorded, TrainingRun
 from harray.tracking.sweeps import SweepLog
 
 
@@ -111,3 +117,79 @@ def test_a_run_and_its_model_go_through_a_server(server, checkpoint, tmp_path, m
         assert folder.parent == tmp_path / "cache"
         assert (folder / "model.safetensors").read_bytes() == (checkpoint / "model.safetensors").read_bytes()
     assert len(list(Path(tmp_path / "cache").iterdir())) == 1
+
+
+@pytest.fixture(scope="module")
+def guarded(server):
+    """The same server behind a proxy that asks for a user and a password, as `mlflow server --app-name basic-auth`."""
+    wanted = "Basic " + base64.b64encode(b"me:s3cret").decode()
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def answer(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.path != "/health" and self.headers.get("Authorization") != wanted:
+                return self.reply(401, b"You are not authenticated.")
+            asked = urllib.request.Request(server + self.path, data=body or None, method=self.command)
+            if kind := self.headers.get("Content-Type"):
+                asked.add_header("Content-Type", kind)
+            try:
+                with urllib.request.urlopen(asked) as found:
+                    self.reply(found.status, found.read())
+            except urllib.error.HTTPError as error:
+                self.reply(error.code, error.read())
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+        def reply(self, status, body):
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{proxy.server_port}"
+        proxy.shutdown()
+
+
+def test_credentials_in_the_uri_reach_runs_artifacts_models_and_sweeps(guarded, checkpoint, tmp_path, capfd):
+    uri = f"http://me:s3cret@{guarded}"
+    (tmp_path / "report.html").write_text("<p>")
+    with TrainingRun(uri, Config(), name="guarded") as run:
+        run.log_metrics({"train.loss": 1.0}, step=1)
+        run.log_artifact(tmp_path / "report.html")
+        registered = register(uri, "guarded", run.log_model(checkpoint))
+    assert resolve_model(registered.uri, uri, cache=tmp_path / "cache").is_dir()
+    with SweepLog(tmp_path / "sweep", uri, "guarded") as log:
+        log.start(None, "guarded sweep", params={})
+        log.files(None, [tmp_path / "report.html"])
+        log.drain(print)
+    client = connect(uri)
+    assert [file.path for file in client.list_artifacts(run.run_id)] == ["report.html"]
+    assert [file.path for file in client.list_artifacts(log.run_ids[None])] == ["report.html"]
+    printed = "".join(capfd.readouterr())
+    kept = "".join(file.read_text() for file in (tmp_path / "sweep").iterdir())
+    assert "s3cret" not in printed + kept
+
+
+@pytest.mark.parametrize("user", ["", "me:wrong@", "other:s3cret@", "me@", ":s3cret@"])
+def test_wrong_credentials_are_said_before_the_work(guarded, user):
+    with pytest.raises(InputError, match=r"the credentials are missing or wrong \(401\)") as caught:
+        TrainingRun(f"http://{user}{guarded}", Config()).__enter__()
+    assert "s3cret" not in str(caught.value) and "wrong@" not in str(caught.value)
+
+
+def test_a_sweep_whose_credentials_are_refused_meanwhile_says_so_and_ends_with_its_answer(guarded, tmp_path):
+    with SweepLog(tmp_path, f"http://me:wrong@{guarded}", "refused") as log:
+        log.start(None, "sweep", params={})
+        with pytest.raises(
+            NotRecorded, match=r"missing or wrong \(401\).*1 records wait .*--resume sends them"
+        ):
+            log.drain(print)
+        said = []
+        log.say_trouble(said.append)
+    assert "takes no records" in said[0]
+    assert "wrong@" not in said[0]

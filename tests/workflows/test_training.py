@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from harray.recipes import recipe_named
 from harray.store import FeatureStore, StoreSettings
 from harray.tracking.location import connect
 from harray.tracking.registry import RUN_FILE
+from harray.tracking.runs import NotRecorded
 from harray.training.checkpoint import load_checkpoint
 from harray.workflows.run_folder import RunFolder
 from harray.workflows.training import Workers, train_recorded
@@ -125,6 +127,83 @@ def test_what_mlflow_lost_of_an_interrupted_training_is_recorded_anew(store, tmp
     assert trained.resumed
     logged = connect(uri).get_metric_history(trained.run_id, "val.loss")
     assert sorted(metric.step for metric in logged) == [*range(1, NUM_EPOCHS + 1)]
+
+
+@pytest.mark.parametrize("deleted", ["run", "experiment"])
+def test_a_training_whose_run_is_deleted_ends_and_the_same_command_records_it(store, tmp_path, deleted):
+    experiment, uri = with_overrides(recipe_named("pose_only"), TINY), f"sqlite:///{tmp_path}/mlflow.db"
+    client = connect(uri)
+
+    def delete(report):
+        if report.epoch == 3:
+            (found,) = client.search_runs([client.get_experiment_by_name("harray").experiment_id])
+            if deleted == "run":
+                client.delete_run(found.info.run_id)
+            else:
+                client.delete_experiment(found.info.experiment_id)
+
+    with pytest.raises(NotRecorded, match="the same command records it") as caught:
+        train_recorded(store, experiment, tmp_path / "out", tracking=uri, name="arm", on_epoch=delete)
+    missed = caught.value.outcome
+    assert missed.result.num_epochs == NUM_EPOCHS
+    assert load_checkpoint(missed.result.checkpoint).classes == ("down", "up")
+    if deleted == "experiment":
+        with pytest.raises(InputError, match="mlflow experiments restore --experiment-id 1`"):
+            train_recorded(store, experiment, tmp_path / "out", tracking=uri, name="arm")
+        client.restore_experiment("1")
+    epochs = []
+    trained = train_recorded(
+        store,
+        experiment,
+        tmp_path / "out",
+        tracking=uri,
+        name="arm",
+        on_epoch=lambda r: epochs.append(r.epoch),
+    )
+    assert epochs == [], "nothing is trained again"
+    assert trained.registered.version == 1
+    assert trained.result.checkpoint == missed.result.checkpoint
+    logged = client.get_metric_history(trained.run_id, "val.loss")
+    assert sorted({metric.step for metric in logged}) == [*range(1, NUM_EPOCHS + 1)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_is_stopped_says_how_to_go_on_and_its_run_is_killed(store, tmp_path, number):
+    overrides = [f"{name}={value}" for name, value in TINY.items() if name != "training.num_epochs"]
+    arguments = ["train", "--store", store, "--recipe", "pose_only", "--out", tmp_path / "out"]
+    arguments += [*overrides, "training.num_epochs=100000"]
+    program = "import sys; from harray.cli import main; main(sys.argv[1:])"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)], stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not list((tmp_path / "out").glob("runs/*/state.pt")):
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(number)
+        said = process.communicate()[1]
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == (
+        "harray: interrupted; the same command goes on from the last epoch that was kept"
+    )
+    client = connect(f"sqlite:///{tmp_path}/out/mlflow.db")
+    (run,) = client.search_runs([client.get_experiment_by_name("harray").experiment_id])
+    assert run.info.status == "KILLED"
+
+
+def test_an_unfinished_training_is_gone_on_with_where_its_folder_was_moved_to(store, tmp_path):
+    experiment = with_overrides(recipe_named("pose_only"), TINY)
+
+    def stop(report):
+        if report.epoch == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_recorded(store, experiment, tmp_path / "then", on_epoch=stop)
+    (tmp_path / "then").rename(tmp_path / "now")
+    trained = train_recorded(store, experiment, tmp_path / "now")
+    assert trained.resumed
+    assert not (tmp_path / "then").exists()
+    assert list((tmp_path / "now" / "mlartifacts").rglob("training.png"))
 
 
 def test_only_the_same_training_goes_on_and_only_where_nobody_works(tmp_path):
