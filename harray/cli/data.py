@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
-from harray.cli import options
+from harray.cli import advice, options
 from harray.cli.terminal import Terminal, session
 from harray.config import parse_overrides
 from harray.errors import InputError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from harray.distributed.extraction_tally import QuarantineLimit
+    from harray.workflows.test_part import HeldOut
 
 MaxQuarantined = Annotated[
     str | None,
@@ -52,7 +53,8 @@ def synth(
         f"{summary.num_clips} clips of {summary.num_actions} actions ({splits}), "
         f"{summary.num_rendered} rendered now in {summary.seconds:.1f} s: {summary.manifest}"
     )
-    terminal.result(f"next: harray extract {summary.manifest} --store STORE --recipe procedural")
+    flags = {"--store": out.with_name(f"{out.name}-store"), "--recipe": "procedural"}
+    terminal.result(f"next: {advice.command('extract', summary.manifest, flags=flags)}")
     terminal.json({**dataclasses.asdict(summary), "clips_per_sec": summary.clips_per_sec})
 
 
@@ -70,6 +72,7 @@ def extract(
         typer.Option("--actors", min=1, help="Extraction actors; by default what the cluster holds."),
     ] = None,
     max_quarantined: MaxQuarantined = None,
+    test_share: options.TestShare = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and how long it may take.")
     ] = False,
@@ -84,15 +87,23 @@ def extract(
     experiment = options.build_config(recipe, config, overrides)
     from harray.distributed.extraction_tally import QuarantineLimit
     from harray.videos.sources import list_videos
+    from harray.workflows.test_part import check_named, check_share, manifest_as_dealt
 
+    if test_share is not None:
+        check_share(store, test_share)
     limit = QuarantineLimit.parse(max_quarantined) if max_quarantined else QuarantineLimit()
     with Terminal(as_json=as_json).progress("listing", "files") as update:
         manifest = list_videos(source, dataset, splits, on_found=lambda found: update(found, found, ""))
+    if test_share is not None:
+        check_named(source, manifest.to_pylist())
+    manifest = manifest_as_dealt(manifest, store)
     with session(out, "extract", as_json) as terminal:
         if dry_run:
             _show_estimate(terminal, manifest, experiment.extraction, store.absolute(), num_actors)
             return
-        _extract(terminal, manifest, experiment.extraction, store.absolute(), num_actors, limit)
+        _extract(terminal, manifest, experiment.extraction, store.absolute(), num_actors, limit, test_share)
+        flags = {**advice.start(recipe, config), **advice.where(out)}
+        terminal.result(f"next: {options.train_command(store, experiment.training, flags)}")
 
 
 def store_retry(
@@ -233,10 +244,12 @@ def _extract(
     store: Path,
     num_actors: int | None,
     limit: "QuarantineLimit",
+    test_share: float | None = None,
     retry: bool = False,
 ) -> None:
     from harray.distributed.extraction import extract as extract_on_ray
     from harray.store import FeatureStore
+    from harray.workflows.test_part import to_json
 
     try:
         with terminal.progress("extracting", "clips") as update:
@@ -259,9 +272,12 @@ def _extract(
         f"{summary.inputs} inputs = {summary.extracted} extracted + {summary.quarantined} quarantined; {now}"
     )
     if summary.quarantined:
-        terminal.result(f"why: harray store info {store}; once mended: harray store retry {store}")
+        why, again = advice.command("store info", store), advice.command("store retry", store)
+        terminal.result(f"why: {why}; once mended: {again}")
+    held_out = _held_out(terminal, store, test_share) if summary.extracted else None
     rate = summary.computed / summary.seconds if summary.seconds else 0.0
-    terminal.json({**dataclasses.asdict(summary), "clips_per_sec": rate, "store": str(store)})
+    about = {"clips_per_sec": rate, "store": str(store), "test_part": to_json(held_out)}
+    terminal.json({**dataclasses.asdict(summary), **about})
     if summary.extracted == 0:
         stage, error, _, message = FeatureStore.open(store).info().reasons[0]
         raise InputError(
@@ -270,12 +286,26 @@ def _extract(
         )
 
 
+def _held_out(terminal: Terminal, store: Path, test_share: float | None) -> "HeldOut | None":
+    """Deal the test part that was asked for, now or before, and say what it is."""
+    from harray.workflows.test_part import complete, hold_out_test
+
+    command = "harray extract"
+    part = complete(store, command) if test_share is None else hold_out_test(store, test_share, command)
+    if part:
+        terminal.result(str(part))
+    return part
+
+
 def _show_estimate(
     terminal: Terminal, manifest: "pa.Table", config: ExtractionConfig, store: Path, num_actors: int | None
 ) -> None:
     from harray.distributed.extraction_estimate import estimate
 
-    plan = estimate(manifest, config, store, num_actors)
+    with terminal.progress("trying some", "videos") as update:
+        plan = estimate(
+            manifest, config, store, num_actors, on_probe=lambda done, total: update(done, total, "")
+        )
     pool = plan.pool
     share = f", {pool.gpus_per_actor:g} GPU each" if pool.gpus_per_actor else ""
     terminal.result(

@@ -62,17 +62,20 @@ def cross_validate(
     splits: Splits = None,
     workers: Workers = None,
     out: options.Out = options.DEFAULT_OUT,
+    tracking_uri: options.TrackingUri = None,
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
     """Train on all folds but one, score that one, for every fold, seed and variant.
 
     No held-out clip chooses anything: every training runs all its epochs. Finished trainings are kept under --out,
-    and the same command goes on after an interruption.
+    and the same command goes on after an interruption. Recorded in MLflow as one run.
     """
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     with session(out, "cross-validate", as_json) as terminal:
+        from harray.evaluation.verdicts import verdicts_of_cross_validation
+        from harray.workflows.comparisons import comparison_run, cross_validation_metrics, record_comparison
         from harray.workflows.cross_validation import cross_validate, plan_cross_validation
 
         plan = plan_cross_validation(
@@ -83,15 +86,21 @@ def cross_validate(
             num_seeds=seeds,
             occlusions=[_occlusion(text) for text in hide or []],
         )
-        with terminal.progress("training", "models") as update:
-            found = cross_validate(plan, out, num_workers=workers, on_progress=update)
-        how = "whole groups held out" if found.grouped else "no groups known"
-        terminal.result(
-            f"{sum(found.fold_sizes)} clips of {found.num_classes} classes in {len(found.fold_sizes)} folds, "
-            f"{how}; {len(found.seeds)} seeds"
-        )
-        terminal.result(_table(found))
-        terminal.json(found.to_json())
+        started_from = str(config or recipe)
+        with comparison_run("cross-validate", store, experiment, out, tracking_uri, started_from) as run:
+            with terminal.progress("training", "models") as update:
+                found = cross_validate(plan, out, num_workers=workers, on_progress=update)
+            said = verdicts_of_cross_validation(found)
+            how = "whole groups held out" if found.grouped else "no groups known"
+            terminal.result(
+                f"{sum(found.fold_sizes)} clips of {found.num_classes} classes in {len(found.fold_sizes)} folds, "
+                f"{how}; {len(found.seeds)} seeds"
+            )
+            terminal.result(_table(found))
+            for text in said.values():
+                terminal.result(f"verdict: {text}")
+            terminal.json({**found.to_json(), "verdicts": said, "run_id": run.run_id})
+            record_comparison(run, cross_validation_metrics(found), found.to_json(), said)
 
 
 def _variants(

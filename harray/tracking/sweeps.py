@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from harray.errors import InputError
 from harray.tracking.location import connect, without_password
-from harray.tracking.runs import EXPERIMENT, MAX_METRICS, MAX_PARAMS, PASSING, experiment_id, origin_tags
+from harray.tracking.runs import (
+    EXPERIMENT,
+    MAX_METRICS,
+    MAX_PARAMS,
+    PARENT_TAG,
+    PASSING,
+    experiment_id,
+    log_data_set,
+    origin_tags,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -283,7 +292,7 @@ class SweepLog:
         )
         tags = {**origin_tags(), SWEEP_TAG: self.sweep, TRIAL_TAG: "sweep" if trial is None else str(trial)}
         if trial is not None:
-            tags["mlflow.parentRunId"] = self.run_ids[None]
+            tags[PARENT_TAG] = self.run_ids[None]
         run = client.create_run(
             self._experiment_id, start_time=start["ms"], tags=tags, run_name=start["name"]
         )
@@ -307,6 +316,8 @@ def _log(client: "MlflowClient", run_id: str, events: list[Event]) -> None:
         )
         del metrics[: MAX_METRICS - 2 * MAX_PARAMS], params[:MAX_PARAMS], tags[:MAX_PARAMS]
     for event in events:
+        if event["event"] == "start":
+            log_data_set(client, run_id, event["tags"])
         if event["event"] == "files":
             for path in event["paths"]:
                 client.log_artifact(run_id, path, event["folder"])

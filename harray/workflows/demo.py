@@ -26,6 +26,7 @@ from harray.workflows.prediction import predict_videos
 from harray.workflows.sweep_outcome import SweepOutcome
 from harray.workflows.training import train_recorded
 from harray.workflows.tuning import SweepRequest, tune_recorded
+from harray.workflows.winner import tags_of_winner
 
 MODEL_NAME = "demo"
 NUM_EXPLAINED = 3
@@ -96,6 +97,9 @@ def run_demo(
         out,
         name=MODEL_NAME,
         tracking=tracking,
+        recipe="procedural",
+        title=f"winner, trial {sweep.best[0].number}",
+        tags=tags_of_winner(sweep),
         on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
     )
     assert trained.registered is not None
@@ -142,6 +146,7 @@ def _short_sweep(
         search=SEARCH,
         num_trials=NUM_TRIALS,
         resume=True,
+        recipe="procedural",
         tracking=tracking,
     )
     return tune_recorded(request, on_stage("searching hyperparameters", "trials"), on_message)
