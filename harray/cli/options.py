@@ -9,7 +9,7 @@ import typer
 from harray import recipes
 from harray.cli import advice
 from harray.cli.advice import DEFAULT_OUT as DEFAULT_OUT
-from harray.config import load, parse_overrides, with_overrides
+from harray.config import leaf_types, load, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.training.config import TrainingConfig
@@ -67,13 +67,25 @@ MaxFailures = Annotated[
     ),
 ]
 Recipe = Annotated[
-    str, typer.Option("--recipe", help=f"Named config to start from: {', '.join(recipes.names())}.")
+    str,
+    typer.Option(
+        "--recipe",
+        help=f"Named config to start from: {', '.join(recipes.names())}.",
+        autocompletion=lambda incomplete: [name for name in recipes.names() if name.startswith(incomplete)],
+    ),
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="YAML of an earlier run to start from, instead of a recipe.")
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[key=value ...]", help="Such as training.num_epochs=20.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[key=value ...]",
+        help="Such as training.num_epochs=20.",
+        autocompletion=lambda incomplete: [
+            f"{key}=" for key in leaf_types(ExperimentConfig) if key.startswith(incomplete)
+        ],
+    ),
 ]
 TestShare = Annotated[
     float | None,

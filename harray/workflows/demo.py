@@ -103,9 +103,9 @@ def run_demo(
         on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
     )
     assert trained.registered is not None
-    on_stage("evaluating the registered model on unseen actors", "clips")
+    update = on_stage("evaluating the registered model on unseen actors", "steps")
     uri = tracking_uri(out, tracking)
-    report, files = evaluate_recorded(trained.model, store, "test", out, uri)
+    report, files = evaluate_recorded(trained.model, store, "test", out, uri, on_progress=update)
     update = on_stage("explaining clips of unseen actors", "clips")
     done = itertools.count(1)
     entries = predict_videos(
