@@ -72,9 +72,9 @@ def write_overlay(
     scale = max(1.0, MIN_HEIGHT_PX / height)
     size = (round(width * scale / 2) * 2, round(height * scale / 2) * 2)
     ticks_T = _ticks(seconds_T)
-    mean_rate = Fraction(TICKS_PER_SEC * max(1, num_frames - 1), max(1, ticks_T[-1]))
+    rate = Fraction(TICKS_PER_SEC * (num_frames - 1), ticks_T[-1]) if ticks_T[-1] else Fraction(FALLBACK_FPS)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=mean_rate.limit_denominator(1000))
+        stream = container.add_stream("libx264", rate=rate.limit_denominator(1000))
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS_PER_SEC)
         for t in range(num_frames):
@@ -94,9 +94,8 @@ def _ticks(seconds_T: np.ndarray) -> list[int]:
     """When frames are shown, from 0; evenly where their times do not rise, as of a clip shorter than its frames."""
     after_T = np.asarray(seconds_T, float) - seconds_T[0]
     if len(after_T) > 1 and not (np.diff(after_T) > 0).all():
-        after_T = np.linspace(
-            0, after_T[-1] if after_T[-1] > 0 else len(after_T) / FALLBACK_FPS, len(after_T)
-        )
+        last = after_T[-1] if after_T[-1] > 0 else (len(after_T) - 1) / FALLBACK_FPS
+        after_T = np.linspace(0, last, len(after_T))
     return (after_T * TICKS_PER_SEC).round().astype(int).tolist()
 
 
