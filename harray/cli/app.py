@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _run(arguments: list[str] | None) -> int:
     try:
-        code = app(args=arguments, standalone_mode=False)
+        code = app(args=arguments, prog_name="harray", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except InputError as error:
         return _complain(str(error), EXIT_INPUT)
