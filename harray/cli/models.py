@@ -61,10 +61,8 @@ def train(
             terminal.result(str(hold_out_test(store, test_share, "harray train --test-share")))
         elif missing := options.no_test_part(store, experiment.training):
             terminal.say(f"note: {missing}")
-        from harray.workflows.training import Workers, check_trainable, train_recorded, val_part
+        from harray.workflows.training import Workers, train_recorded
 
-        check_trainable(store, experiment, workers)
-        terminal.result(val_part(store, experiment.training))
         with terminal.progress("training", "epochs") as update:
             trained = train_recorded(
                 store,
@@ -74,10 +72,12 @@ def train(
                 name=register,
                 tracking=tracking_uri,
                 recipe=str(config or recipe),
+                on_message=terminal.result,
                 on_epoch=lambda report: update(report.epoch, report.num_epochs, epoch_note(report)),
             )
         flags = advice.where(out, tracking_uri)
         again = {**flags, **advice.start(recipe, config), "--register": register}
+        again |= {"--workers": workers or None, "--storage": workers and storage}
         next_command = _evaluation(store, experiment, trained.model, flags) or options.train_command(
             store, experiment.training, again, overrides
         )
@@ -254,28 +254,29 @@ def ablate(
     with session(out, "ablate", as_json) as terminal:
         from harray.evaluation.ablations import compare, variants_without
         from harray.evaluation.verdicts import verdicts_of_ablation
-        from harray.workflows.comparisons import ablation_metrics, comparison_run, record_comparison
+        from harray.workflows.comparisons import Found, ablation_metrics, check_tracking, record_comparison
 
         variants = variants_without(without)
-        with comparison_run("ablate", store, experiment, out, tracking_uri, str(config or recipe)) as run:
-            with terminal.progress("training", "models") as update:
-                comparison = compare(
-                    store.absolute(),
-                    split,
-                    features=experiment.features,
-                    model=experiment.model,
-                    training=experiment.training,
-                    variants=variants,
-                    num_seeds=seeds,
-                    on_progress=update,
-                )
-            said = verdicts_of_ablation(comparison)
-            for kind in comparison.top1:
-                terminal.result(_comparison_table(comparison, kind))
-            for text in said.values():
-                terminal.result(f"verdict: {text}")
-            terminal.json({**comparison.to_json(), "verdicts": said, "run_id": run.run_id})
-            record_comparison(run, ablation_metrics(comparison), comparison.to_json(), said)
+        check_tracking(out, tracking_uri)
+        with terminal.progress("training", "models") as update:
+            comparison = compare(
+                store.absolute(),
+                split,
+                features=experiment.features,
+                model=experiment.model,
+                training=experiment.training,
+                variants=variants,
+                num_seeds=seeds,
+                on_progress=update,
+            )
+        for kind in comparison.top1:
+            terminal.result(_comparison_table(comparison, kind))
+        said = verdicts_of_ablation(comparison)
+        for text in said.values():
+            terminal.result(f"verdict: {text}")
+        found = Found("ablate", ablation_metrics(comparison), comparison.to_json(), said)
+        run_id = record_comparison(found, store, experiment, out, tracking_uri, str(config or recipe))
+        terminal.json({**comparison.to_json(), "verdicts": said, "run_id": run_id})
 
 
 def epoch_note(report: "EpochReport") -> str:

@@ -75,7 +75,12 @@ def cross_validate(
     options.check_store(store)
     with session(out, "cross-validate", as_json) as terminal:
         from harray.evaluation.verdicts import verdicts_of_cross_validation
-        from harray.workflows.comparisons import comparison_run, cross_validation_metrics, record_comparison
+        from harray.workflows.comparisons import (
+            Found,
+            check_tracking,
+            cross_validation_metrics,
+            record_comparison,
+        )
         from harray.workflows.cross_validation import cross_validate, plan_cross_validation
 
         plan = plan_cross_validation(
@@ -86,21 +91,21 @@ def cross_validate(
             num_seeds=seeds,
             occlusions=[_occlusion(text) for text in hide or []],
         )
-        started_from = str(config or recipe)
-        with comparison_run("cross-validate", store, experiment, out, tracking_uri, started_from) as run:
-            with terminal.progress("training", "models") as update:
-                found = cross_validate(plan, out, num_workers=workers, on_progress=update)
-            said = verdicts_of_cross_validation(found)
-            how = "whole groups held out" if found.grouped else "no groups known"
-            terminal.result(
-                f"{sum(found.fold_sizes)} clips of {found.num_classes} classes in {len(found.fold_sizes)} folds, "
-                f"{how}; {len(found.seeds)} seeds"
-            )
-            terminal.result(_table(found))
-            for text in said.values():
-                terminal.result(f"verdict: {text}")
-            terminal.json({**found.to_json(), "verdicts": said, "run_id": run.run_id})
-            record_comparison(run, cross_validation_metrics(found), found.to_json(), said)
+        check_tracking(out, tracking_uri)
+        with terminal.progress("training", "models") as update:
+            found = cross_validate(plan, out, num_workers=workers, on_progress=update)
+        how = "whole groups held out" if found.grouped else "no groups known"
+        terminal.result(
+            f"{sum(found.fold_sizes)} clips of {found.num_classes} classes in {len(found.fold_sizes)} folds, "
+            f"{how}; {len(found.seeds)} seeds"
+        )
+        terminal.result(_table(found))
+        said = verdicts_of_cross_validation(found)
+        for text in said.values():
+            terminal.result(f"verdict: {text}")
+        what = Found("cross-validate", cross_validation_metrics(found), found.to_json(), said)
+        run_id = record_comparison(what, store, experiment, out, tracking_uri, str(config or recipe))
+        terminal.json({**found.to_json(), "verdicts": said, "run_id": run_id})
 
 
 def _variants(

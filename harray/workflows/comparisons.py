@@ -4,44 +4,66 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harray.errors import InputError
 from harray.evaluation.ablations import Comparison
 from harray.evaluation.cross_validation import CrossValidation
 from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
-from harray.tracking.location import tracking_uri
+from harray.tracking.location import probe, tracking_uri
 from harray.tracking.runs import TrainingRun
 from harray.workflows.training import origin_tags_of, run_name
 
 
-def comparison_run(
-    kind: str, store: Path, experiment: ExperimentConfig, out: Path, tracking: str | None, recipe: str
-) -> TrainingRun:
-    """The run to open around a comparison, so that a tracking store that is away is said before the work.
+@dataclass(frozen=True)
+class Found:
+    """What a comparison found."""
 
-    Args:
-        kind: `ablate` or `cross-validate`.
-        experiment: that the variants start from.
-        recipe: that it started from.
+    kind: str  # the command's name
+    metrics: Mapping[str, float]
+    result: Mapping[str, Any]  # all of it
+    verdicts: Mapping[str, str]  # by variant
+
+
+def check_tracking(out: Path, tracking: str | None) -> None:
+    """Refuse before hours of work a tracking store that does not answer.
+
+    Raises:
+        InputError: it does not.
     """
-    opened = FeatureStore.open(store)
-    tags = origin_tags_of(opened.path, opened.digest(), experiment.training.seed, recipe)
-    name = f"{kind}: {run_name(recipe, store, experiment.training.seed)}"
-    return TrainingRun(tracking_uri(out, tracking), experiment, name=name, tags={**tags, "harray.kind": kind})
+    found = probe(out, tracking)
+    if found.reachable is False:
+        raise InputError(
+            f"tracking store {found.uri}: {found.detail}; start the server, or name another by --tracking-uri"
+        )
 
 
 def record_comparison(
-    run: TrainingRun, metrics: Mapping[str, float], result: Mapping[str, Any], verdicts: Mapping[str, str]
-) -> None:
-    """Add what a comparison found: metrics, the verdicts as tags, and all of it as a file."""
-    run.log_metrics({_key(name): value for name, value in metrics.items()}, step=0)
-    run.set_tags({f"harray.verdict.{_key(name)}": text for name, text in verdicts.items()})
-    with tempfile.TemporaryDirectory() as folder:
+    found: Found, store: Path, experiment: ExperimentConfig, out: Path, tracking: str | None, recipe: str
+) -> str:
+    """Record a comparison as a run: metrics, the verdicts as tags, all of it as a file; returns the run's id.
+
+    Args:
+        experiment: that the variants start from.
+        recipe: that it started from.
+    """
+    opened, seed = FeatureStore.open(store), experiment.training.seed
+    tags = origin_tags_of(opened.path, opened.digest(), seed, recipe) | {"harray.kind": found.kind}
+    tags |= {f"harray.verdict.{_key(name)}": text for name, text in found.verdicts.items()}
+    name = f"{found.kind}: {run_name(recipe, store, seed)}"
+    with (
+        TrainingRun(tracking_uri(out, tracking), experiment, name=name, tags=tags) as run,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        run.log_metrics({_key(name): value for name, value in found.metrics.items()}, step=0)
         file = Path(folder) / "comparison.json"
-        file.write_text(json.dumps({**result, "verdicts": dict(verdicts)}, indent=1, default=str))
+        content = {**found.result, "verdicts": dict(found.verdicts)}
+        file.write_text(json.dumps(content, indent=1, default=str))
         run.log_artifact(file)
+    return run.run_id
 
 
 def ablation_metrics(comparison: Comparison) -> dict[str, float]:

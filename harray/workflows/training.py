@@ -118,6 +118,7 @@ def train_recorded(
     title: str = "",
     tags: Mapping[str, str] | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
+    on_message: Callable[[str], None] = lambda message: None,
 ) -> Trained:
     """Train and record parameters, metrics per epoch, the resolved config, curves and the packaged model.
 
@@ -129,6 +130,7 @@ def train_recorded(
         tracking: tracking URI, where it is not to be the environment's or the default under `out`.
         recipe: that the experiment started from, by name or as a file.
         title: of the run in MLflow; by default recipe, store and seed.
+        on_message: called before it begins with what chooses the epoch.
         tags: of the run, beside those that identify data and origin.
 
     Raises:
@@ -140,6 +142,7 @@ def train_recorded(
     if name:
         check_model_name(name)
     uri = tracking_uri(out, tracking)
+    on_message(val_part(store, experiment.training))
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()
     mark = digest([__version__, to_dict(experiment), store_digest, workers.count, uri])
