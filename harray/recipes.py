@@ -45,10 +45,13 @@ def skeleton() -> ExperimentConfig:
             "model.mme.width": 64,
             "model.mme.kernel_size": 3,
             "model.mme.num_blocks": 2,
-            "training.num_epochs": 36,
+            "training.num_epochs": 16,
+            "training.epoch_clips": 2000,
+            "training.batch_size": 32,
             "training.patience": 0,
             "training.val_share": 0.0,
             "features.augmentation.turn_deg": 30.0,
+            "features.augmentation.hide_nothing_probability": 0.5,
         },
     )
 

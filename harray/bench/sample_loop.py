@@ -25,7 +25,7 @@ def augment_one(
 ) -> Sample:
     """One clip's variant; arguments stay as they are."""
     target, observed = keypoints_PTKC, visible_PTK
-    if rng.random() < config.mirror_probability:
+    if rng.random() < (config.mirror_probability or 0.0):
         target, observed = target[:, :, layout.flip_order], observed[:, :, layout.flip_order]
         target[..., 0] *= -1
     if rng.random() < config.swap_people_probability:

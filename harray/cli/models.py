@@ -99,6 +99,8 @@ def _evaluation(
 
 def show_training(terminal: Terminal, trained: "Trained", next_command: str) -> None:
     """What came of a training, for people and as JSON."""
+    from harray.training.floors import better_floor
+
     result, registered = trained.result, trained.registered
     if trained.resumed:
         terminal.say("went on with the training that the same command had left unfinished")
@@ -107,6 +109,10 @@ def show_training(terminal: Terminal, trained: "Trained", next_command: str) -> 
             f"val, which chose epoch {result.best_epoch} of {result.num_epochs}: "
             f"top-1 {result.val.top1:.3f}, macro F1 {result.val.macro_f1:.3f}"
         )
+        if name := better_floor(trained.floors, result.val.top1):
+            terminal.result(
+                f"a floor beats the model on val: {name.replace('_', ' ')}, top-1 {trained.floors[name].top1:.3f}"
+            )
     if registered:
         terminal.result(f"registered: {registered.name} version {registered.version}, {registered.uri}")
     terminal.result(f"checkpoint: {result.checkpoint}")
@@ -117,6 +123,7 @@ def show_training(terminal: Terminal, trained: "Trained", next_command: str) -> 
             "run_id": trained.run_id,
             "model_version": registered.version if registered else None,
             "val": result.val and dataclasses.asdict(result.val),
+            "floors": {name: dataclasses.asdict(scores) for name, scores in trained.floors.items()},
             "train_sec": result.train_sec,
             "num_epochs": result.num_epochs,
             "best_epoch": result.best_epoch,
@@ -298,7 +305,14 @@ def show_scores(terminal: Terminal, report: "EvaluationReport") -> None:
         values = [part.top1, part.top5, part.macro_precision, part.macro_recall, part.macro_f1]
         values += [report.gate[name]] if name in report.gate else []
         table.add_row(name.replace("_", " "), *(f"{value:.3f}" for value in values))
+    for name, floor in report.floors.items():
+        values = [floor.top1, floor.top5, floor.macro_precision, floor.macro_recall, floor.macro_f1]
+        table.add_row(f"floor: {name.replace('_', ' ')}", *(f"{value:.3f}" for value in values))
     terminal.result(table)
+    if report.floors:
+        terminal.result(
+            f"floors learned from {report.num_floor_clips} of the clips that the model learned from"
+        )
 
 
 def show_report(terminal: Terminal, report: "EvaluationReport") -> None:

@@ -94,7 +94,7 @@ def cross_validate(
         check_tracking(out, tracking_uri)
         with terminal.progress("training", "models") as update:
             found = cross_validate(plan, out, num_workers=workers, on_progress=update)
-        how = "whole groups held out" if found.grouped else "no groups known"
+        how = "whole groups held out" if found.grouped else "no groups known: near doubles held out together"
         terminal.result(
             f"{sum(found.fold_sizes)} clips of {found.num_classes} classes in {len(found.fold_sizes)} folds, "
             f"{how}; {len(found.seeds)} seeds"
@@ -157,4 +157,15 @@ def _table(found: "CrossValidation") -> Table:
                 f"{values.pooled_macro_f1:.4f}",
                 f"{scores.train_sec.mean:.1f}" if first else "",
             )
+    for name, values in found.floors.items():
+        table.add_row(
+            "floor" if name == next(iter(found.floors)) else "",
+            name.replace("_", " "),
+            f"{values.top1.mean:.4f}",
+            f"± {values.top1.std_folds:.4f}",
+            "",
+            f"{values.pooled_top1:.4f}",
+            f"{values.pooled_macro_f1:.4f}",
+            "",
+        )
     return table

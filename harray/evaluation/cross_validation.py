@@ -12,7 +12,7 @@ Letters: M held-out clips, A action classes.
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from harray.config import digest
 from harray.errors import InputError
 from harray.evaluation.evaluate import predictions_by_part
 from harray.evaluation.occlusion import occluded
+from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import Predictor
 from harray.metrics import classification_scores
 from harray.store import FeatureStore
+from harray.training.floors import floors
 from harray.training.run import TrainingRequest, device_named, fit_clips
 
 FULL = "full"  # the variant that the others are compared with
@@ -81,7 +83,7 @@ def run_trial(trial: Trial) -> Outcome:
         trial.request, training=dataclasses.replace(trial.request.training, val_share=0.0)
     )
     store = FeatureStore.open(request.store)
-    clips = _labelled_clips(store.path, store.digest(), trial.splits)
+    clips = labelled_clips(store.path, store.digest(), trial.splits)
     rest = sorted(set(range(len(clips))) - set(trial.held_out))
     device = device_named(request.training.device)
     started = time.perf_counter()
@@ -95,6 +97,23 @@ def run_trial(trial: Trial) -> Outcome:
         said = predictor.predict_clips(occluded(held_out, kind, share))
         probabilities[f"{kind} hidden {100 * share:.4g}%"] = said.probabilities_NA
     return Outcome(train_sec=train_sec, probabilities=probabilities)
+
+
+def floors_by_fold(
+    store: FeatureStore,
+    splits: tuple[str, ...] | None,
+    folds: Sequence[Sequence[int]],
+    features: FeaturesConfig,
+) -> list[Outcome]:
+    """What each floor says of every fold's held-out clips when it learned from the others, as the network does."""
+    clips = labelled_clips(store.path, store.digest(), splits)
+    outcomes = []
+    for held_out in folds:
+        started = time.perf_counter()
+        rest = sorted(set(range(len(clips))) - set(held_out))
+        said = floors(clips.select(rest), clips.select(held_out), features)
+        outcomes.append(Outcome(probabilities=said, train_sec=time.perf_counter() - started))
+    return outcomes
 
 
 def labelled_rows(store: FeatureStore, splits: Sequence[str] | None) -> Any:
@@ -111,7 +130,8 @@ def labelled_rows(store: FeatureStore, splits: Sequence[str] | None) -> Any:
 
 
 @lru_cache(maxsize=1)  # a Ray worker runs many trials on the same clips
-def _labelled_clips(store: Path, store_digest: str, splits: tuple[str, ...] | None) -> ClipTensors:
+def labelled_clips(store: Path, store_digest: str, splits: tuple[str, ...] | None) -> ClipTensors:
+    """The clips that `labelled_rows` lists, with their features."""
     clips = load_clips(FeatureStore.open(store), None if splits is None else list(splits))
     return clips.select((clips.labels_N >= 0).nonzero().squeeze(1))
 
@@ -154,6 +174,14 @@ class PartScores:
     pooled_top1: float  # of all held-out clips together; mean over seeds
     pooled_macro_f1: float
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "top1": self.top1.to_json(),
+            "macro_f1": self.macro_f1.to_json(),
+            "pooled_top1": self.pooled_top1,
+            "pooled_macro_f1": self.pooled_macro_f1,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class VariantScores:
@@ -166,12 +194,7 @@ class VariantScores:
         """`top1_less_than_full` tells by part what leaving something out costs, the same folds and seeds compared."""
         values: dict[str, Any] = {"train_sec": self.train_sec.to_json(), "parts": {}}
         for name, part in self.parts.items():
-            values["parts"][name] = {
-                "top1": part.top1.to_json(),
-                "macro_f1": part.macro_f1.to_json(),
-                "pooled_top1": part.pooled_top1,
-                "pooled_macro_f1": part.pooled_macro_f1,
-            }
+            values["parts"][name] = part.to_json()
             if full is not None and name in full.parts:
                 loss = Spread(values_SF=full.parts[name].top1.values_SF - part.top1.values_SF)
                 values["parts"][name]["top1_less_than_full"] = loss.to_json()
@@ -187,15 +210,17 @@ class CrossValidation:
     num_classes: int
     fold_sizes: tuple[int, ...]
     seeds: tuple[int, ...]
-    grouped: bool  # clips of one group were held out together
+    grouped: bool  # clips of one group were held out together; otherwise near doubles were
     variants: Mapping[str, VariantScores]
+    floors: Mapping[str, PartScores] = field(default_factory=dict)  # of training/floors.py, on the same folds
 
     def to_json(self) -> dict[str, Any]:
         """What scripts rely on: variants by name, each with `train_sec` and `parts`.
 
         Parts are `fusion`, with a scene branch `pose_only`, `scene_only` and `scene_noise`, and `joints hidden 50%`
         and the like. Each has `top1` and `macro_f1` (`mean`, `std_folds`, `std_seeds` and the `values` by seed and
-        fold), `pooled_top1`, `pooled_macro_f1` and, but for the full variant, `top1_less_than_full`.
+        fold), `pooled_top1`, `pooled_macro_f1` and, but for the full variant, `top1_less_than_full`. `floors` by name
+        have the first four.
         """
         full = self.variants.get(FULL)
         return {
@@ -210,6 +235,7 @@ class CrossValidation:
             "variants": {
                 name: scores.to_json(None if name == FULL else full) for name, scores in self.variants.items()
             },
+            "floors": {name: part.to_json() for name, part in self.floors.items()},
         }
 
 

@@ -19,6 +19,7 @@ from harray.inference.predictor import ClipPredictions, Predictor
 from harray.metrics import classification_scores, confusion_matrix, per_class_scores
 from harray.store import FeatureStore
 from harray.store.ledger import quarantined_rows
+from harray.training.floors import floor_scores
 
 
 def evaluate(
@@ -57,6 +58,7 @@ def evaluate(
     ablation = {
         name: classification_scores(part.probabilities_NA, labels_N) for name, part in by_part.items()
     }
+    learned = learned_clips(predictor, store, clips)
     predictors = {"without_pcm": predictor}
     if predictor.network.pcm is not None:
         predictors = {"with_pcm": predictor, "without_pcm": predictor.without_pcm()}
@@ -85,6 +87,8 @@ def evaluate(
         confusion_AA=confusion_matrix(labels_N, predicted_N, len(classes)),
         per_class=_class_rows(labels_N, predicted_N, classes),
         mistakes=_mistakes(clips, fusion_NA, classes),
+        floors={} if learned is None else floor_scores(learned, clips, predictor.checkpoint.features),
+        num_floor_clips=0 if learned is None else len(learned),
     )
 
 
@@ -141,6 +145,19 @@ def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTens
         raise InputError(f"store {store.path}: no clip of split {split!r} has a label to compare with")
     clips = load_clips(store, [split], predictor.classes).looked_at(which)
     return clips.select((clips.labels_N >= 0).nonzero().squeeze(1))
+
+
+def learned_clips(predictor: Predictor, store: FeatureStore, scored: ClipTensors) -> ClipTensors | None:
+    """Labelled clips that the model learned from and the store still has, less those that are scored; None if none."""
+    wanted = (predictor.checkpoint.learned_clips or frozenset()).difference(scored.clip_ids)
+    if not wanted:
+        return None
+    rows = store.read(columns=[]).select(["clip_id", "splits"]).to_pylist()
+    splits = {split for row in rows if row["clip_id"] in wanted for split in row["splits"]}
+    clips = load_clips(store, sorted(splits) or None, predictor.classes)
+    places = [place for place, clip_id in enumerate(clips.clip_ids) if clip_id in wanted]
+    known = [place for place in places if clips.labels_N[place] >= 0]
+    return clips.select(known) if known else None
 
 
 def _num_quarantined(store: FeatureStore, split: str) -> int:

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +94,8 @@ class EvaluationReport:
     confusion_AA: np.ndarray
     per_class: Sequence[ClassScores]
     mistakes: Sequence[Mistake]
+    floors: Mapping[str, Scores] = field(default_factory=dict)  # of training/floors.py; {} if not known
+    num_floor_clips: int = 0  # that the floors learned from: the model's, as far as the store has them
 
     def to_json(self) -> dict:
         """The keys that scripts rely on."""
@@ -107,6 +109,8 @@ class EvaluationReport:
             "model": self.model,
             "store_digest": self.store_digest,
             "ablation": {name: asdict(scores) for name, scores in self.ablation.items()},
+            "floors": {name: asdict(scores) for name, scores in self.floors.items()},
+            "num_floor_clips": self.num_floor_clips,
             "gate": dict(self.gate),
             "occlusion": {
                 kind: {"hidden_shares": curve.hidden_shares, **curve.top1}

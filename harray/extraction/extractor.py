@@ -15,6 +15,7 @@ from harray.extraction.config import ExtractionConfig
 from harray.extraction.faults import staged
 from harray.extraction.reader import clip_frames
 from harray.networks.backends import make_ready
+from harray.poses.cuts import cut_frames
 from harray.poses.detector import NUM_JOINTS, PoseDetector
 from harray.poses.source import PoseSource
 from harray.poses.tracks import link_people
@@ -106,7 +107,12 @@ class ClipExtractor:
         )
 
     def _keypoints(self, frames: Frames) -> "np.ndarray":
-        return link_people(self.poses.detect(frames.rgb_THWC), self.config.poses.max_people)
+        return link_people(
+            self.poses.detect(frames.rgb_THWC),
+            self.config.poses.max_people,
+            time_sec_T=frames.time_sec_T,
+            is_cut_T=cut_frames(frames.rgb_THWC),
+        )
 
     def _tokens(self, frames: Frames) -> "np.ndarray":
         assert self.scenes is not None

@@ -30,6 +30,7 @@ class Augmented(NamedTuple):
     known_BPTK: Tensor  # True where the target is known and asked for
     tokens_BSD: Tensor | None
     second: "Augmented | None" = None  # the same clips by other keypoints
+    probe_BA: Tensor | None = None  # what a probe of the scene says that did not learn from the clip
 
     @property
     def streams(self) -> "list[Augmented]":
@@ -55,7 +56,7 @@ def augment(
     """A new variant of every row; arguments stay as they are."""
     if not config.enabled:
         return Augmented(keypoints_BPTKC, visible_BPTK, keypoints_BPTKC, visible_BPTK, tokens_BSD)
-    mirrored_B = random.chance("mirror", config.mirror_probability)
+    mirrored_B = random.chance("mirror", config.mirror_probability or 0.0)
     target, observed = mirror(keypoints_BPTKC, visible_BPTK, mirrored_B, layout.flip_order)
     target, observed = swap_people(
         target, observed, random.chance("swap", config.swap_people_probability), random

@@ -11,7 +11,9 @@ class AugmentationConfig:
     """Random changes of training clips; lengths in units of the clip's own body size."""
 
     enabled: bool = True
-    mirror_probability: Fraction = 0.5  # left and right change places
+    mirror_probability: Fraction | None = (
+        None  # of left and right changing places; None: 0.5 where a test on the training clips finds that it helps
+    )
     rotation_deg: float = 15.0  # greatest turn in the picture's plane; in 3D about the viewing axis
     turn_deg: float = 15.0  # greatest turn about the two other axes; 3D only
     scale: float = 0.1  # greatest relative change of size
@@ -25,6 +27,9 @@ class AugmentationConfig:
     misplace_share: Fraction = 0.5  # greatest share of joints misplaced
     misplaced: float = 0.2  # standard deviation of a misplaced joint's error
     swap_people_probability: Fraction = 0.0  # people change places; for interactions, where neither leads
+    hide_nothing_probability: Fraction = (
+        0.0  # of leaving a clip's joints as they were seen; the rest is of others
+    )
     hide_probability: Fraction = 0.7  # of hiding a random share of the joints
     hide_share: Fraction = 0.8  # greatest share of joints hidden, drawn per clip
     hide_joint_probability: Fraction = 0.1  # of hiding a random share of each person's joints throughout

@@ -14,7 +14,7 @@ from harray.skeleton import SkeletonLayout
 def hide_for_training(
     visible_BPTK: Tensor, config: AugmentationConfig, layout: SkeletonLayout, random: RowRandom
 ) -> Tensor:
-    """Visible joints less random joints, whole limbs, spans of frames and people, drawn per row."""
+    """Visible joints less random joints, whole limbs, spans of frames and people, drawn per row; some lose none."""
     _, num_people, num_frames, _ = visible_BPTK.shape
     first_B = visible_BPTK.any(dim=(2, 3)).byte().argmax(dim=1)
     share_B = random.uniform("share") * config.hide_share * random.chance("hide", config.hide_probability)
@@ -29,7 +29,9 @@ def hide_for_training(
     visible = visible & ~span_B1T[..., None]
     others_BP = torch.arange(num_people, device=visible.device) != first_B[:, None]
     alone_BP = random.chance("person", config.hide_person_probability, 1) & others_BP
-    return visible & ~alone_BP[:, :, None, None]
+    spared_B = random.chance("spared", config.hide_nothing_probability)
+    hidden = alone_BP[:, :, None, None] | ~visible
+    return visible_BPTK & ~(hidden & ~spared_B[:, None, None, None])
 
 
 def hide_joints(visible_BPTK: Tensor, share_B: Tensor | float, random: RowRandom) -> Tensor:

@@ -3,8 +3,12 @@
     scene tokens -> standardised by the training set -> projected, normalised, placed --+
     motion vector (or, without pose, a learned vector) -> queries -> attention over tokens -> scene vector
     motion and scene vectors -> gate in [0, 1];  gate * scene vector goes to the classifier
+    scene tokens -> greatest value of each channel -> linear probe ------> calibrated logits, added to the classifier's
 
-Letters: B batch, S scene tokens, Q queries, H heads, D features.
+A few hundred clips are too few to learn by gradient what 2048 channels mean, and enough for a linear probe. It is
+fitted before training and calibrated on clips that it did not learn from, so it says no more than it knows.
+
+Letters: B batch, S scene tokens, Q queries, H heads, D features, A action classes.
 """
 
 from typing import NamedTuple
@@ -21,15 +25,44 @@ class SceneView(NamedTuple):
     scene_BD: Tensor  # gated
     attention_BS: Tensor  # mean over queries and heads; sums to 1
     gate_B: Tensor  # in [0, 1]; 1 where the config has no gate
+    probe_BA: Tensor | None  # logits of the linear probe; None where there is none
+
+
+class SceneProbe(nn.Module):
+    """Calibrated logits of a linear probe on pooled tokens; 0 until it is fitted (`training/scene_probe.py`)."""
+
+    weight_DA: Tensor
+    bias_A: Tensor
+
+    def __init__(self, scene_dim: int, num_classes: int):
+        super().__init__()
+        self.register_buffer("weight_DA", torch.zeros(scene_dim, num_classes))
+        self.register_buffer("bias_A", torch.zeros(num_classes))
+
+    def forward(self, tokens_BSD: Tensor) -> Tensor:
+        """`[B, A]`."""
+        return pooled_tokens(tokens_BSD) @ self.weight_DA + self.bias_A
+
+    @torch.no_grad()
+    def load(self, weight_DA: Tensor, bias_A: Tensor) -> None:
+        """Take the weights and bias of a fitted probe."""
+        self.weight_DA.copy_(weight_DA)
+        self.bias_A.copy_(bias_A)
+
+
+def pooled_tokens(tokens_BSD: Tensor) -> Tensor:
+    """Float32 `[B, D]`: the root of each channel's greatest value, which keeps small things in sight."""
+    greatest_BD = tokens_BSD.amax(dim=1).float()
+    return greatest_BD.sign() * greatest_BD.abs().sqrt()
 
 
 class CFN(nn.Module):
-    """Args: motion_size, of the motion vector and of the scene vector; scene_dim, channels of a token."""
+    """Args: motion_size, of the motion vector and of the scene vector; scene_dim, channels of a token; num_classes."""
 
     mean_D: Tensor
     std_D: Tensor
 
-    def __init__(self, config: CFNConfig, *, motion_size: int, scene_dim: int):
+    def __init__(self, config: CFNConfig, *, motion_size: int, scene_dim: int, num_classes: int):
         super().__init__()
         self.config = config
         width = config.width
@@ -46,6 +79,7 @@ class CFN(nn.Module):
             nn.Linear(config.num_queries * width, motion_size), nn.LayerNorm(motion_size)
         )
         self.gate = nn.Linear(2 * motion_size, 1) if config.gate else None
+        self.probe = SceneProbe(scene_dim, num_classes) if config.probe else None
 
     def tokens(
         self,
@@ -54,17 +88,17 @@ class CFN(nn.Module):
         *,
         dropout: float = 0.0,
         noise: float = 0.0,
-        replaced: float = 0.0,
+        replaced_B: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Projected tokens `[B, S, width]` and which of them are kept `[B, S]`.
 
         Args:
             dropout: of tokens, in [0, 1).
             noise: standard deviations of a channel, one draw per clip and channel.
-            replaced: probability that nothing but noise is left of a clip's scene. All three need `random`.
+            replaced_B: clips of whose scene nothing but noise is left. All three need `random`.
         """
-        if random is not None and replaced:
-            tokens_BSD = self._partly_replaced(tokens_BSD, random, random.chance("scene.replaced", replaced))
+        if random is not None and replaced_B is not None and replaced_B.any():
+            tokens_BSD = self._partly_replaced(tokens_BSD, random, replaced_B)
         projected = self._standardised_projection(tokens_BSD)
         kept_BS = torch.ones(tokens_BSD.shape[:2], dtype=torch.bool, device=tokens_BSD.device)
         if random is not None and noise:
@@ -91,8 +125,19 @@ class CFN(nn.Module):
         bias = self.project.bias - weight @ self.mean_D
         return nn.functional.linear(tokens_BSD.float(), weight, bias)
 
-    def forward(self, tokens_BSD: Tensor, kept_BS: Tensor, motion_BD: Tensor | None) -> SceneView:
-        """Look at projected tokens with the motion in mind, or, where it is None, without."""
+    def probed(self, tokens_BSD: Tensor) -> Tensor | None:
+        """The linear probe's logits `[B, A]`, where there is one."""
+        return None if self.probe is None else self.probe(tokens_BSD)
+
+    def forward(
+        self, tokens_BSD: Tensor, kept_BS: Tensor, motion_BD: Tensor | None, probe_BA: Tensor | None
+    ) -> SceneView:
+        """Look at projected tokens with the motion in mind, or, where it is None, without.
+
+        Args:
+            probe_BA: what `probed` says of the tokens as they were, or in training what a probe says that did not
+                learn from the clip.
+        """
         num_rows, heads = len(tokens_BSD), self.config.num_heads
         no_motion_BD = self.no_motion_D.expand(num_rows, -1)
         motion_BD = no_motion_BD if motion_BD is None else motion_BD
@@ -106,4 +151,4 @@ class CFN(nn.Module):
         gate_B = torch.ones(num_rows, device=scene_BD.device)
         if self.gate is not None:
             gate_B = (self.gate(torch.cat([motion_BD, scene_BD], dim=-1)).squeeze(-1) + 1.0).sigmoid()
-        return SceneView(scene_BD * gate_B[:, None], weights_BQHS.mean(dim=(1, 2)), gate_B)
+        return SceneView(scene_BD * gate_B[:, None], weights_BQHS.mean(dim=(1, 2)), gate_B, probe_BA)

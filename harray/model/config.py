@@ -54,6 +54,7 @@ class CFNConfig:
     num_heads: Count = 4
     num_queries: Count = 2
     gate: bool = True  # whether the scene can be shut out
+    probe: bool = True  # whether a linear probe of the pooled tokens, fitted before training, decides as well
     dropout: Fraction = 0.2  # of the projected tokens' channels
 
 

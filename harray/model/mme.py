@@ -87,7 +87,7 @@ class MME(nn.Module):
 
     def forward(self, streams_MTD: Tensor, random: RowRandom | None = None) -> tuple[Tensor, Tensor]:
         """Person vectors `[M, D]` and attention over time `[M, T]`, which sums to 1."""
-        seen_MTD = ((streams_MTD - self.mean_D) / self.std_D).clamp(-5, 5)
+        seen_MTD = (streams_MTD - self.mean_D) / self.std_D
         x_MTD = self.enter(self.drop(seen_MTD, random))
         if self.config.head == "transformer":
             x_MTD = x_MTD + _waves(x_MTD.shape[1], x_MTD.shape[2], x_MTD.device)

@@ -203,7 +203,7 @@ class FusionNetwork(PoseNetwork):
         width = config.mme.width
         self.cfn = None
         if scene_dim is not None and config.cfn.enabled:
-            self.cfn = CFN(config.cfn, motion_size=width, scene_dim=scene_dim)
+            self.cfn = CFN(config.cfn, motion_size=width, scene_dim=scene_dim, num_classes=num_classes)
         self.drop_motion = RowDropout("motion", config.dropout)
         self.drop_scene = RowDropout("scene", config.dropout)
         self.classify_motion = nn.Linear(width, num_classes)
@@ -235,7 +235,7 @@ class FusionNetwork(PoseNetwork):
             motion_BD, (pose, *_) = self.look(streams)
         scene = None
         if use_scene and self.cfn is not None and tokens_BSD is not None:
-            scene = self.cfn(*self.cfn.tokens(tokens_BSD, None), motion_BD)
+            scene = self.cfn(*self.cfn.tokens(tokens_BSD, None), motion_BD, self.cfn.probed(tokens_BSD))
         return NetworkOutput(
             logits_BA=self.classify(motion_BD, scene),
             completed_BPTKC=pose.completed_BPTKC if pose else None,
@@ -287,6 +287,8 @@ class FusionNetwork(PoseNetwork):
             logits_BA = self.classify_motion.bias
         if scene is not None and self.classify_scene is not None:
             logits_BA = logits_BA + self.classify_scene(self.drop_scene(scene.scene_BD, random))
+            if scene.probe_BA is not None:
+                logits_BA = logits_BA + scene.probe_BA
         return logits_BA
 
 

@@ -23,7 +23,7 @@ class Annotation:
     frame_dir: str  # its name, unique in the file
     label: int  # from 0
     size_hw: tuple[int, int]  # px; (0, 0) where it is not known
-    keypoints_MTVC: np.ndarray  # of numbers, as in the file
+    keypoints_MTVC: np.ndarray  # of numbers
     scores_MTV: np.ndarray | None = None  # None where the file has none
     frame_index_T: np.ndarray | None = None  # source frames; None where the frames are the source's
     frame_sec_T: np.ndarray | None = None  # their times
@@ -49,7 +49,8 @@ def annotation_from(fields: Any, where: str) -> Annotation:
         raise InputError(f"{where}: no field {' and '.join(missing)}; expected {', '.join(REQUIRED)}")
     keypoints = _numbers(fields, "keypoint", where)
     shape = keypoints.shape
-    if len(shape) != 4 or 0 in shape[1:] or shape[3] not in (2, 3):
+    last = (2, 3) if fields.get("keypoint_score") is not None else (2, 3, 4)  # with the score as the last
+    if len(shape) != 4 or 0 in shape[1:] or shape[3] not in last:
         _refuse(where, "keypoint", f"shape {shape}", "[people, frames, joints, 2 or 3]")
     if (total := _whole(fields, "total_frames", where)) != shape[1]:
         _refuse(where, "total_frames", total, f"{shape[1]}, the frames that keypoint has")
@@ -92,7 +93,8 @@ def _numbers(fields: Mapping[str, Any], name: str, where: str) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError):
-        _refuse(where, name, "ragged lists", "the same number of entries in each")
+        expected = "the same number of entries in each; zeros stand for who or what is missing"
+        _refuse(where, name, "ragged lists", expected)
     if array.dtype.kind not in "fiu":
         _refuse(where, name, f"entries of type {array.dtype}", "numbers")
     return array

@@ -5,6 +5,8 @@
     annotation   frame_dir, total_frames, label (int), img_shape and original_shape (h, w) in px (3D: may lack),
                  keypoint [M, T, V, C], keypoint_score [M, T, V] (may lack)
 
+What tools write otherwise, such as [x, y, score] in keypoint, is told by the numbers (`harray.poses.conventions`).
+
 Keys of harray's own, which other readers pass over. At the top: `skeleton` (layout), `label_map` (class names),
 `people_ranked` (the people of a clip stand in order of rank already). In an annotation: `frame_index` and
 `frame_sec` [T], which frames of the video these are and when they were shown; `group`, where it is known.
@@ -24,6 +26,7 @@ import numpy as np
 
 from harray.errors import InputError
 from harray.poses.annotations import Annotation, annotation_from, fields_of
+from harray.poses.conventions import to_ours
 from harray.poses.safe_pickle import ForbiddenPickle, PickledArray, load_plain
 
 PROTOCOL = 4  # Python 3.4 and later
@@ -32,13 +35,14 @@ FORMAT = "a skeleton pickle of PYSKL or MMAction2"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SkeletonFile:
-    """A skeleton pickle; all its annotations have the same number of joints and coordinates."""
+    """A skeleton pickle; all its annotations have the same number of joints and coordinates, in our conventions."""
 
     annotations: list[Annotation]  # at least one
     splits: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # name -> frame_dirs
     skeleton: str | None = None  # name of a layout
     label_map: tuple[str, ...] | None = None  # class names by label
     people_ranked: bool = False
+    said: tuple[str, ...] = ()  # what was told by the numbers, a line each
 
     @property
     def num_joints(self) -> int:
@@ -50,12 +54,10 @@ class SkeletonFile:
 
     @functools.cached_property
     def origin_joints(self) -> list[int]:
-        """Joints at which the 3D coordinates of every frame start, in a file without scores.
+        """Joints at which the coordinates of every frame start: always 0, and the others lie about them.
 
-        They are always 0, and the others lie about them; else 0 stands for what is missing.
+        Else 0 stands for what is missing.
         """
-        if self.num_coordinates < 3 or any(each.scores_MTV is not None for each in self.annotations):
-            return []
         starts = [_starts_of(each.keypoints_MTVC) for each in self.annotations if each.keypoints_MTVC.any()]
         return np.flatnonzero(np.all(starts, axis=0)).tolist() if starts else []
 
@@ -64,10 +66,11 @@ def _starts_of(keypoints_MTVC: np.ndarray) -> np.ndarray:
     """Bool `[V]`: joints of the first person present that are always 0, where the others mostly lie about them."""
     person = keypoints_MTVC[np.flatnonzero(keypoints_MTVC.any(axis=(1, 2, 3)))[0]]
     present_TVC = person[person.any(axis=(1, 2))].astype(np.float64)
-    is_zero_V = ~present_TVC.any(axis=(0, 2))
-    others = present_TVC[:, ~is_zero_V]
-    about_T = ((others.min(axis=1) <= 0) & (others.max(axis=1) >= 0)).all(axis=-1)
-    return is_zero_V & (about_T.mean() > 0.5)
+    is_there = present_TVC.any(axis=-1, keepdims=True)
+    low_TC = np.where(is_there, present_TVC, np.inf).min(axis=1)
+    high_TC = np.where(is_there, present_TVC, -np.inf).max(axis=1)
+    about_T = ((low_TC <= 0) & (high_TC >= 0)).all(axis=-1)
+    return ~is_there.any(axis=(0, 2)) & (about_T.mean() > 0.5)
 
 
 def read_skeletons(path: Path) -> SkeletonFile:
@@ -83,6 +86,7 @@ def read_skeletons(path: Path) -> SkeletonFile:
         for number, fields in enumerate(about["annotations"])
     ]
     _check_alike(path, annotations)
+    annotations, said = to_ours(path, annotations)
     names = _names(path, about, "label_map") if about.get("label_map") is not None else None
     skeleton = about.get("skeleton")
     return SkeletonFile(
@@ -91,6 +95,7 @@ def read_skeletons(path: Path) -> SkeletonFile:
         skeleton=None if skeleton is None else str(skeleton),
         label_map=names,
         people_ranked=about.get("people_ranked") is True,
+        said=tuple(said),
     )
 
 

@@ -9,7 +9,12 @@ from collections.abc import Collection
 import numpy as np
 
 from harray.poses.annotations import Annotation
+from harray.poses.conventions import is_marked
 from harray.videos.frames import uniform_indices
+
+SAME_POSE = 0.05  # mean distance of joints, in body sizes, under which two people are one
+MOST = 0.8  # of the frames that show somebody
+MIN_JOINTS = 3  # that both show, to compare people
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,12 +40,12 @@ def sample_clip(
     Args:
         fps: of the source video, where the annotation gives no times.
         people_ranked: the best person stands first already; otherwise people are put in order of how much is seen
-            of them, and of equals the order stays.
+            of them, of equals the order stays, and who stands there twice is taken once.
         origin_joints: that are always 0, for the coordinates start at them: seen, not missing.
     """
     chosen_N = uniform_indices(annotation.keypoints_MTVC.shape[1], num_frames)
     keypoints = with_confidence(annotation.keypoints_MTVC, annotation.scores_MTV, origin_joints)
-    order = np.arange(len(keypoints)) if people_ranked else people_order(keypoints[..., -1])
+    order = np.arange(len(keypoints)) if people_ranked else without_doubles(keypoints)
     kept = keypoints[order[:max_people]][:, chosen_N]
     padded = np.zeros((max_people, *kept.shape[1:]), np.float32)
     padded[: len(kept)] = kept
@@ -62,23 +67,47 @@ def with_confidence(
 ) -> np.ndarray:
     """Coordinates and confidence, float32 `[M, T, V, C + 1]`.
 
-    A joint whose coordinates or score are not finite is missing, for this is how trackers mark what they lost; it
-    becomes 0. A person of whom all coordinates of a frame are 0 is absent there. Without scores, a joint counts as
-    seen unless its coordinates are all 0 and it is not one of `origin_joints`. Scores beyond 1, which heatmaps give,
-    count as 1.
+    A joint is missing, and becomes 0, where its score is 0 or not finite, and where its coordinates say so
+    (`is_marked`), whatever the score: not finite, or a value that trackers write in their place, unless it is one of
+    `origin_joints`. A person of whom that holds for all joints of a frame is absent there. Without scores, all other
+    joints count as seen. Scores beyond 1, which heatmaps give, count as 1.
     """
     with np.errstate(over="ignore"):
         coordinates = keypoints_MTVC.astype(np.float32)
-    is_known = np.isfinite(coordinates).all(-1, keepdims=True)
-    coordinates = np.where(is_known, coordinates, 0)
-    if scores_MTV is None:
-        is_origin_V1 = np.isin(np.arange(coordinates.shape[2]), list(origin_joints))[:, None]
-        confidence = coordinates.any(-1, keepdims=True) | is_origin_V1
-    else:
-        confidence = np.where(np.isfinite(scores_MTV), scores_MTV, 0).clip(0, 1)[..., None]
-    is_present = coordinates.any(axis=(2, 3), keepdims=True)
+    is_known = ~is_marked(coordinates, origin_joints)
+    coordinates = np.where(is_known[..., None], coordinates, 0)
+    confidence = np.ones(is_known.shape, np.float32)
+    if scores_MTV is not None:
+        confidence = np.where(np.isfinite(scores_MTV), scores_MTV, 0).clip(0, 1)
+    is_present = np.any(coordinates != 0, axis=(2, 3))[..., None]
     confidence = np.where(is_known & is_present, confidence, 0).astype(np.float32)
-    return np.concatenate([coordinates, confidence], axis=-1)
+    return np.concatenate([coordinates, confidence[..., None]], axis=-1)
+
+
+def without_doubles(keypoints_MTVC1: np.ndarray) -> np.ndarray:
+    """int `[M']`: the people in order (`people_order`), less those who are somebody before them once more.
+
+    A double has the other's pose, within `SAME_POSE` of its size, in most of the frames that show the double.
+    """
+    kept: list[int] = []
+    for person in people_order(keypoints_MTVC1[..., -1]):
+        if not any(_is_double(keypoints_MTVC1[person], keypoints_MTVC1[other]) for other in kept):
+            kept.append(int(person))
+    return np.array(kept, np.int64)
+
+
+def _is_double(keypoints_TVC1: np.ndarray, others_TVC1: np.ndarray) -> bool:
+    seen_TV = keypoints_TVC1[..., -1] > 0
+    both_TV = seen_TV & (others_TVC1[..., -1] > 0)
+    there_T = both_TV.sum(axis=1) >= MIN_JOINTS
+    if not there_T.any():
+        return False
+    points_TVC, mask_TV1 = keypoints_TVC1[there_T, :, :-1], seen_TV[there_T, :, None]
+    high_TC = np.where(mask_TV1, points_TVC, -np.inf).max(axis=1)
+    size_T = (high_TC - np.where(mask_TV1, points_TVC, np.inf).min(axis=1)).max(axis=-1)
+    off_TV = np.linalg.norm(points_TVC - others_TVC1[there_T, :, :-1], axis=-1)
+    off_T = np.where(both_TV[there_T], off_TV, 0).sum(axis=1) / both_TV[there_T].sum(axis=1)
+    return bool((off_T < SAME_POSE * size_T).sum() > MOST * seen_TV.any(axis=1).sum())
 
 
 def people_order(confidence_MTV: np.ndarray) -> np.ndarray:

@@ -9,10 +9,9 @@ from harray.config import Count, Fraction
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     train_split: str = "train"  # several as `train+val`; a store without any split trains on all its clips
-    val_split: str = (
-        "val"  # selects the epoch; where the store lacks it, or trains on it, carved out of the train split
-    )
+    val_split: str = "val"  # scored after each epoch; `val_share` is carved out where the store lacks it
     num_epochs: Count = 60
+    epoch_clips: Count = 1  # at least, in an epoch; fewer clips are gone through as often as that takes
     batch_size: Count = 16  # over all workers
     learning_rate: float = 4e-3  # the highest, after warm-up
     pcm_rate_factor: float = 2.0  # PCM's learning rate, in learning rates
@@ -29,8 +28,12 @@ class TrainingConfig:
     )
     completion_weight: float = 0.1  # of hidden joints' error, relative to that of PCM's prior
     prediction_weight: float = 1.0  # of PCM's error in predicting a frame from the others, in body sizes
-    patience: int = 20  # epochs without a lower val loss before stopping; 0 never stops early
-    val_share: Fraction = 0.15  # of the train clips, carved by group where there is no val split
+    patience: int = (
+        0  # epochs without a lower val loss before stopping; 0: all epochs run, and the last counts
+    )
+    val_share: Fraction = (
+        0.0  # of the train clips, carved by group where there is no val split; sweeps take 0.15
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     num_threads: Count = 1  # of torch on a CPU; so small a network gains next to nothing from more
     mixed_precision: bool = True  # bfloat16 on a GPU

@@ -6,7 +6,7 @@ Letters: N clips, B batch, A action classes.
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
@@ -25,11 +25,12 @@ from harray.model.network import FusionNetwork
 from harray.skeleton import SkeletonLayout
 from harray.training.config import TrainingConfig
 from harray.training.evaluate import predict_probabilities
+from harray.training.scene_probe import fit_scene_probe
 from harray.training.statistics import fit_priors, measure
 from harray.training.step import TrainingStep
 from harray.training.workers import Team, epoch_batches
 
-MEASURING_EPOCH = 0  # of the random streams with which is measured, and down from it; training counts from 1
+MEASURING_PASS = 0  # of the random streams with which is measured, and down from it; training counts from 1
 MOST_VARIANTS = 10  # of any one clip
 AUGMENTED_AT_ONCE = 256  # rows without scene tokens; more leave the caches
 
@@ -53,7 +54,11 @@ class Share:
     """The clips that this worker owns, and how many there are in all; `rows_N` number them in the whole."""
 
     clips: NormalisedClips
-    num_clips: int
+    ties: list[str]  # of all clips; those of one name, such as a group's, are held out together
+
+    @property
+    def num_clips(self) -> int:
+        return len(self.ties)
 
 
 @dataclass(kw_only=True)
@@ -72,6 +77,7 @@ class Trainer:
     Args:
         val: clips to select the epoch by, or None.
         device: where the clips and the network go.
+        decisions: what the training clips decided, a line each.
     """
 
     def __init__(
@@ -85,9 +91,11 @@ class Trainer:
         layout: SkeletonLayout,
         second_layout: SkeletonLayout | None = None,
         device: torch.device,
+        decisions: Sequence[str] = (),
     ):
         self.config = config
         self.augmentation = features.augmentation
+        self.decisions = decisions
         self.layouts = (layout, second_layout)
         self.device = device
         self.team = Team.current()
@@ -98,6 +106,7 @@ class Trainer:
         self.place_of_row_N[train.clips.rows_N] = torch.arange(len(train.clips))
         self.optimizer = new_optimizer(self.network, config)
         self.average: AveragedModel | None = None
+        self.probe_NA: Tensor | None = None
         self.best: dict[str, Tensor] = {}
         self.progress = Progress()
 
@@ -148,7 +157,8 @@ class Trainer:
             poses = partial(self._variants, with_scene=False)
             fit_priors(self.network, poses, self.train.num_clips, self.team)
             measure(self.network, self._variants(self.train.num_clips, with_scene=True), self.team)
-        else:
+        self.probe_NA = fit_scene_probe(self.network, self.train.clips, self.train.ties, self.team)
+        if state is not None:
             self.network.load_state_dict(state["network"])
         self.average = AveragedModel(self.network)
         for own, averaged in zip(self.network.modules(), self.average.module.modules(), strict=True):
@@ -165,15 +175,17 @@ class Trainer:
         self.network.train()
         sums: dict[str, Tensor] = {}
         rate = 0.0
-        num_steps = len(self._plan(1))
-        for number, batch in enumerate(self._batches(self.progress.epoch + 1)):
+        passes = -(-self.config.epoch_clips // self.train.num_clips)
+        num_steps = passes * len(self._plan(1))
+        steps = range(self.progress.epoch * passes + 1, (self.progress.epoch + 1) * passes + 1)
+        for number, batch in enumerate(chain.from_iterable(self._batches(step) for step in steps)):
             done = (self.progress.epoch * num_steps + number) / (self.config.num_epochs * num_steps)
             rate = self.config.learning_rate * rate_at(done, self.config.warmup_share)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["rate_factor"]
             for name, total in self._step(step, *batch).items():
                 sums[name] = sums.get(name, 0.0) + total
-        totals = self.team.summed(torch.stack(list(sums.values()))) / self.train.num_clips
+        totals = self.team.summed(torch.stack(list(sums.values()))) / (passes * self.train.num_clips)
         val, val_loss = self._validate()
         self.progress.epoch += 1
         self._keep_best(val_loss)
@@ -214,19 +226,21 @@ class Trainer:
         average.update_parameters(self.network)
         return {name: loss.detach().sum() * weight for name, loss in losses.items()}
 
-    def _plan(self, epoch: int) -> list[Tensor]:
-        return epoch_batches(self.train.num_clips, self.config.batch_size, seed=self.config.seed, epoch=epoch)
+    def _plan(self, number: int) -> list[Tensor]:
+        return epoch_batches(
+            self.train.num_clips, self.config.batch_size, seed=self.config.seed, epoch=number
+        )
 
     def _batches(
-        self, epoch: int, *, with_scene: bool = True
+        self, number: int, *, with_scene: bool = True
     ) -> Iterator[tuple[Augmented, Tensor, RowRandom, int, float]]:
-        """Augmented batches, labels, random streams, the whole batch's size, and this worker's weight.
+        """A pass over the clips: augmented batches, labels, random streams, whole batch's size, this worker's weight.
 
         A worker that owns no row of a batch computes one of its others at weight 0, since workers step together.
         Several batches are augmented at once: the numbers are those of the rows, and small tensors cost more calls
         than work.
         """
-        clips, plan = self.train.clips, self._plan(epoch)
+        clips, plan = self.train.clips, self._plan(number)
         if not with_scene:
             clips = dataclasses.replace(clips, tokens_NSD=None)
         at_once = max(1, _rows_at_once(clips) // len(plan[0]))
@@ -235,13 +249,15 @@ class Trainer:
             places = [self._places(rows_B) for rows_B in batches]
             indices = [mine if len(mine) else mine.new_zeros(1) for mine in places]
             index, sizes = torch.cat(indices), [len(mine) for mine in indices]
-            random = RowRandom(self.config.seed, epoch, clips.rows_N[index])
+            random = RowRandom(self.config.seed, number, clips.rows_N[index])
             variant = self._augmented(clips, self.layouts[0], index, random)
+            if self.probe_NA is not None:
+                variant = variant._replace(probe_BA=self.probe_NA[index])
             if clips.second is not None:  # by the same random numbers, so that both still show the same
                 second = self._augmented(clips.second, self.layouts[1], index, random)
                 variant = variant._replace(second=second)
             for rows_B, mine, own, batch in zip(batches, places, indices, variant.split(sizes), strict=True):
-                random = RowRandom(self.config.seed, epoch, clips.rows_N[own])
+                random = RowRandom(self.config.seed, number, clips.rows_N[own])
                 yield batch, clips.labels_N[own], random, len(rows_B), float(len(mine) > 0)
 
     def _variants(self, num_clips: int, *, with_scene: bool) -> Iterator[Augmented]:
@@ -249,10 +265,10 @@ class Trainer:
 
         The rows that only keep workers in step are left out.
         """
-        numbers = range(MEASURING_EPOCH, MEASURING_EPOCH - MOST_VARIANTS, -1)
-        epochs = (self._batches(number, with_scene=with_scene) for number in numbers)
+        numbers = range(MEASURING_PASS, MEASURING_PASS - MOST_VARIANTS, -1)
+        passes = (self._batches(number, with_scene=with_scene) for number in numbers)
         num_batches = -(-num_clips // self.config.batch_size)
-        for batch, *_, weight in islice(chain.from_iterable(epochs), num_batches):
+        for batch, *_, weight in islice(chain.from_iterable(passes), num_batches):
             if weight:
                 yield batch
 
@@ -290,12 +306,13 @@ class Trainer:
         return classification_scores(everyone_NA.numpy(), labels_N.numpy()), float(-truth_N.log().mean())
 
     def _keep_best(self, val_loss: float | None) -> None:
-        """Remember the averaged weights where they are the best so far by val, or simply the last without val.
+        """Remember the averaged weights: the last, or where val may stop training, those with the lowest val loss.
 
-        By the loss: scores of a few dozen val clips change by whole clips, and their luckiest epoch is an early one.
+        Once the learning rate has fallen to 0 the last average is about the best there is, while the best of many
+        epochs by a few dozen val clips is the luckiest. By the loss, since scores change by whole clips.
         """
         lowest = self.progress.best_val_loss
-        if val_loss is None or lowest is None or val_loss < lowest:
+        if self.config.patience == 0 or val_loss is None or lowest is None or val_loss < lowest:
             self.progress.best_val_loss, self.progress.best_epoch = val_loss, self.progress.epoch
             averaged = self._averaged().module
             weights = {name: value.detach().clone() for name, value in averaged.named_parameters()}

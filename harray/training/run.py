@@ -23,7 +23,9 @@ from harray.model.network import FusionNetwork, StreamShape
 from harray.store import FeatureStore
 from harray.training.checkpoint import Checkpoint, save_checkpoint
 from harray.training.config import TrainingConfig
+from harray.training.floors import ties_of
 from harray.training.loop import EpochReport, Share, Trainer
+from harray.training.mirroring import test_mirroring
 from harray.training.splits import carve_val
 from harray.training.state import load_state, save_state
 from harray.training.workers import Team
@@ -139,16 +141,29 @@ def new_trainer(
         raise InputError(f"found {len(train)} clips to train on and {size} workers; use fewer --workers")
     which = request.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
+    features, decisions = decided(request.features, train)
     return Trainer(
         new_network(request, train),
-        share_of(train, request.features),
-        None if val is None else share_of(val, request.features),
-        features=request.features,
+        share_of(train, features),
+        None if val is None else share_of(val, features),
+        features=features,
+        decisions=decisions,
         config=request.training,
         layout=train.skeleton,
         second_layout=train.second_skeleton,
         device=device,
     )
+
+
+def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfig, list[str]]:
+    """The config with what it leaves to the training clips decided by them, and what was decided, a line each."""
+    augmentation = features.augmentation
+    if augmentation.mirror_probability is not None or not augmentation.enabled:
+        return features, []
+    layouts = [train.skeleton, train.second_skeleton]
+    test = test_mirroring(normalised(train, features), ties_of(train), layouts, len(train.classes))
+    augmentation = dataclasses.replace(augmentation, mirror_probability=test.probability)
+    return dataclasses.replace(features, augmentation=augmentation), [str(test)]
 
 
 def origin_of(store: FeatureStore) -> dict[str, Any]:
@@ -282,4 +297,4 @@ def share_of(clips: ClipTensors, features: FeaturesConfig) -> Share:
             keypoints_NPTKC=mine.keypoints_NPTKC[:, :num_people].contiguous(),
             visible_NPTK=mine.visible_NPTK[:, :num_people].contiguous(),
         )
-    return Share(clips=mine, num_clips=len(clips))
+    return Share(clips=mine, ties=ties_of(clips))

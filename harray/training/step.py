@@ -43,14 +43,18 @@ class TrainingStep(nn.Module):
         total = config.pose_weight * losses["pose"]
         if network.cfn is not None and batch.tokens_BSD is not None:
             strength = self.augmentation
+            replaced_B = random.chance(
+                "scene.replaced", strength.scene_replaced_probability * strength.enabled
+            )
             tokens_BSD, kept_BS = network.cfn.tokens(
                 batch.tokens_BSD,
                 random,
                 dropout=strength.token_dropout * strength.enabled,
                 noise=strength.token_noise * strength.enabled,
-                replaced=strength.scene_replaced_probability * strength.enabled,
+                replaced_B=replaced_B,
             )
-            both, alone = (network.cfn(tokens_BSD, kept_BS, motion) for motion in (motion_BD, None))
+            probe_BA = None if batch.probe_BA is None else batch.probe_BA * ~replaced_B[:, None]
+            both, alone = (network.cfn(tokens_BSD, kept_BS, motion, probe_BA) for motion in (motion_BD, None))
             losses["fusion"] = self._recognition(network.classify(motion_BD, both, random), labels_B)
             losses["scene"] = self._recognition(network.classify(None, alone, random), labels_B)
             losses["scene_attention"] = attention_loss(both.attention_BS, alone.attention_BS)

@@ -16,11 +16,14 @@ from harray.evaluation.cross_validation import (
     CrossValidation,
     Outcome,
     Trial,
+    floors_by_fold,
+    labelled_clips,
     labelled_rows,
     run_trial,
     scores_of_variant,
 )
 from harray.evaluation.folds import leave_one_group_out, plan_folds
+from harray.evaluation.near_doubles import near_doubles
 from harray.evaluation.occlusion import knows_limbs
 from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
@@ -60,7 +63,7 @@ def plan_cross_validation(
         variants: by name; their seeds run from `training.seed` upwards, alike for all.
         splits: whose clips are dealt into folds; None for the config's train split, or for all clips of a store
             without any split.
-        num_folds: None leaves one group out at a time.
+        num_folds: None leaves one group out at a time. Where no clip has a group, near doubles stand in for groups.
         occlusions: kinds (as of `occluded`) and shares, to score every held-out fold under as well.
 
     Raises:
@@ -75,6 +78,9 @@ def plan_cross_validation(
     chosen = None if splits is None else tuple(splits)
     rows = labelled_rows(opened, chosen)
     labels, groups, clip_ids = (rows[name].to_pylist() for name in ("label", "group", "clip_id"))
+    grouped = any(group is not None for group in groups)
+    if num_folds is not None and not grouped:
+        groups = list(near_doubles(labelled_clips(opened.path, opened.digest(), chosen)))
     folds = (
         leave_one_group_out(labels, groups)
         if num_folds is None
@@ -94,7 +100,6 @@ def plan_cross_validation(
         for fold, held_out in enumerate(folds)
         for name, experiment in variants.items()
     ]
-    grouped = any(group is not None for group in groups)
     return Plan(
         store=opened,
         splits=chosen,
@@ -160,6 +165,8 @@ def cross_validate(
         )
         for name in names
     }
+    features = plan.trials[0].request.features
+    floors = scores_of_variant([floors_by_fold(plan.store, plan.splits, plan.folds, features)], truths)
     return CrossValidation(
         store_digest=plan.store.digest(),
         splits=plan.splits,
@@ -168,6 +175,7 @@ def cross_validate(
         seeds=plan.seeds,
         grouped=plan.grouped,
         variants=variants,
+        floors=floors.parts,
     )
 
 

@@ -43,5 +43,7 @@ def evaluate_recorded(
         metrics = {f"{split}.{key}": value for key, value in dataclasses.asdict(report.scores).items()}
         for part, scores in report.ablation.items():
             metrics[f"{split}.{part}.top1"] = scores.top1
+        for name, scores in report.floors.items():
+            metrics[f"{split}.floor.{name}.top1"] = scores.top1
         record_evaluation(uri, run_id, metrics, files[0].parent, f"evaluation/{split}")
     return report, files

@@ -83,7 +83,9 @@ def import_skeletons(
     pickle = pickle.absolute()
     file = read_skeletons(pickle)
     layout = layout_of(pickle, file, options.skeleton)
-    rows = manifest_rows(pickle, file, class_names(pickle, file, options.labels))
+    names = class_names(pickle, file, options.labels)
+    labels, said = labels_of(pickle, file, names, options.labels or "label_map")
+    rows = manifest_rows(pickle, file, labels)
     if test_share is not None:
         check_named(str(pickle), rows)
     second = None if options.also is None else second_file(options.also.absolute(), pickle, file)
@@ -113,7 +115,7 @@ def import_skeletons(
         skeleton=layout.name,
         keypoints_shape=settings.keypoints_shape,
         second_skeleton=settings.second_skeleton,
-        messages=_messages(file, layout, second, options, num_retired),
+        messages=said + _messages(file, layout, second, options, num_retired),
         held_out=held_out,
     )
 
@@ -189,26 +191,47 @@ def _settings(
     )
 
 
-def class_names(pickle: Path, file: SkeletonFile, labels: Path | None) -> list[str]:
-    """The label of every annotation as text: from the pickle's own map, from the file, or the number itself.
+def class_names(pickle: Path, file: SkeletonFile, labels: Path | None) -> tuple[str, ...] | None:
+    """Names of the classes, from the pickle's own map or from the file; None where there are none.
 
     Raises:
-        InputError: no such file, a map too many, or a label that the map does not reach.
+        InputError: no such file, or a map too many.
     """
-    names: Sequence[str] | None = file.label_map
-    if labels is not None:
-        if names is not None:
-            raise InputError(f"{pickle}: it has a label_map of its own; leave --labels out")
-        names = _lines(labels)
+    if labels is None:
+        return file.label_map
+    if file.label_map is not None:
+        raise InputError(f"{pickle}: it has a label_map of its own; leave --labels out")
+    return tuple(_lines(labels))
+
+
+def labels_of(
+    pickle: Path, file: SkeletonFile, names: Sequence[str] | None, source: object = "label_map"
+) -> tuple[list[str], list[str]]:
+    """The label of every annotation as text: its name or, without names, its number; and what is to be said of it.
+
+    Labels from 1 to the number of names count from 1.
+
+    Raises:
+        InputError: a label that the names, which are from `source`, do not reach.
+    """
+    numbers = [annotation.label for annotation in file.annotations]
     if names is None:
-        return [str(annotation.label) for annotation in file.annotations]
-    for number, annotation in enumerate(file.annotations):
-        if annotation.label >= len(names):
+        return [str(number) for number in numbers], []
+    messages, first = [], 0
+    if min(numbers) == 1:
+        if max(numbers) == len(names):
+            first = 1
+            messages = [f"labels run from 1 to {len(names)}, the number of class names: counted from 1"]
+        else:
+            messages = [f"no clip has label 0, {names[0]}; if labels count from 1, make them count from 0"]
+    for annotation in file.annotations:
+        if annotation.label - first >= len(names):
+            number = numbers.index(annotation.label)
             raise InputError(
                 f"{pickle}: annotation {number} ({annotation.frame_dir}): label: found {annotation.label}, expected "
-                f"less than {len(names)}, the number of class names in {labels or 'label_map'}"
+                f"less than {len(names)}, the number of class names in {source}"
             )
-    return [names[annotation.label] for annotation in file.annotations]
+    return [names[number - first] for number in numbers], messages
 
 
 def manifest_rows(pickle: Path, file: SkeletonFile, labels: Sequence[str]) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -13,13 +13,15 @@ from harray.errors import InputError
 from harray.evaluation.figures import training_figure
 from harray.experiment import ExperimentConfig
 from harray.extraction.config import dotted
+from harray.metrics import Scores
 from harray.store import FeatureStore
 from harray.tracking.location import tracking_uri
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name, register
 from harray.tracking.runs import RECIPE_TAG, STORE_DIGEST_TAG, STORE_TAG, TrainingRun
 from harray.training.config import TrainingConfig
+from harray.training.floors import floor_scores
 from harray.training.loop import EpochReport
-from harray.training.run import TrainingRequest, TrainingResult, train_store
+from harray.training.run import TrainingRequest, TrainingResult, train_store, training_clips
 from harray.training.splits import carve_val
 from harray.workflows.run_folder import RunFolder
 
@@ -43,6 +45,9 @@ class Trained:
     run_id: str
     registered: Registered | None
     resumed: bool  # whether it went on with what the same command had left unfinished
+    floors: Mapping[str, Scores] = field(
+        default_factory=dict
+    )  # on val, of training/floors.py; {} without val
 
     @property
     def model(self) -> str:
@@ -167,12 +172,24 @@ def train_recorded(
         training_figure(result.history).savefig(folder / FIGURE_FILE, dpi=110)
         for file in (CONFIG_FILE, FIGURE_FILE):
             run.log_artifact(folder / file)
+        floors = _floors_on_val(request) if result.val else {}
+        top1 = {f"floor.{name}.val_top1": scores.top1 for name, scores in floors.items()}
+        run.log_metrics(top1, step=result.best_epoch)
         model_id = run.log_model(result.checkpoint, step=result.best_epoch)
         registered = register(uri, name, model_id) if name else None
     _forget(request, workers)
     return Trained(
-        result=result, run_id=run.run_id, registered=registered, resumed=claimed.run_id is not None
+        result=result,
+        run_id=run.run_id,
+        registered=registered,
+        resumed=claimed.run_id is not None,
+        floors=floors,
     )
+
+
+def _floors_on_val(request: TrainingRequest) -> dict[str, Scores]:
+    train, val = training_clips(request, FeatureStore.open(request.store))
+    return {} if val is None else floor_scores(train, val, request.features)
 
 
 def origin_tags_of(store: Path, store_digest: str, seed: int, recipe: str) -> dict[str, str]:

@@ -28,6 +28,8 @@ def report() -> EvaluationReport:
         confusion_AA=np.array([[1, 0], [1, 0]]),
         per_class=[ClassScores(label="jump", precision=0.0, recall=0.0, f1=0.0, num_clips=1)],
         mistakes=[Mistake(path="b.mp4", label="jump", predicted="wave <left>", probability=0.6)],
+        floors={"linear_pose": scores},
+        num_floor_clips=7,
     )
 
 
@@ -38,6 +40,8 @@ def test_the_page_needs_no_other_file_and_escapes_names(report, tmp_path):
     assert "wave <left>" not in page
     assert "2 clips evaluated, 3 missing" in page
     assert "b.mp4" in page
+    assert "floor: linear pose" in page
+    assert "learned from 7 of the clips" in page
     assert page.count("0.625") == 1
     assert "<th>gate</th>" in page
     assert "<th>gate</th>" not in write_report(replace(report, gate={}), tmp_path)[0].read_text()
@@ -51,9 +55,11 @@ def test_what_is_no_test_is_said_to_be_none(report, tmp_path):
 def test_scripts_find_their_keys(report, tmp_path):
     write_report(report, tmp_path)
     values = json.loads((tmp_path / "report.json").read_text())
-    keys = "top1 top5 macro_precision macro_recall macro_f1 num_clips num_missing ablation gate occlusion"
+    keys = (
+        "top1 top5 macro_precision macro_recall macro_f1 num_clips num_missing ablation floors gate occlusion"
+    )
     assert set(keys.split()) <= set(values)
-    assert values["top1"] == 0.5
+    assert values["top1"] == values["floors"]["linear_pose"]["top1"] == 0.5
     assert values["occlusion"]["joints"] == {"hidden_shares": [0.0, 0.6], "with_pcm": [0.5, 0.25]}
 
 

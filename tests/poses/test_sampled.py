@@ -63,6 +63,33 @@ def test_people_beyond_the_number_wanted_are_dropped_and_ranked_ones_stay_in_pla
     assert kept.keypoints_PNVC1[:, 0, 0, 0].tolist() == [1, 2]
 
 
+def bodies(*shifts, frames=10):
+    """People in the same pose, moved by so many px; a body is 100 px tall."""
+    pose = np.random.default_rng(0).uniform(0, 100, (1, frames, 17, 2)) + 50
+    return np.concatenate([pose + shift for shift in shifts])
+
+
+@pytest.mark.parametrize(
+    ("keypoints", "scores", "kept"),
+    [
+        (bodies(0, 0), [0.5, 0.9], [1]),
+        (bodies(0, 2, 1), [0.9, 0.8, 0.5], [0]),
+        (bodies(0, 20), [0.9, 0.8], [0, 1]),  # somebody close by
+        (bodies(0, 200, 200), [0.9, 0.8, 0.7], [0, 1]),
+        (np.concatenate([bodies(0), bodies(0)[:, ::-1]]), [0.9, 0.8], [0, 1]),
+    ],
+)
+def test_who_stands_there_twice_is_taken_once_with_the_better_scores(keypoints, scores, kept):
+    scores = np.array(scores)[:, None, None] * np.ones(keypoints.shape[:3])
+    clip = sample_clip(annotation(keypoints, scores), num_frames=10, max_people=3, fps=25)
+    np.testing.assert_allclose(clip.keypoints_PNVC1[: len(kept), ..., :2], keypoints[kept], rtol=1e-5)
+    assert not clip.keypoints_PNVC1[len(kept) :].any()
+    ranked = sample_clip(
+        annotation(keypoints, scores), num_frames=10, max_people=3, fps=25, people_ranked=True
+    )
+    assert ranked.keypoints_PNVC1.any(axis=(1, 2, 3)).sum() == len(keypoints)
+
+
 def test_a_clip_without_anybody_is_a_clip_of_absent_people():
     clip = sample_clip(annotation(np.zeros((0, 4, 17, 2))), num_frames=2, max_people=2, fps=25)
     assert clip.keypoints_PNVC1.shape == (2, 2, 17, 3)
@@ -74,13 +101,18 @@ def test_a_clip_without_anybody_is_a_clip_of_absent_people():
     [
         ([[3, 4], [0, 0]], None, [1, 0]),  # without scores, zero is how a joint is missing
         ([[3, 4], [np.nan, 1]], None, [1, 0]),
-        ([[3, 4], [0, 0]], [0.5, 0.25], [0.5, 0.25]),  # a scored joint may lie at the origin
-        ([[0, 0], [0, 0]], [0.5, 0.25], [0, 0]),  # a whole person may not
+        ([[3, 4], [0, 0]], [0.5, 0.9], [0.5, 0]),  # as ultralytics writes what it did not find
+        ([[3, 4], [-1, -1]], [0.5, 0.9], [0.5, 0]),
+        ([[3, 4], [-1, -1]], None, [1, 0]),
+        ([[3, 0], [-1, 2]], [0.5, 0.25], [0.5, 0.25]),  # in one coordinate alone they are places
+        ([[0, 0], [0, 0]], [0.5, 0.25], [0, 0]),
+        ([[-1, -1], [-1, -1]], [0.5, 0.25], [0, 0]),
         ([[3, 4], [np.inf, 5]], [0.5, 0.25], [0.5, 0]),
         ([[3, 4], [1e300, 5]], [0.5, 0.25], [0.5, 0]),  # no float32
         ([[3, 4], [5, 6]], [1.5, np.nan], [1, 0]),
         ([[3, 4], [5, 6]], [-0.5, np.inf], [0, 0]),
         ([[1, 2, 3], [0, 0, 0]], None, [1, 0]),
+        ([[1, 2, 3], [0, 0, 0]], [1, 1], [1, 0]),
     ],
 )
 def test_a_missing_joint_has_confidence_0_and_nothing_stays_that_is_not_finite(joints, scores, confidence):

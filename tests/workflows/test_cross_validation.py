@@ -55,6 +55,9 @@ def test_every_variant_seed_and_fold_is_trained_once_and_gone_on_with(ray_cluste
     assert list(full.parts) == ["fusion", "pose_only", "scene_only", "scene_noise", "joints hidden 50%"]
     assert full.parts["pose_only"].top1.values_SF.shape == (2, 2)
     assert full.parts["fusion"].top1.mean > 0.8 > full.parts["scene_only"].top1.mean
+    assert list(found.floors) == ["majority", "linear_scene", "linear_pose", "linear_product"]
+    assert found.floors["linear_pose"].top1.values_SF.shape == (1, 2)
+    assert found.floors["linear_pose"].top1.mean == 1 > found.floors["linear_scene"].top1.mean
     files = sorted((tmp_path / "cross-validation").iterdir())
     assert len(files) == 8
     files[0].unlink()
@@ -142,4 +145,7 @@ def test_scripts_find_their_keys_and_people_a_table(store, harray, tmp_path):
     keys = {"top1", "macro_f1", "pooled_top1", "pooled_macro_f1", "top1_less_than_full"}
     assert set(without["parts"]["fusion"]) == keys
     assert set(without["parts"]["fusion"]["top1"]) == {"mean", "std_folds", "std_seeds", "values"}
+    assert set(ending.json["floors"]) == {"majority", "linear_scene", "linear_pose", "linear_product"}
+    assert set(ending.json["floors"]["majority"]) == keys - {"top1_less_than_full"}
+    assert "linear product" in ending.out + ending.err
     assert "24 clips of 2 classes in 2 folds, whole groups held out; 1 seeds" in ending.err

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from harray.config import with_overrides
@@ -9,9 +10,10 @@ from harray.evaluation.evaluate import evaluate
 from harray.evaluation.occlusion import occlusion_curves
 from harray.experiment import ExperimentConfig
 from harray.features.config import FeaturesConfig
-from harray.features.tensors import load_clips
+from harray.features.tensors import load_clips, normalised
 from harray.inference import Predictor
 from harray.model.config import ModelConfig
+from harray.poses.pickles import read_skeletons
 from harray.store import FeatureStore
 from harray.training.config import TrainingConfig
 from harray.training.run import TrainingRequest, train_store
@@ -116,16 +118,75 @@ def test_a_joint_that_coordinates_start_from_is_seen(people, saved, clip_fields,
     assert not confidence_NPTK[1].any()
 
 
-@pytest.mark.parametrize("changes", [{}, {"keypoint_score": np.ones((1, 5, 25))}])
-def test_joints_that_are_always_0_beside_a_body_elsewhere_are_missing(changes, saved, clip_fields, tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        ({}, []),
+        (
+            {"keypoint_score": np.ones((1, 5, 25))},
+            ["20 joints (16.0%) lie at 0 beside a body, with scores up to 1; they count as missing"],
+        ),
+    ],
+)
+def test_joints_that_are_always_0_beside_a_body_elsewhere_are_missing(
+    changes, messages, saved, clip_fields, tmp_path
+):
     fields = clip_fields("a", joints=25, coordinates=3, **({"keypoint_score": None} | changes))
     fields["keypoint"][:, :, 21:] = 0  # the body stands at 1 to 240
     imported = import_skeletons(
         saved({"annotations": [fields], "skeleton": "ntu25"}), tmp_path / "store", FEW
     )
-    assert imported.messages == []
+    assert imported.messages == messages
     confidence_NPTK = load_clips(FeatureStore.open(tmp_path / "store")).confidence_NPTK
-    assert (confidence_NPTK[0, 0, :, 21:] == bool(changes)).all()
+    assert not confidence_NPTK[0, 0, :, 21:].any()
+    assert confidence_NPTK[0, 0, :, :21].all()
+
+
+def test_joints_at_0_with_a_score_move_no_other_joint(saved, clip_fields, tmp_path):
+    """Today's ultralytics writes (0, 0) with scores of .3 to .5 for what it did not find."""
+    whole = clip_fields("a", frames=8, keypoint_score=np.full((1, 8, 17), 0.9))
+    lost = clip_fields("b", frames=8, keypoint_score=np.full((1, 8, 17), 0.9))
+    lost["keypoint"][:, 2:6, 7:11] = 0
+    lost["keypoint_score"][:, 2:6, 7:11] = 0.45
+    truth = clip_fields("c", frames=8, keypoint_score=np.full((1, 8, 17), 0.9))
+    truth["keypoint_score"][:, 2:6, 7:11] = 0
+    options = ImportOptions(num_frames=8)
+    said = import_skeletons(
+        saved({"annotations": [whole, lost, truth], "skeleton": "coco17"}), tmp_path / "s", options
+    )
+    assert said.messages == [
+        "16 joints (3.9%) lie at 0 beside a body, with scores up to 0.45; they count as missing"
+    ]
+    clips = normalised(load_clips(FeatureStore.open(tmp_path / "s")), FeaturesConfig())
+    _, second, third = (clips.keypoints_NPTKC[i] for i in range(3))
+    assert not clips.visible_NPTK[1, 0, 2:6, 7:11].any()
+    np.testing.assert_allclose(second, third, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "num_names", "named", "words"),
+    [
+        ([1, 2, 3], 3, ["c0", "c1", "c2"], "labels run from 1 to 3"),
+        ([0, 1, 2], 3, ["c0", "c1", "c2"], None),
+        ([1, 2], 4, ["c1", "c2"], "no clip has label 0, c0; if labels count from 1"),
+        ([2, 3], 4, ["c2", "c3"], None),
+    ],
+)
+def test_labels_that_count_from_1_are_seen_by_the_number_of_names(
+    numbers, num_names, named, words, saved, clip_fields, tmp_path
+):
+    annotations = [clip_fields(f"v{number}", number, label=number) for number in numbers]
+    content = {
+        "annotations": annotations,
+        "label_map": [f"c{i}" for i in range(num_names)],
+        "skeleton": "coco17",
+    }
+    imported = import_skeletons(saved(content), tmp_path / "store", FEW)
+    rows = FeatureStore.open(tmp_path / "store").ledger().to_pylist()
+    assert sorted(row["label"] for row in rows) == named
+    assert [message for message in imported.messages if "label" in message] == imported.messages
+    assert bool(imported.messages) == bool(words)
+    assert not words or words in imported.messages[0]
 
 
 def test_scores_that_would_hide_most_joints_are_said(saved, clip_fields, tmp_path):
@@ -244,6 +305,38 @@ def test_joints_that_are_not_finite_are_told_of(saved, clip_fields, tmp_path):
     assert any("1 clips have joints without finite coordinates" in message for message in imported.messages)
 
 
+def test_zeros_that_ultralytics_writes_are_missing_whatever_their_scores(shared_data, tmp_path):
+    zeroed = shared_data.parent / "cases" / "zeroed-joints" / "ultralytics_like.pkl"
+    (annotation, *_) = read_skeletons(zeroed).annotations
+    at_zero = ~annotation.keypoints_MTVC.any(axis=-1)
+    assert annotation.scores_MTV is not None
+    assert annotation.scores_MTV[at_zero].min() > 0
+    imported = import_skeletons(zeroed, tmp_path / "store", ImportOptions(num_frames=24))
+    assert any("lie at 0 beside a body, with scores up to 0.5" in message for message in imported.messages)
+    rows = FeatureStore.open(tmp_path / "store").read(columns=["keypoints"])
+    keypoints = rows.filter(pc.equal(rows["path"], f"{zeroed}#{annotation.frame_dir}"))["keypoints"]
+    (found,) = keypoints.combine_chunks().to_numpy_ndarray()
+    assert not found[0, ..., 2][at_zero[0]].any()
+    np.testing.assert_array_equal(found[0, ..., 2][~at_zero[0]], annotation.scores_MTV[0][~at_zero[0]])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mmaction2_pickle/open-mmlab+mmaction2/sample.pkl", r"\(jf7RDuUTrsQ\): no field keypoint; expected"),
+        ("mmaction2_pickle/open-mmlab+mmaction2/joint.pkl", "refused, and nothing of it was run"),
+        ("pyskl_like_pickles/coekmez+Hand-EffGCN/eval_label.pkl", "found tuple; expected a skeleton pickle"),
+        (
+            "ava/open-mmlab+mmaction2/ava_proposals_sample.pkl",
+            "found the keys .*; expected a skeleton pickle",
+        ),
+    ],
+)
+def test_real_pickles_of_something_else_are_refused(name, words, shared_data, tmp_path):
+    with pytest.raises(InputError, match=words):
+        import_skeletons(shared_data / "formats" / name, tmp_path / "store", FEW)
+
+
 def test_real_pickles_of_other_projects_are_imported(shared_data, tmp_path):
     sample = shared_data / "skeleton" / "example_UCF101_skeleton.pkl"
     names = shared_data / "annotations" / "label_map_ucf101.txt"
@@ -265,8 +358,8 @@ def moving(clip_fields, num_clips, joints, coordinates, people):
     for number in range(num_clips):
         clip = clip_fields(f"c{number}", 7, people=people, joints=joints, coordinates=coordinates)
         clip |= {"label": number % 2, "keypoint_score": None}
-        clip["keypoint"] = clip["keypoint"].astype(np.float32) / 240
-        clip["keypoint"][-1, :, 4, 1] += np.linspace(0, 3, 5) * (1 if number % 2 else -1) + number / 100
+        clip["keypoint"] = clip["keypoint"].astype(np.float32) / 48
+        clip["keypoint"][-1, :, 4, 1] += np.linspace(0, 15, 5) * (1 if number % 2 else -1) + number / 100
         if coordinates == 3:
             clip["keypoint"][:, 1:3, 2] = 0
         clips.append({name: value for name, value in clip.items() if value is not None})

@@ -95,6 +95,19 @@ def test_a_training_killed_at_a_random_epoch_ends_like_an_undisturbed_one(store,
     assert not list(ours.checkpoint.parent.glob("state*"))
     logged = connect(uri).get_metric_history(trained.run_id, "val.loss")
     assert [metric.step for metric in logged] == [*range(1, NUM_EPOCHS + 1)]
+    assert list(trained.floors) == ["majority", "linear_pose"]
+    assert trained.floors == undisturbed.floors
+
+
+def test_a_floor_that_beats_the_model_on_val_is_told_in_a_line(store, harray, tmp_path):
+    overrides = [f"{name}={value}" for name, value in {**TINY, "training.num_epochs": 1}.items()]
+    ending = harray(
+        *("train", "--store", store, "--recipe", "pose_only", "--out", tmp_path, "--json"),
+        *("--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", *overrides, "training.learning_rate=1e-9"),
+    )
+    assert ending.code == 0, ending.err
+    assert ending.json["floors"]["linear_pose"]["top1"] == 1.0 > ending.json["val"]["top1"]
+    assert "a floor beats the model on val: linear pose, top-1 1.000" in ending.err
 
 
 def test_what_mlflow_lost_of_an_interrupted_training_is_recorded_anew(store, tmp_path):
