@@ -36,7 +36,7 @@ def torch_threads(count):
 def trained(store, tmp_path_factory, harray_once):
     """The folder, and a run by the number of threads that torch had when it began."""
     out, runs = tmp_path_factory.mktemp("trained"), {}
-    for threads in (1, 3):
+    for threads in (1, 2):
         with torch_threads(threads):
             ending = harray_once("train", "--store", store, "--out", out, "--json", *FEW)
         assert ending.code == 0, ending.err
@@ -44,7 +44,7 @@ def trained(store, tmp_path_factory, harray_once):
     return out, runs
 
 
-@pytest.mark.parametrize(("then", "now"), [(1, 1), (1, 2), (1, 4), (3, 1), (3, 2)])
+@pytest.mark.parametrize(("then", "now"), [(1, 1), (1, 2), (1, 4), (2, 1), (2, 2)])
 def test_a_rerun_agrees_on_any_number_of_threads(trained, harray, then, now):
     out, runs = trained
     with torch_threads(now):
@@ -52,8 +52,7 @@ def test_a_rerun_agrees_on_any_number_of_threads(trained, harray, then, now):
     assert (again.code, again.json["agrees"], again.json["greatest_difference"]) == (0, True, 0.0), again.err
 
 
-@pytest.mark.parametrize("asked", [1, 2])
-def test_a_trainer_is_made_on_as_many_threads_as_it_trains_on(store, tmp_path, monkeypatch, asked):
+def test_a_trainer_is_made_on_as_many_threads_as_it_trains_on(store, tmp_path, monkeypatch):
     seen, made = [], training.new_trainer
 
     def watched(*arguments):
@@ -61,20 +60,18 @@ def test_a_trainer_is_made_on_as_many_threads_as_it_trains_on(store, tmp_path, m
         return made(*arguments)
 
     monkeypatch.setattr(training, "new_trainer", watched)
-    config = with_overrides(
-        pose_only(), parse_overrides(pose_only(), [*SMALL, f"training.num_threads={asked}"])
-    )
+    config = with_overrides(pose_only(), parse_overrides(pose_only(), SMALL))
     request = training.TrainingRequest(
         store=store, out=tmp_path / "c", model=config.model, training=replace(config.training, num_epochs=1)
     )
-    with torch_threads(4):
+    with torch_threads(2):
         training.fit(request, torch.device("cpu"))
-    assert seen == [asked]
+    assert seen == [config.training.num_threads] == [1]
 
 
 def test_a_rerun_that_differs_ends_with_1_and_still_says_by_how_much(trained, harray):
     out, runs = trained
-    uri, run_id = f"sqlite:///{out}/mlflow.db", runs[3]
+    uri, run_id = f"sqlite:///{out}/mlflow.db", runs[2]
     connect(uri).log_metric(run_id, "train.loss.total", 9.0, step=2)
     again = harray("rerun", run_id, "--out", out, "--json")
     assert again.code == 1
