@@ -77,7 +77,7 @@ def train(
             )
         flags = advice.where(out, tracking_uri)
         again = {**flags, **advice.start(recipe, config), "--register": register}
-        again |= {"--workers": workers or None, "--storage": workers and storage}
+        again |= {"--workers": workers or None, "--storage": storage if workers else None}
         next_command = _evaluation(store, experiment, trained.model, flags) or options.train_command(
             store, experiment.training, again, overrides
         )

@@ -148,7 +148,7 @@ def test_training_without_a_test_part_says_so_and_proposes_to_hold_one_out(
     assert "val: none (training.val_share=0)" in trained.out
     words, again = follow(harray, trained)
     assert words[:3] == ["train", "--store", "S"]
-    assert set(FAST) <= set(words) and "--recipe" in words
+    assert words[3:] == ["--out", "O", "--recipe", "skeleton", "--test-share", "0.2", *FAST]
     assert next_of(again)[0] == "evaluate"
 
 
