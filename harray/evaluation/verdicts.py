@@ -10,6 +10,7 @@ from harray.evaluation.ablations import Comparison
 from harray.evaluation.cross_validation import FULL, CrossValidation
 
 LEVEL = 0.95
+FEWEST = 3  # samples that a verdict takes: two that happen to agree would be beyond doubt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +45,8 @@ def verdict(name: str, full_minus_this: np.ndarray, of: str) -> str:
     'full is better than without pcm by 0.040 (95% interval 0.015 to 0.065 over 3 seeds)'
     """
     found = Interval.of(full_minus_this)
-    if found.num_samples < 2:
-        return f"full and {name} differ by {found.mean:+.3f}; one of the {of} says nothing about chance"
+    if found.num_samples < FEWEST:
+        return f"full and {name} differ by {found.mean:+.3f}; {found.num_samples} {of} say too little about chance"
     over = f"{found} over {found.num_samples} {of}"
     if found.low > 0:
         return f"full is better than {name} by {found.mean:.3f} ({over})"

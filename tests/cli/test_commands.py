@@ -264,7 +264,7 @@ def test_an_ablation_compares_variants_under_the_same_hiding(demo, harray):
     assert set(ending.json["occlusion"]) == {"joints", "whole_joints", "limbs", "spans", "confidence"}
     (verdict,) = [line for line in ending.err.splitlines() if line.startswith("verdict: ")]
     assert verdict == f"verdict: {ending.json['verdicts']['without pcm']}"
-    assert "one of the seeds says nothing about chance" in verdict
+    assert "1 seeds say too little about chance" in verdict
     run = connect(f"sqlite:///{out}/mlflow.db").get_run(ending.json["run_id"])
     assert run.data.tags["harray.verdict.without pcm"] == ending.json["verdicts"]["without pcm"]
     untouched = ending.json["occlusion"]["joints"]["without pcm"]["mean"][0]

@@ -22,10 +22,13 @@ from harray.evaluation.verdicts import verdict, verdicts_of_ablation, verdicts_o
             [0.0, 0.0, 0.0],
             "full and X cannot be told apart: +0.000 (95% interval 0.000 to 0.000 over 3 seeds)",
         ),
-        # t(0.975, 1) = 12.706
-        ([0.01, 0.02], "full and X cannot be told apart: +0.015 (95% interval -0.049 to 0.079 over 2 seeds)"),
-        ([0.1, 0.1], "full is better than X by 0.100 (95% interval 0.100 to 0.100 over 2 seeds)"),
-        ([0.1], "full and X differ by +0.100; one of the seeds says nothing about chance"),
+        # t(0.975, 3) = 3.182: 3.182 * 0.0129 / sqrt(4) = 0.0205
+        (
+            [0.01, 0.02, 0.03, 0.04],
+            "full is better than X by 0.025 (95% interval 0.004 to 0.046 over 4 seeds)",
+        ),
+        ([0.1, 0.1], "full and X differ by +0.100; 2 seeds say too little about chance"),
+        ([0.1], "full and X differ by +0.100; 1 seeds say too little about chance"),
     ],
 )
 def test_a_difference_is_worth_a_verdict_where_chance_does_not_explain_it(differences, said):
