@@ -4,6 +4,8 @@ data, cost and expected score, and the command that measures it.
 
 import difflib
 import inspect
+import re
+from dataclasses import dataclass
 
 from harray.config import with_overrides
 from harray.errors import InputError
@@ -174,6 +176,32 @@ def procedural() -> ExperimentConfig:
 def names() -> list[str]:
     """Every recipe's name."""
     return [name for name, value in globals().items() if _is_recipe(value)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a recipe's docstring says."""
+
+    paragraphs: tuple[str, ...]  # all of it
+    data: str  # the sentences about these; empty where nothing is said
+    cost: str
+    score: str
+
+
+def described() -> dict[str, Description]:
+    """Every recipe's name with what its docstring says."""
+    return {name: _description(inspect.getdoc(globals()[name]) or "") for name in names()}
+
+
+def _description(doc: str) -> Description:
+    """Sentences that begin with Data, Cost or Score, or `Data and score`, up to the next such."""
+    paragraphs = tuple(" ".join(part.split()) for part in doc.split("\n\n"))
+    parts = re.split(r"(?<=[.;]) (?=(?:Data|Cost|Score)\b)", " ".join(paragraphs))
+    about = {part: set(re.split(r" and |\W", part.lower(), maxsplit=3)[:2]) for part in parts}
+    found = {
+        kind: " ".join(part for part in parts if kind in about[part]) for kind in ("data", "cost", "score")
+    }
+    return Description(paragraphs=paragraphs, **found)
 
 
 def recipe_named(name: str) -> ExperimentConfig:

@@ -12,10 +12,12 @@ from typer.core import TyperGroup
 
 from harray import __version__
 from harray.cli import bench, data, demo, models, skeletons, system, tuning, validation
+from harray.cli.guesses import instead_of
 from harray.cli.terminal import Fault, Interrupted
 from harray.errors import InputError
 from harray.tracking.location import without_password
 
+HELP = ("-h", "--help")
 EXIT_FAULT, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -23,7 +25,7 @@ class CommandOrOut(TyperGroup):
     """`harray synth OUT` renders videos; `harray synth pose-weights` is the one named command beside it."""
 
     def parse_args(self, ctx, args: list[str]) -> list[str]:  # type: ignore[no-untyped-def]
-        if args and args[0] not in (*self.commands, "--help"):
+        if args and args[0] not in (*self.commands, *HELP):
             args = ["render", *args]
         return super().parse_args(ctx, args)
 
@@ -32,7 +34,7 @@ app = typer.Typer(
     name="harray",
     help="From folders of videos to a registered model that recognises human actions and shows why.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": list(HELP)},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -61,6 +63,7 @@ COMMANDS: tuple[Callable, ...] = (
     validation.cross_validate,
     system.promote,
     system.doctor,
+    system.recipes,
 )
 for command in COMMANDS:
     app.command()(command)
@@ -94,7 +97,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _run(arguments: list[str] | None) -> int:
     try:
         with _terminated_as_interrupted():
-            code = app(args=arguments, standalone_mode=False)
+            code = app(args=arguments, prog_name="harray", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except Interrupted as ending:
         return _complain(f"interrupted; {ending}", EXIT_INTERRUPTED)
@@ -103,7 +106,7 @@ def _run(arguments: list[str] | None) -> int:
     except Fault as fault:
         return _complain(f"a fault of harray's own: {fault}", EXIT_FAULT)
     except typer.TyperException as error:  # the parser refused the command line
-        return _refuse(error)
+        return _refuse(error, sys.argv[1:] if arguments is None else arguments)
     except typer.Exit as ending:
         return ending.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -127,7 +130,7 @@ def _terminated_as_interrupted() -> Generator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _refuse(error: Any) -> int:
+def _refuse(error: Any, arguments: list[str]) -> int:
     """What the parser found, and whose help to read; or that very help, where a group was named without a command."""
     message = error.format_message()
     if message.startswith("Usage:"):
@@ -137,7 +140,21 @@ def _refuse(error: Any) -> int:
     while context is not None and context.parent is not None:
         names.insert(0, context.info_name)
         context = context.parent
+    if option := getattr(error, "option_name", None):
+        command = error.ctx.command
+        instead = instead_of(option, _value_of(option, arguments), command.name or "", command.params)
+        message = f"No such option: {option}; {instead}" if instead else message
     return _complain(f"{message} (see `{' '.join(['harray', *names])} --help`)", EXIT_INPUT)
+
+
+def _value_of(option: str, arguments: list[str]) -> str | None:
+    """What was given with an option, as `--epochs 20` or `--epochs=20`."""
+    for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+        if word == option and after and not after.startswith("-"):
+            return after
+    return None
 
 
 def _complain(message: str, code: int) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from harray.cli import options
+from harray.cli import advice, options
 from harray.cli.terminal import Terminal, session
 from harray.config import parse_overrides
 from harray.errors import InputError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from harray.distributed.extraction_tally import QuarantineLimit
+    from harray.workflows.test_part import HeldOut
 
 FILES_SHOWN = 3  # of one reason
 
@@ -54,7 +55,8 @@ def synth(
         f"{summary.num_clips} clips of {summary.num_actions} actions ({splits}), "
         f"{summary.num_rendered} rendered now in {summary.seconds:.1f} s: {summary.manifest}"
     )
-    terminal.result(f"next: harray extract {summary.manifest} --store STORE --recipe procedural")
+    flags = {"--store": out.with_name(f"{out.name}-store"), "--recipe": "procedural"}
+    terminal.result(f"next: {advice.command('extract', summary.manifest, flags=flags)}")
     terminal.json({**dataclasses.asdict(summary), "clips_per_sec": summary.clips_per_sec})
 
 
@@ -81,6 +83,7 @@ def extract(
         typer.Option("--actors", min=1, help="Extraction actors; by default what the cluster holds."),
     ] = None,
     max_quarantined: MaxQuarantined = None,
+    test_share: options.TestShare = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and how long it may take.")
     ] = False,
@@ -95,18 +98,35 @@ def extract(
     experiment = options.build_config(recipe, config, overrides)
     from harray.distributed.extraction_tally import QuarantineLimit
     from harray.videos.sources import survey
+    from harray.workflows.test_part import check_named, check_share, manifest_as_dealt
 
+    if test_share is not None:
+        check_share(store, test_share)
     limit = QuarantineLimit.parse(max_quarantined) if max_quarantined else QuarantineLimit()
     with Terminal(as_json=as_json).progress("listing", "files") as update:
         listing = survey(source, dataset, splits, layout, on_found=lambda found: update(found, found, ""))
     manifest, found = listing.manifest, {"found": listing.counts()}
+    if test_share is not None:
+        check_named(source, manifest.to_pylist())
+    manifest = manifest_as_dealt(manifest, store)
     with session(out, "extract", as_json) as terminal:
         for line in listing.lines():
             (terminal.result if dry_run else terminal.say)(line)
         if dry_run:
             _show_estimate(terminal, manifest, experiment.extraction, store.absolute(), num_actors, found)
             return
-        _extract(terminal, manifest, experiment.extraction, store.absolute(), num_actors, limit, also=found)
+        _extract(
+            terminal,
+            manifest,
+            experiment.extraction,
+            store.absolute(),
+            num_actors,
+            limit,
+            test_share,
+            also=found,
+        )
+        flags = {**advice.start(recipe, config), **advice.where(out)}
+        terminal.result(f"next: {options.train_command(store, experiment.training, flags)}")
 
 
 def store_retry(
@@ -256,12 +276,14 @@ def _extract(
     store: Path,
     num_actors: int | None,
     limit: "QuarantineLimit",
+    test_share: float | None = None,
     retry: bool = False,
     also: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> None:
     """Extract and say what became of it; `also` goes into the JSON."""
     from harray.distributed.extraction import extract as extract_on_ray
     from harray.store import FeatureStore
+    from harray.workflows.test_part import to_json
 
     with terminal.progress("extracting", "clips") as update:
         summary = extract_on_ray(
@@ -280,15 +302,29 @@ def _extract(
         f"{summary.inputs} inputs = {summary.extracted} extracted + {summary.quarantined} quarantined; {now}"
     )
     if summary.quarantined:
-        terminal.result(f"why: harray store info {store}; once mended: harray store retry {store}")
+        why, again = advice.command("store info", store), advice.command("store retry", store)
+        terminal.result(f"why: {why}; once mended: {again}")
+    held_out = _held_out(terminal, store, test_share) if summary.extracted else None
     rate = summary.computed / summary.seconds if summary.seconds else 0.0
-    terminal.json({**dataclasses.asdict(summary), "clips_per_sec": rate, "store": str(store), **also})
+    about = {"clips_per_sec": rate, "store": str(store), "test_part": to_json(held_out), **also}
+    terminal.json({**dataclasses.asdict(summary), **about})
     if summary.extracted == 0:
         commonest = FeatureStore.open(store).info().reasons[0]
         raise InputError(
             f"none of the {summary.inputs} videos could be extracted, most often because of "
             f"{commonest}; mend or remove them, then `harray store retry {store}`"
         )
+
+
+def _held_out(terminal: Terminal, store: Path, test_share: float | None) -> "HeldOut | None":
+    """Deal the test part that was asked for, now or before, and say what it is."""
+    from harray.workflows.test_part import complete, hold_out_test
+
+    command = "harray extract"
+    part = complete(store, command) if test_share is None else hold_out_test(store, test_share, command)
+    if part:
+        terminal.result(str(part))
+    return part
 
 
 def _show_estimate(
@@ -301,7 +337,10 @@ def _show_estimate(
 ) -> None:
     from harray.distributed.extraction_estimate import estimate
 
-    plan = estimate(manifest, config, store, num_actors)
+    with terminal.progress("trying some", "videos") as update:
+        plan = estimate(
+            manifest, config, store, num_actors, on_probe=lambda done, total: update(done, total, "")
+        )
     pool = plan.pool
     share = f", {pool.gpus_per_actor:g} GPU each" if pool.gpus_per_actor else ""
     terminal.result(

@@ -1,6 +1,7 @@
 """Commands that make and use models: train, evaluate, predict, ablate."""
 
 import dataclasses
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from harray.cli import options
+from harray.cli import advice, options
 from harray.cli.terminal import Terminal, session
 from harray.errors import InputError
+from harray.experiment import ExperimentConfig
 
 if TYPE_CHECKING:
     from harray.evaluation.ablations import Comparison
@@ -34,6 +36,7 @@ def train(
     register: Annotated[
         str | None, typer.Option("--register", metavar="NAME", help="Register the model under this name.")
     ] = None,
+    test_share: options.TestShare = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     overrides: options.Overrides = None,
@@ -46,12 +49,20 @@ def train(
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     from harray.distributed.training_demand import cluster_for
+    from harray.workflows.test_part import check_share, hold_out_test
 
+    if test_share is not None:
+        check_share(store, test_share)
     with (
         session(out, "train", as_json) as terminal,
         cluster_for(workers, experiment.training.device, terminal.say),
     ):
         from harray.tracking.runs import outcome_of
+
+        if test_share is not None:
+            terminal.result(str(hold_out_test(store, test_share, "harray train --test-share")))
+        elif missing := options.no_test_part(store, experiment.training):
+            terminal.say(f"note: {missing}")
         from harray.workflows.training import Workers, train_recorded
 
         with terminal.progress("training", "epochs") as update:
@@ -63,12 +74,33 @@ def train(
                     workers=Workers(count=workers, storage=storage, max_failures=max_failures),
                     name=register,
                     tracking=tracking_uri,
+                    recipe=str(config or recipe),
+                    on_message=terminal.result,
                     on_epoch=lambda report: update(report.epoch, report.num_epochs, epoch_note(report)),
                 )
             )
-        show_training(terminal, trained, f"harray evaluate {trained.model} --store {store} --out {out}")
+        flags = advice.where(out, tracking_uri)
+        again = {**flags, **advice.start(recipe, config), "--register": register}
+        again |= {"--workers": workers or None, "--storage": storage if workers else None}
+        next_command = _evaluation(store, experiment, trained.model, flags) or options.train_command(
+            store, experiment.training, again, overrides
+        )
+        show_training(terminal, trained, next_command)
         if missed:
             raise missed
+
+
+def _evaluation(
+    store: Path, experiment: ExperimentConfig, model: str, where: dict[str, object]
+) -> str | None:
+    """The command that scores a model where the store has what to score it on."""
+    from harray.store import FeatureStore
+    from harray.workflows.test_part import scored_split
+
+    training = experiment.training
+    split = scored_split(FeatureStore.open(store).splits(), training.train_split, training.val_split)
+    flags = {"--store": store, "--split": None if split == "test" else split, **where}
+    return split and advice.command("evaluate", model, flags=flags)
 
 
 def show_training(terminal: Terminal, trained: "Trained", next_command: str) -> None:
@@ -120,16 +152,19 @@ def evaluate(
     Prints scores, pose-only and scene-only, accuracy with joints hidden; writes an HTML report.
     """
     options.check_model(model)
-    options.check_store(store)
+    options.check_split(store, split)
     with session(out, "evaluate", as_json) as terminal:
         from harray.tracking.location import tracking_uri as ruling
         from harray.tracking.runs import outcome_of
         from harray.workflows.evaluation import evaluate_recorded
 
         uri = ruling(out, tracking_uri)
-        (report, files), missed = outcome_of(
-            lambda: evaluate_recorded(model, store, split, out, uri, occlusion=occlusion)
-        )
+        with terminal.progress("evaluating", "steps") as update:
+            (report, files), missed = outcome_of(
+                lambda: evaluate_recorded(
+                    model, store, split, out, uri, occlusion=occlusion, on_progress=update
+                )
+            )
         show_report(terminal, report)
         terminal.result(f"report: {files[0]}")
         terminal.json({**report.to_json(), "report": str(files[0])})
@@ -166,16 +201,24 @@ def predict(
         from harray.workflows.prediction import predict_videos
 
         paths = videos_among(names, terminal.say)
-        entries = predict_videos(
-            resolve_model(model, ruling(out, tracking_uri)),
-            paths,
-            top=top,
-            assignments=overrides,
-            num_actors=actors,
-            explain_to=explain,
-            on_video=lambda entry: show_entry(terminal, entry),
-            on_message=terminal.say,
-        )
+        title, done = "predicting and explaining" if explain else "predicting", itertools.count(1)
+        with terminal.progress(title, "videos") as update:
+
+            def show(entry: dict) -> None:
+                show_entry(terminal, entry)
+                update(next(done), len(paths), "")
+
+            update(0, len(paths), "")
+            entries = predict_videos(
+                resolve_model(model, ruling(out, tracking_uri)),
+                paths,
+                top=top,
+                assignments=overrides,
+                num_actors=actors,
+                explain_to=explain,
+                on_video=show,
+                on_message=terminal.say,
+            )
         terminal.json({"predictions": entries})
         failed = [entry for entry in entries if "top" not in entry]
         if len(failed) == len(entries):
@@ -213,19 +256,23 @@ def ablate(
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
     out: options.Out = options.DEFAULT_OUT,
+    tracking_uri: options.TrackingUri = None,
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
     """Train with and without a part, and compare.
 
-    Several seeds each, scored under the same hidden joints.
+    Several seeds each, scored under the same hidden joints. Recorded in MLflow as one run.
     """
     experiment = options.build_config(recipe, config, overrides)
     options.check_split(store, split)
     with session(out, "ablate", as_json) as terminal:
         from harray.evaluation.ablations import compare, variants_without
+        from harray.evaluation.verdicts import verdicts_of_ablation
+        from harray.workflows.comparisons import Found, ablation_metrics, check_tracking, record_comparison
 
         variants = variants_without(without)
+        check_tracking(out, tracking_uri)
         with terminal.progress("training", "models") as update:
             comparison = compare(
                 store.absolute(),
@@ -239,7 +286,12 @@ def ablate(
             )
         for kind in comparison.top1:
             terminal.result(_comparison_table(comparison, kind))
-        terminal.json(comparison.to_json())
+        said = verdicts_of_ablation(comparison)
+        for text in said.values():
+            terminal.result(f"verdict: {text}")
+        found = Found("ablate", ablation_metrics(comparison), comparison.to_json(), said)
+        run_id = record_comparison(found, store, experiment, out, tracking_uri, str(config or recipe))
+        terminal.json({**comparison.to_json(), "verdicts": said, "run_id": run_id})
 
 
 def epoch_note(report: "EpochReport") -> str:

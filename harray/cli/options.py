@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from harray import recipes
-from harray.config import load, parse_overrides, with_overrides
+from harray.cli import advice
+from harray.cli.advice import DEFAULT_OUT as DEFAULT_OUT
+from harray.config import leaf_types, load, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.training.config import TrainingConfig
 
 
 def _mounted(folder: Path | None) -> Path | None:
@@ -73,16 +76,34 @@ MaxFailures = Annotated[
     ),
 ]
 Recipe = Annotated[
-    str, typer.Option("--recipe", help=f"Named config to start from: {', '.join(recipes.names())}.")
+    str,
+    typer.Option(
+        "--recipe",
+        help=f"Named config to start from: {', '.join(recipes.names())}.",
+        autocompletion=lambda incomplete: [name for name in recipes.names() if name.startswith(incomplete)],
+    ),
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="YAML of an earlier run to start from, instead of a recipe.")
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[key=value ...]", help="Such as training.num_epochs=20.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[key=value ...]",
+        help="Such as training.num_epochs=20.",
+        autocompletion=lambda incomplete: [
+            f"{key}=" for key in leaf_types(ExperimentConfig) if key.startswith(incomplete)
+        ],
+    ),
 ]
-
-DEFAULT_OUT = Path("harray-out")
+TestShare = Annotated[
+    float | None,
+    typer.Option(
+        "--test-share",
+        metavar="SHARE",
+        help="Hold out so much as split test, such as 0.2: whole groups, for good. Where a manifest names no test.",
+    ),
+]
 
 
 def build_config(recipe: str, config_file: Path | None, overrides: list[str] | None) -> ExperimentConfig:
@@ -113,14 +134,51 @@ def check_split(store: Path, split: str) -> None:
     """Refuse early a split that a store does not have.
 
     Raises:
-        InputError: no store, or no such split; those that there are are listed.
+        InputError: no store, or no such split; those that there are are listed, and without a test part how to get one.
     """
     from harray.store import FeatureStore
 
-    if split not in (splits := FeatureStore.open(store).splits()):
-        raise InputError(
-            f"store {store}: no split {split!r}, it has {', '.join(splits) or 'none'}; name one by --split"
-        )
+    if split in (splits := FeatureStore.open(store).splits()):
+        return
+    if split == "test" and (missing := no_test_part(store, TrainingConfig())):
+        raise InputError(missing)
+    raise InputError(
+        f"store {store}: no split {split!r}, it has {', '.join(splits) or 'none'}; name one by --split"
+    )
+
+
+def no_test_part(store: Path, training: TrainingConfig) -> str:
+    """What to say of a store without a split that scores what is so trained; empty where it has one."""
+    from harray.store import FeatureStore
+    from harray.workflows.test_part import can_hold_out, scored_split, train_split_among
+
+    splits = FeatureStore.open(store).splits()
+    trained = train_split_among(splits, training.train_split)
+    if trained and scored_split(splits, trained, training.val_split):
+        return ""
+    missing = f"store {store}: no test part to score models on (splits: {', '.join(splits) or 'none'})"
+    if not can_hold_out(store, advice.TEST_SHARE):
+        return f"{missing}, and too few groups to hold one out; add videos"
+    how = advice.command("train", flags={"--store": store, "--test-share": advice.TEST_SHARE})
+    return f"{missing}; `{how}` holds one out by group, and trains on the rest"
+
+
+def train_command(
+    store: Path, training: TrainingConfig, flags: dict[str, object], overrides: list[str] | None = None
+) -> str:
+    """The command that trains on a store as it is: on the split that it has, holding out a test part if it has none."""
+    from harray.store import FeatureStore
+    from harray.workflows.test_part import can_hold_out, train_split_among
+
+    trained = train_split_among(FeatureStore.open(store).splits(), training.train_split)
+    if trained is None:
+        return advice.command("store info", store)
+    last = [] if trained == training.train_split else [f"training.train_split={trained}"]
+    wanted = no_test_part(store, training) and can_hold_out(store, advice.TEST_SHARE)
+    share = advice.TEST_SHARE if wanted else None
+    return advice.command(
+        "train", flags={"--store": store, **flags, "--test-share": share}, last=[*(overrides or []), *last]
+    )
 
 
 def check_model(model: str) -> None:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from harray.cli import options
+from harray import recipes
+from harray.cli import advice, options
 from harray.cli.terminal import Terminal
 
 
@@ -36,6 +37,7 @@ def import_(
     fps: Annotated[
         float, typer.Option("--fps", help="Of the source videos, for the times of frames.")
     ] = 25.0,
+    test_share: options.TestShare = None,
     as_json: options.Json = False,
 ) -> None:
     """Take a skeleton pickle into a store, ready to train on without videos.
@@ -43,14 +45,21 @@ def import_(
     Only arrays and plain containers are read; a pickle that asks for more is refused and runs nothing.
     """
     from harray.workflows.skeleton_import import ImportOptions, import_skeletons
+    from harray.workflows.test_part import check_share, to_json
 
+    if test_share is not None:
+        check_share(store, test_share)
     terminal = Terminal(as_json=as_json)
     how = ImportOptions(
         skeleton=skeleton, also=also, labels=labels, num_frames=num_frames, max_people=max_people, fps=fps
     )
     with terminal.progress("importing", "clips") as update:
         imported = import_skeletons(
-            pickle, store.absolute(), how, on_progress=lambda done, total: update(done, total, "")
+            pickle,
+            store.absolute(),
+            how,
+            on_progress=lambda done, total: update(done, total, ""),
+            test_share=test_share,
         )
     for message in imported.messages:
         terminal.say(message)
@@ -58,9 +67,15 @@ def import_(
     now = f"{imported.computed} computed now" if imported.computed else known
     kinds = " and ".join(name for name in (imported.skeleton, imported.second_skeleton) if name)
     terminal.result(f"{imported.inputs} clips of {kinds} skeletons in {store}; {now}")
-    terminal.result(f"next: harray train --store {store} --recipe skeleton")
+    if imported.held_out:
+        terminal.result(str(imported.held_out))
+    flags = advice.start("skeleton")
+    how = options.train_command(store, recipes.recipe_named("skeleton").training, flags)
+    terminal.result(f"next: {how}")
     rate = imported.computed / imported.seconds if imported.seconds else 0.0
-    terminal.json({**dataclasses.asdict(imported), "clips_per_sec": rate, "store": str(store.absolute())})
+    values = {name: value for name, value in dataclasses.asdict(imported).items() if name != "held_out"}
+    about = {"clips_per_sec": rate, "store": str(store.absolute()), "test_part": to_json(imported.held_out)}
+    terminal.json({**values, **about})
 
 
 def export(
@@ -85,7 +100,6 @@ def export(
     if exported.left_out:
         terminal.say(f"a pickle holds one kind of keypoints: {exported.left_out} left out")
     people, frames = exported.keypoints_shape[:2]
-    terminal.result(
-        f"back: harray skeleton import {pickle} --store STORE --frames {frames} --people {people}"
-    )
+    flags = {"--store": f"{store}-again", "--frames": frames, "--people": people}
+    terminal.result(f"back: {advice.command('skeleton import', pickle, flags=flags)}")
     terminal.json(dataclasses.asdict(exported))

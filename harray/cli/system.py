@@ -1,8 +1,10 @@
 """Commands about the machine: doctor, and promotion in the registry."""
 
+import dataclasses
 import importlib.metadata
 import os
 import platform
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,7 @@ import typer
 from rich.table import Table
 
 from harray import __version__
+from harray import recipes as named
 from harray.cli import options
 from harray.cli.terminal import Terminal, session
 from harray.errors import InputError
@@ -65,6 +68,16 @@ def promote(
     terminal = Terminal(as_json=as_json)
     terminal.result(f"{registered.name} version {registered.version} is now {alias}: {registered.uri}")
     terminal.json({"name": registered.name, "version": registered.version, "aliases": registered.aliases})
+
+
+def recipes(as_json: options.Json = False) -> None:
+    """The recipes: what each is for, its data, cost and score."""
+    terminal = Terminal(as_json=as_json)
+    for name, about in named.described().items():
+        terminal.result(name)
+        for text in about.paragraphs:
+            terminal.result(textwrap.fill(text, 100, initial_indent="    ", subsequent_indent="    "))
+    terminal.json({"recipes": {name: dataclasses.asdict(about) for name, about in named.described().items()}})
 
 
 def _torch() -> str:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Generator
@@ -13,11 +14,20 @@ from typing import IO, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from harray.errors import InputError
 from harray.tracking.location import without_password
+
+SAY_EVERY_SEC = 15.0  # where there is no terminal to draw a bar on
 
 
 class Pace:
@@ -41,6 +51,17 @@ class Pace:
         return (done - first) / (now - started) if done > first else None
 
 
+def speed(per_sec: float | None, unit: str) -> str:
+    """How fast something goes; what is slow in seconds a piece, which people can read.
+
+    >>> speed(2.5, "clips"), speed(0.02, "videos")
+    ('2.5 clips/s', '50.0 s/video')
+    """
+    if not per_sec:
+        return ""
+    return f"{per_sec:.1f} {unit}/s" if per_sec >= 1 else f"{1 / per_sec:.1f} s/{unit.removesuffix('s')}"
+
+
 @dataclass
 class Terminal:
     """Where the commands print: `say` for people, `result` for the answer, `json` for scripts.
@@ -52,6 +73,7 @@ class Terminal:
     as_json: bool = False
     out: IO[str] = field(default_factory=lambda: sys.stdout)
     err: IO[str] = field(default_factory=lambda: sys.stderr)
+    bar: Console | None = None  # of the progress bar that is being shown
 
     def say(self, message: str) -> None:
         """A line of progress or notice, on standard error."""
@@ -74,30 +96,35 @@ class Terminal:
     def progress(self, title: str, unit: str) -> Generator[Callable[[int, int, str], None]]:
         """A bar with rate and time left; the caller's function takes (done, total, note).
 
-        Where standard error is no terminal (a job's log), a line is printed at most every 15 seconds instead.
+        Where standard error is no terminal (a job's log), a line is printed every 15 seconds instead, whether
+        anything was done meanwhile or not.
         """
         console = self._console(self.err)
         if not console.is_terminal:
-            yield self._plain_progress(title, unit)
+            with self._plain_progress(title, unit) as update:
+                yield update
             return
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}"),
         )
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(title, total=None, rate="", note="")
-            pace = Pace()
+            pace, self.bar = Pace(), console
 
             def update(done: int, total: int, note: str = "") -> None:
-                rate = pace.per_sec(done)
-                said = f"{rate:.1f} {unit}/s" if rate else ""
+                said = speed(pace.per_sec(done), unit)
                 bar.update(task, completed=done, total=total, rate=said, note=note)
 
-            yield update
+            try:
+                yield update
+            finally:
+                self.bar = None
 
     @contextlib.contextmanager
     def stages(self) -> Generator[Callable[[str, str], Callable[[int, int, str], None]]]:
@@ -119,20 +146,40 @@ class Terminal:
             yield start
             end()
 
-    def _plain_progress(self, title: str, unit: str) -> Callable[[int, int, str], None]:
-        last, pace = time.monotonic(), Pace()
+    @contextlib.contextmanager
+    def _plain_progress(self, title: str, unit: str) -> Generator[Callable[[int, int, str], None]]:
+        started, pace, over = time.monotonic(), Pace(), threading.Event()
+        state: tuple[int, int, str, float | None] = (
+            0,
+            0,
+            "",
+            None,
+        )  # replaced as a whole, from another thread
 
         def update(done: int, total: int, note: str = "") -> None:
-            nonlocal last
-            now, rate = time.monotonic(), pace.per_sec(done)
-            if now - last >= 15:
-                last = now
-                speed = f", {rate:.1f} {unit}/s, {(total - done) / rate:.0f} s left" if rate else ""
-                self.say(f"{title}: {done}/{total}{speed}  {note}".rstrip())
+            nonlocal state
+            state = done, total, note, pace.per_sec(done)
 
-        return update
+        def tell() -> None:
+            while not over.wait(SAY_EVERY_SEC):
+                done, total, note, rate = state
+                said = [f"{done}/{total}"] if total else []
+                said += [speed(rate, unit), f"{(total - done) / rate:.0f} s left"] if rate else []
+                said += [f"{time.monotonic() - started:.0f} s so far", note]
+                self.say(f"{title}: {', '.join(filter(None, said))}")
+
+        thread = threading.Thread(target=tell, daemon=True)
+        thread.start()
+        try:
+            yield update
+        finally:
+            over.set()
+            thread.join()
 
     def _console(self, file: IO[str]) -> Console:
+        """A console for a file; on a terminal that shows a bar, the bar's own, which writes above it."""
+        if self.bar is not None and file.isatty():
+            return self.bar
         return Console(file=file, width=None if file.isatty() else 110, emoji=False)  # :run: is a name
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
-from harray.cli import options
+from harray.cli import advice, options
 from harray.cli.terminal import Terminal, session
 from harray.config import flatten
 from harray.errors import InputError
@@ -111,10 +111,13 @@ def tune(
             max_failed=failed_share,
             resume=resume,
             tracking=tracking_uri,
+            recipe=str(config or recipe),
         )
+        if register and (missing := options.no_test_part(store, experiment.training)):
+            terminal.say(f"note: {missing}; so the winner will be registered without a score")
         with terminal.progress("tuning", "trials") as update:
             outcome, missed = outcome_of(lambda: tune_recorded(request, update, terminal.say))
-        show_sweep(terminal, request, outcome)
+        show_sweep(terminal, request, outcome, advice.where(out, tracking_uri))
         winner = None
         if register and not missed:
             winner, missed = _registered(terminal, request, outcome, register, split)
@@ -166,7 +169,8 @@ def rerun(
 ) -> None:
     """Train again as a run did, and say whether the metrics agree.
 
-    From the recorded configuration and seed, on a store whose clips have the recorded digest.
+    From the recorded configuration and seed, on a store whose clips have the recorded digest. Exits with 1 where they
+    differ.
     """
     with session(out, "rerun", as_json) as terminal:
         from harray.tracking.runs import outcome_of
@@ -194,6 +198,8 @@ def rerun(
         terminal.json({**dataclasses.asdict(again), "agrees": again.agrees})
         if missed:
             raise missed
+        if not again.agrees:
+            raise typer.Exit(1)
 
 
 def _registered(
@@ -213,6 +219,7 @@ def _registered(
                     name,
                     split=split,
                     tracking=request.tracking,
+                    recipe=request.recipe,
                     on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
                 )
             )
@@ -225,7 +232,9 @@ def _registered(
     return winner, missed
 
 
-def show_sweep(terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome") -> None:
+def show_sweep(
+    terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome", where: dict[str, object]
+) -> None:
     """The best trials beside the recipe, and where the rest is."""
     base = flatten(request.experiment)
     table = Table("trial", "val macro F1", *_latency(request, "ms"), "epochs", "what differs from the recipe")
@@ -233,12 +242,12 @@ def show_sweep(terminal: Terminal, request: "SweepRequest", outcome: "SweepOutco
     for row in outcome.rows[:BEST_SHOWN]:
         values = [f"{value:.3f}" for value in row.values] or [row.state]
         changed = [
-            f"{name.rpartition('.')[2]}={_short(value)}"
+            f"{name}={_short(value)}"
             for name, value in row.params.items()
             if _short(value) != _short(base.get(name))
         ]
         note = "" if row.state == "finished" else f" ({row.state})"
-        table.add_row(f"{row.number}{note}", *values, str(row.num_epochs), " ".join(changed) or "nothing")
+        table.add_row(f"{row.number}{note}", *values, str(row.num_epochs), "\n".join(changed) or "nothing")
     terminal.result(table)
     states = outcome.to_json()["states"]
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
@@ -249,7 +258,8 @@ def show_sweep(terminal: Terminal, request: "SweepRequest", outcome: "SweepOutco
         terminal.result(f"failed: {reason}")
     for figure in outcome.figures:
         terminal.result(f"figure: {figure}")
-    terminal.result(f"next: harray train --store {request.store} --config {outcome.best_config}")
+    flags = {"--config": outcome.best_config, **where}
+    terminal.result(f"next: {options.train_command(request.store, outcome.experiment.training, flags)}")
 
 
 def _latency(request: "SweepRequest", name: str) -> list[str]:

@@ -62,17 +62,25 @@ def cross_validate(
     splits: Splits = None,
     workers: Workers = None,
     out: options.Out = options.DEFAULT_OUT,
+    tracking_uri: options.TrackingUri = None,
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
     """Train on all folds but one, score that one, for every fold, seed and variant.
 
     No held-out clip chooses anything: every training runs all its epochs. Finished trainings are kept under --out,
-    and the same command goes on after an interruption.
+    and the same command goes on after an interruption. Recorded in MLflow as one run.
     """
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     with session(out, "cross-validate", as_json) as terminal:
+        from harray.evaluation.verdicts import verdicts_of_cross_validation
+        from harray.workflows.comparisons import (
+            Found,
+            check_tracking,
+            cross_validation_metrics,
+            record_comparison,
+        )
         from harray.workflows.cross_validation import cross_validate, plan_cross_validation
 
         plan = plan_cross_validation(
@@ -83,6 +91,7 @@ def cross_validate(
             num_seeds=seeds,
             occlusions=[_occlusion(text) for text in hide or []],
         )
+        check_tracking(out, tracking_uri)
         with terminal.progress("training", "models") as update:
             found = cross_validate(plan, out, num_workers=workers, on_progress=update)
         how = "whole groups held out" if found.grouped else "no groups known: near doubles held out together"
@@ -91,7 +100,12 @@ def cross_validate(
             f"{how}; {len(found.seeds)} seeds"
         )
         terminal.result(_table(found))
-        terminal.json(found.to_json())
+        said = verdicts_of_cross_validation(found)
+        for text in said.values():
+            terminal.result(f"verdict: {text}")
+        what = Found("cross-validate", cross_validation_metrics(found), found.to_json(), said)
+        run_id = record_comparison(what, store, experiment, out, tracking_uri, str(config or recipe))
+        terminal.json({**found.to_json(), "verdicts": said, "run_id": run_id})
 
 
 def _variants(

@@ -39,7 +39,9 @@ from harray.extraction.config import (
 )
 from harray.extraction.extractor import SKELETON, clip_scene_shape, keypoints_shape, make_networks_ready
 from harray.poses.config import EMBEDDED
+from harray.poses.weights import check_pose_weights
 from harray.scenes.config import RANDOM
+from harray.scenes.weights import check_scene_weights
 from harray.schema import EXTRACTED, QUARANTINED
 from harray.store.feature_store import FeatureStore
 from harray.store.ledger import noted
@@ -161,6 +163,8 @@ def store_settings(config: ExtractionConfig) -> StoreSettings:
     Raises:
         InputError: weights that are nowhere, or are not what they should be.
     """
+    check_pose_weights(config.poses.weights)
+    check_scene_weights(config.scenes.weights)
     return StoreSettings(
         skeleton=SKELETON,
         keypoints_shape=keypoints_shape(config),

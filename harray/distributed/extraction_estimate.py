@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -51,8 +52,12 @@ def estimate(
     store_path: Path | str,
     num_actors: int | None = None,
     retry: bool = False,
+    on_probe: Callable[[int, int], None] = lambda done, total: None,
 ) -> Estimate:
     """Plan an extraction, probe it, write nothing.
+
+    Args:
+        on_probe: called with videos tried, and how many there are to try.
 
     Raises:
         InputError: as `extract`, of weights, store and cluster.
@@ -66,7 +71,7 @@ def estimate(
     with start_ray():
         pool = pool_for(len(plan.todo) or 1, num_actors, config.poses.gpus_per_actor, "extraction")
     digest = settings_digest(settings.extraction, settings.weights)
-    probe_sec = probe(plan.todo["path"].to_pylist(), config, digest, pool)
+    probe_sec = probe(plan.todo["path"].to_pylist(), config, digest, pool, on_probe)
     return Estimate(
         inputs=len(source_table),
         extracted=plan.kept.get(EXTRACTED, 0),
@@ -79,16 +84,25 @@ def estimate(
     )
 
 
-def probe(paths: list[str], config: ExtractionConfig, settings: str, pool: Pool) -> float | None:
+def probe(
+    paths: list[str],
+    config: ExtractionConfig,
+    settings: str,
+    pool: Pool,
+    on_probe: Callable[[int, int], None] = lambda done, total: None,
+) -> float | None:
     """Seconds per video, over some that are spread over the list; None where they cannot be had."""
     import torch
 
     if pool.device == "cuda" and not torch.cuda.is_available():
         return None
     use_threads(pool.num_threads)
+    tried = paths[:: max(1, len(paths) // PROBED)][:PROBED]
+    on_probe(0, len(tried))
     extractor = ClipExtractor(config, pool.device, pool.num_threads)
     seconds = []
-    for path in paths[:: max(1, len(paths) // PROBED)][:PROBED]:
+    for number, path in enumerate(tried):
+        on_probe(number, len(tried))
         started = time.monotonic()
         try:
             with contextlib.closing(Reading(path, config.videos, settings, lambda clip_id: False)) as reading:

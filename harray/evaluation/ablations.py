@@ -89,6 +89,8 @@ def compare(
     opened = FeatureStore.open(store)
     top1: dict[str, dict[str, list[tuple[float, ...]]]] = {}
     num_done = 0
+    if on_progress:
+        on_progress(0, num_seeds * len(variants), "")
     for seed in range(training.seed, training.seed + num_seeds):
         for name, overrides in variants.items():
             with tempfile.TemporaryDirectory() as folder:

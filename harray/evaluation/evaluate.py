@@ -1,14 +1,16 @@
 """Score a checkpoint on one split of a store, with each branch shut in turn and under occlusion."""
 
-from collections.abc import Collection, Mapping
+import itertools
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from harray.errors import InputError
 from harray.evaluation.attention import object_attention
-from harray.evaluation.occlusion import occlusion_curves
+from harray.evaluation.occlusion import HIDDEN_SHARES, KINDS, occlusion_curves
 from harray.evaluation.reconstruction import reconstruction
 from harray.evaluation.report import ClassScores, EvaluationReport, Mistake
 from harray.features.rowrandom import RowRandom
@@ -21,7 +23,13 @@ from harray.training.floors import floor_scores
 
 
 def evaluate(
-    predictor: Predictor, store: FeatureStore, split: str, *, model: str, occlusion: bool = True
+    predictor: Predictor,
+    store: FeatureStore,
+    split: str,
+    *,
+    model: str,
+    occlusion: bool = True,
+    on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
 ) -> EvaluationReport:
     """Evaluate on every extracted clip of `split`.
 
@@ -29,10 +37,18 @@ def evaluate(
         model: the name under which the report speaks of the checkpoint.
         occlusion: whether to measure accuracy and completion with joints hidden (some forty more passes over
             the clips).
+        on_progress: called with steps done, steps in all, and what comes next.
 
     Raises:
         InputError: no such split, a skeleton or label that the model does not know.
     """
+    num_hidings = len(KINDS) * len(HIDDEN_SHARES) if occlusion else 0
+    counted, total = itertools.count(), num_hidings + 3
+
+    def step(note: str) -> None:
+        on_progress(next(counted), total, note)
+
+    step("scores")
     classes = predictor.classes
     clips = clips_for(predictor, store, split)
     labels_N = clips.labels_N.numpy()
@@ -46,6 +62,15 @@ def evaluate(
     predictors = {"without_pcm": predictor}
     if predictor.network.pcm is not None:
         predictors = {"with_pcm": predictor, "without_pcm": predictor.without_pcm()}
+    step("attention")
+    objects = {
+        part: object_attention(predictor, store, clips, use_pose=use_pose)
+        for part, use_pose in (("fusion", True), ("scene_only", False))
+    }
+    step("completion of hidden joints")
+    completion = reconstruction(predictor, clips) if occlusion and "with_pcm" in predictors else {}
+    hide = partial(step, "accuracy with joints hidden")
+    curves = occlusion_curves(predictors, clips, on_share=hide) if occlusion else {}
     return EvaluationReport(
         model=model,
         store_digest=store.digest(),
@@ -56,12 +81,9 @@ def evaluate(
         scores=ablation["fusion"],
         ablation=ablation,
         gate=_gate(predictor, by_part),
-        occlusion=occlusion_curves(predictors, clips) if occlusion else {},
-        reconstruction=reconstruction(predictor, clips) if occlusion and "with_pcm" in predictors else {},
-        objects={
-            part: object_attention(predictor, store, clips, use_pose=use_pose)
-            for part, use_pose in (("fusion", True), ("scene_only", False))
-        },
+        occlusion=curves,
+        reconstruction=completion,
+        objects=objects,
         confusion_AA=confusion_matrix(labels_N, predicted_N, len(classes)),
         per_class=_class_rows(labels_N, predicted_N, classes),
         mistakes=_mistakes(clips, fusion_NA, classes),

@@ -35,11 +35,15 @@ def occlusion_curves(
     kinds: Sequence[str] = ("joints", "whole_joints", "limbs", "spans", "confidence"),
     hidden_shares: tuple[float, ...] = HIDDEN_SHARES,
     seed: int = 0,
+    on_share: Callable[[], None] = lambda: None,
 ) -> dict[str, OcclusionCurve]:
     """Top-1 of every predictor under the same occlusion, by kind.
 
     What is hidden depends on `seed`, kind, share and the clip's row alone; a kind's smaller share is part of its
     larger one. Limbs are left out where no layout knows any.
+
+    Args:
+        on_share: called when a share of a kind has been scored.
     """
     untouched = {name: _top1(predictor, clips) for name, predictor in predictors.items()}
     curves = {}
@@ -51,6 +55,7 @@ def occlusion_curves(
             hidden = occluded(clips, kind, share, seed)
             for name, predictor in predictors.items():
                 top1[name].append(_top1(predictor, hidden) if share > 0 else untouched[name])
+            on_share()
         curves[kind] = OcclusionCurve(
             hidden_shares=hidden_shares, top1={name: tuple(values) for name, values in top1.items()}
         )

@@ -44,8 +44,7 @@ def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path, name
     attention_T, visible_PTK = clips.attention_time_NT[0], clips.visible_NPTK[0]
     drawn_PTKC = scale * while_present(clips.completed_NPTKC[0], visible_PTK)
     overlay = folder / f"{name}_overlay.mp4"
-    fps = _fps(seconds_T)
-    write_overlay(overlay, frames_THWC, drawn_PTKC, visible_PTK, skeleton, caption, attention_T, fps)
+    write_overlay(overlay, frames_THWC, drawn_PTKC, visible_PTK, skeleton, caption, attention_T, seconds_T)
     figures = {"time": attention_over_time(frames_THWC, seconds_T.tolist(), attention_T, caption)}
     scene_FGG, shown_F = _scene_attention(prediction)
     if scene_FGG is not None and clips.gate_N is not None:
@@ -73,12 +72,6 @@ def _scene_attention(prediction: Prediction) -> tuple[np.ndarray | None, np.ndar
     side = math.isqrt(num_cells)
     places_F = scene_frame_indices(num_frames, num_scene_frames)
     return attention_NS[0].reshape(num_scene_frames, side, side), places_F
-
-
-def _fps(seconds_T: np.ndarray) -> float:
-    """At which the clip's frames play in real time; 8 where their times do not say."""
-    duration_sec = float(seconds_T[-1] - seconds_T[0])
-    return (len(seconds_T) - 1) / duration_sec if duration_sec > 0 else 8.0
 
 
 def while_present(completed_PTKC: np.ndarray, visible_PTK: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ Legend: P people, T frames, K joints, C coordinates, H W pixels, F scene frames,
 """
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,8 @@ OBSERVED_RGB = ((64, 192, 255), (120, 230, 120))  # one colour a person
 COMPLETED_RGB = (255, 120, 40)
 MIN_HEIGHT_PX = 480
 CAPTION_PX = 34
+TICKS_PER_SEC = 90_000
+FALLBACK_FPS = 8.0  # where the frames' times do not say
 
 
 def draw_skeletons(
@@ -58,27 +61,45 @@ def write_overlay(
     skeleton: SkeletonLayout,
     caption: str,
     attention_T: np.ndarray,
-    fps: float,
+    seconds_T: np.ndarray,
 ) -> Path:
-    """Write an H.264 video: skeletons, the caption, and the attention over time as a strip with a cursor."""
+    """Write an H.264 video: skeletons, the caption, and the attention over time as a strip with a cursor.
+
+    Args:
+        seconds_T: when each frame is shown; from the first on, so that it plays as fast as the video that they are of.
+    """
     import av
 
     num_frames, height, width, _ = frames_THWC.shape
     scale = max(1.0, MIN_HEIGHT_PX / height)
     size = (round(width * scale / 2) * 2, round(height * scale / 2) * 2)
     ink_HW = text_mask(caption, CAPTION_PX)
+    ticks_T = _ticks(seconds_T)
+    rate = Fraction(TICKS_PER_SEC * (num_frames - 1), ticks_T[-1]) if ticks_T[-1] else Fraction(FALLBACK_FPS)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=max(1, round(fps)))
+        stream = container.add_stream("libx264", rate=rate.limit_denominator(1000))
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, TICKS_PER_SEC)
         for t in range(num_frames):
             frame = cv2.resize(frames_THWC[t], size, interpolation=cv2.INTER_CUBIC)
             scaled_PKC = keypoints_PTKC[:, t, :, :2] * scale
             frame = draw_skeletons(frame, scaled_PKC, visible_PTK[:, t], skeleton)
             _caption(frame, ink_HW)
             _attention_strip(frame, attention_T, t)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.pts, picture.time_base = ticks_T[t], Fraction(1, TICKS_PER_SEC)
+            container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path
+
+
+def _ticks(seconds_T: np.ndarray) -> list[int]:
+    """When frames are shown, from 0; evenly where their times do not rise, as of a clip shorter than its frames."""
+    after_T = np.asarray(seconds_T, float) - seconds_T[0]
+    if len(after_T) > 1 and not (np.diff(after_T) > 0).all():
+        last = after_T[-1] if after_T[-1] > 0 else (len(after_T) - 1) / FALLBACK_FPS
+        after_T = np.linspace(0, last, len(after_T))
+    return (after_T * TICKS_PER_SEC).round().astype(int).tolist()
 
 
 def attention_over_time(

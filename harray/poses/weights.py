@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from harray.downloads import Release, cache_dir, fetch, sha256_of, whereabouts
 from harray.errors import InputError
+from harray.networks.checkpoints import names_in
 from harray.poses.config import EMBEDDED
 
 if TYPE_CHECKING:
     import torch
 
-KEY = "poses.weights"
+KEY, YOLO = "poses.weights", "yolov8n-pose.pt"
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 EMBEDDED_FILE, EMBEDDED_CARD = ASSETS / "pose_procedural.safetensors", ASSETS / "pose_procedural.yaml"
 
@@ -46,6 +47,22 @@ def resolve_pose_weights(weights: str) -> Path:
         f"{KEY}={weights}: no such file, and no official name that harray can verify; "
         f"expected a path, {', '.join(OFFICIAL)}, or {EMBEDDED} (for procedural videos)"
     )
+
+
+def check_pose_weights(weights: str) -> None:
+    """Refuse, before anything heavy is started, a file that names no pose network; loading it tells more.
+
+    Raises:
+        InputError: as `resolve_pose_weights`, or the file is no checkpoint of a YOLO pose network.
+    """
+    if weights == EMBEDDED:
+        return
+    names = names_in(path := resolve_pose_weights(weights))
+    if any(name.endswith(" PoseModel") for name in names):
+        return
+    models = sorted(name.split()[-1] for name in names if name.endswith("Model"))
+    found = f" (it holds a {models[0]})" if models else ""
+    raise InputError(f"{KEY}={path}: not a checkpoint of a YOLO pose network{found}; expected such as {YOLO}")
 
 
 def locate_pose_weights(weights: str) -> str:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from harray.downloads import Release, fetch, sha256_of, whereabouts
 from harray.errors import InputError
+from harray.networks.checkpoints import names_in
 from harray.scenes.config import IMAGENET, NONE, RANDOM, ScenesConfig
 
-KEY = "scenes.weights"
+KEY, LAST_KEY = "scenes.weights", "layer4.2.conv3.weight"
 RANDOM_RECIPE = 1  # raise it when random weights of the same seed become others
 
 # torchvision ResNet50_Weights.IMAGENET1K_V1; the first digits of the digest stand in the file's name
@@ -30,6 +31,19 @@ def resolve_scene_weights(weights: str) -> Path:
     if weights == IMAGENET:
         return fetch(OFFICIAL, KEY)
     raise InputError(f"{KEY}={weights}: no such file; expected a path, {IMAGENET}, {RANDOM} or {NONE}")
+
+
+def check_scene_weights(weights: str) -> None:
+    """Refuse, before anything heavy is started, a file that is no ResNet-50; loading it tells more.
+
+    Raises:
+        InputError: as `resolve_scene_weights`, or the file is no state dict of torchvision's ResNet-50.
+    """
+    if weights not in (NONE, RANDOM) and LAST_KEY not in names_in(path := resolve_scene_weights(weights)):
+        raise InputError(
+            f"{KEY}={path}: not a state dict of torchvision's ResNet-50 (it has no {LAST_KEY}); "
+            f"expected a path to one, {IMAGENET}, {RANDOM} or {NONE}"
+        )
 
 
 def locate_scene_weights(weights: str) -> str:

@@ -29,6 +29,8 @@ Outcome = TypeVar("Outcome")
 _log = logging.getLogger(__name__)
 
 EXPERIMENT = "harray"
+STORE_TAG, STORE_DIGEST_TAG, RECIPE_TAG = "harray.store", "harray.store_digest", "harray.recipe"
+PARENT_TAG = "mlflow.parentRunId"  # of a run that belongs to another one, such as a sweep's
 EPOCH_METRIC = "train.epoch_sec"  # every epoch has it
 
 # MLflow's own limits (mlflow.utils.validation)
@@ -51,7 +53,8 @@ class TrainingRun:
     Args:
         uri: from `tracking_uri`.
         config: any frozen config; its flat dotted names become parameters that replay as `key=value`.
-        tags: what identifies data and origin; harray's version and git commit are added.
+        tags: what identifies data and origin; harray's version and git commit are added, and the store becomes the
+            run's data set.
         run_id: an existing run to go on with instead of a new one; its parameters stay as they are. One that is
             gone is begun anew.
     """
@@ -88,6 +91,7 @@ class TrainingRun:
             self.run_id = run.info.run_id
         try:
             self._log_parameters()
+            log_data_set(self.client, self.run_id, self.tags)
         except BaseException as error:  # `with` does not close what could not be entered
             self.__exit__(type(error), error, error.__traceback__)
             raise
@@ -281,6 +285,23 @@ def record_evaluation(
 def mlflow_name(text: str) -> str:
     """A text as a part of a metric's, a tag's or an artifact's name, with codes for what MLflow takes in none."""
     return re.sub(r"^\.|[^\w.\- ]", lambda found: f"-x{ord(found[0]):02x}", text)[:_MAX_NAME_CHARS]
+
+
+def log_data_set(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
+    """Make the store that a run's tags name its data set, as `mlflow.log_input` would; twice is as good as once."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.exceptions import MlflowException
+
+    if not (digest := tags.get(STORE_DIGEST_TAG)):
+        return
+    path = tags.get(STORE_TAG, "")
+    source = json.dumps({"uri": path})
+    data = Dataset(Path(path).name or "store", digest, source_type="local", source=source)
+    inputs = [DatasetInput(data, [InputTag("mlflow.data.context", "training")])]
+    try:
+        client.log_inputs(run_id, inputs)
+    except MlflowException:  # another run recorded the same data set in this moment: now it is there
+        client.log_inputs(run_id, inputs)
 
 
 def parameters(config: Any) -> "list[Param]":

@@ -33,9 +33,11 @@ from harray.tracking.runs import (
     EXPERIMENT,
     MAX_METRICS,
     MAX_PARAMS,
+    PARENT_TAG,
     PASSING,
     NotRecorded,
     experiment_id,
+    log_data_set,
     origin_tags,
     status_of,
 )
@@ -334,7 +336,7 @@ class SweepLog:
         start = next(event for event in mine if event["event"] == "start")
         tags = {**origin_tags(), SWEEP_TAG: self.sweep, TRIAL_TAG: "sweep" if trial is None else str(trial)}
         if trial is not None:
-            tags["mlflow.parentRunId"] = self.run_ids[None]
+            tags[PARENT_TAG] = self.run_ids[None]
         run = client.create_run(
             self._experiment_id, start_time=start["ms"], tags=tags, run_name=start["name"]
         )
@@ -363,6 +365,8 @@ def _log(client: "MlflowClient", run_id: str, events: list[Event], folder: Path)
         )
         del metrics[: MAX_METRICS - 2 * MAX_PARAMS], params[:MAX_PARAMS], tags[:MAX_PARAMS]
     for event in events:
+        if event["event"] == "start":
+            log_data_set(client, run_id, event["tags"])
         if event["event"] == "files":
             for path in event["paths"]:
                 client.log_artifact(run_id, str(folder / path), event["folder"])

@@ -123,8 +123,8 @@ def fit_clips(
     state: dict[str, Any] | None = None,
 ) -> Fitted:
     """Train on these clips of the store, whatever its splits say; without val all epochs run and the last counts."""
-    trainer = new_trainer(request, train, val, device)
-    with threads(request.training.num_threads, device):
+    with threads(request.training.num_threads, device):  # what the trainer is made of too: sums depend on it
+        trainer = new_trainer(request, train, val, device)
         trained = trainer.run(on_epoch, on_state, state)
     return Fitted(checkpoint=checkpoint_of(trained, request, train, val, origin_of(store)), trainer=trainer)
 

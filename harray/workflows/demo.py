@@ -28,6 +28,7 @@ from harray.workflows.run_folder import held
 from harray.workflows.sweep_outcome import SweepOutcome
 from harray.workflows.training import train_recorded
 from harray.workflows.tuning import SweepRequest, tune_recorded
+from harray.workflows.winner import tags_of_winner
 
 MODEL_NAME = "demo"
 NUM_EXPLAINED = 3
@@ -118,12 +119,17 @@ def _run(
             out,
             name=MODEL_NAME,
             tracking=tracking,
+            recipe="procedural",
+            title=f"winner, trial {sweep.best[0].number}",
+            tags=tags_of_winner(sweep),
             on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
         )
     )
     missed += more
-    on_stage("evaluating the registered model on unseen actors", "clips")
-    (report, files), *more = outcome_of(lambda: evaluate_recorded(trained.model, store, "test", out, uri))
+    update = on_stage("evaluating the registered model on unseen actors", "steps")
+    (report, files), *more = outcome_of(
+        lambda: evaluate_recorded(trained.model, store, "test", out, uri, on_progress=update)
+    )
     missed += more
     update = on_stage("explaining clips of unseen actors", "clips")
     done = itertools.count(1)
@@ -168,6 +174,7 @@ def _short_sweep(
         search=SEARCH,
         num_trials=NUM_TRIALS,
         resume=None,
+        recipe="procedural",
         tracking=tracking,
     )
     return tune_recorded(request, on_stage("searching hyperparameters", "trials"), on_message)

@@ -1,6 +1,7 @@
 """Evaluate a model on a split, write the report, and add it to the run that trained the model."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 from harray.evaluation.evaluate import evaluate
@@ -14,7 +15,14 @@ from harray.tracking.runs import NotRecorded, mlflow_name, record_evaluation
 
 
 def evaluate_recorded(
-    model: str, store: Path, split: str, out: Path, uri: str, *, occlusion: bool = True
+    model: str,
+    store: Path,
+    split: str,
+    out: Path,
+    uri: str,
+    *,
+    occlusion: bool = True,
+    on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
 ) -> tuple[EvaluationReport, list[Path]]:
     """The report and its files, the HTML page first.
 
@@ -22,6 +30,7 @@ def evaluate_recorded(
         model: a MODEL argument.
         uri: tracking URI; where the model's run is found there, it gets the scores as metrics and the files, under
             the split's name, or `leaked.SPLIT` and with a tag where the model learned from some of the clips.
+        on_progress: as of `evaluate`.
 
     Raises:
         InputError: no such model, store or split, or a store that does not fit the model.
@@ -33,7 +42,7 @@ def evaluate_recorded(
         check_credentials(uri)
     opened = FeatureStore.open(store)
     predictor = Predictor.load(checkpoint)
-    report = evaluate(predictor, opened, split, model=model, occlusion=occlusion)
+    report = evaluate(predictor, opened, split, model=model, occlusion=occlusion, on_progress=on_progress)
     run_id = run_of_model(model, uri)
     name = short_name(f"{split}-{run_id[:8] if run_id else checkpoint.parent.name}")
     files = write_report(report, out.absolute() / "evaluations" / name)

@@ -11,7 +11,7 @@ from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
 from harray.tracking.location import tracking_uri
 from harray.tracking.recorded import RecordedRun, recorded_run
-from harray.tracking.runs import NotRecorded, TrainingRun, epoch_metrics
+from harray.tracking.runs import RECIPE_TAG, NotRecorded, TrainingRun, epoch_metrics
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, device_named, new_trainer, threads, training_clips
 
@@ -74,6 +74,7 @@ def rerun_recorded(
         "harray.store_digest": opened.digest(),
         "harray.seed": str(experiment.training.seed),
     }
+    tags |= {name: value for name, value in recorded.tags.items() if name == RECIPE_TAG}
     now: dict[str, dict[int, float]] = {}
     run = TrainingRun(uri, experiment, name=f"rerun of {recorded.name}", tags=tags)
     try:

@@ -24,6 +24,7 @@ from harray.store import FeatureStore, StoreSettings
 from harray.store.lock import writing
 from harray.videos.files import stamp_of
 from harray.workflows.skeleton_messages import messages_about
+from harray.workflows.test_part import HeldOut, as_dealt, check_named, complete, hold_out_test
 
 DATASET = "skeleton"  # of manifest rows that come from a pickle
 IMPORT_VERSION = 1  # raise it when the code gives other features for the same pickle
@@ -57,12 +58,20 @@ class Imported:
     keypoints_shape: tuple[int, ...]
     second_skeleton: str | None  # of the second pickle's keypoints
     messages: list[str]  # what the user should know
+    held_out: HeldOut | None  # the store's own test part
 
 
 def import_skeletons(
-    pickle: Path, store_path: Path, options: ImportOptions, on_progress: Progress | None = None
+    pickle: Path,
+    store_path: Path,
+    options: ImportOptions,
+    on_progress: Progress | None = None,
+    test_share: float | None = None,
 ) -> Imported:
     """Bring a store up to date with a skeleton pickle; clips that it has already are not written again.
+
+    Args:
+        test_share: of the clips, to hold out where the pickle names no test split.
 
     Raises:
         InputError: the pickle, its layout, its class names or an option cannot be used, and then nothing is written;
@@ -77,14 +86,22 @@ def import_skeletons(
     names = class_names(pickle, file, options.labels)
     labels, said = labels_of(pickle, file, names, options.labels or "label_map")
     rows = manifest_rows(pickle, file, labels)
+    if test_share is not None:
+        check_named(str(pickle), rows)
     second = None if options.also is None else second_file(options.also.absolute(), pickle, file)
     settings = _settings(file, layout, second, options)
     try:
         store = FeatureStore.open_or_create(store_path, settings)
         clips = _clip_rows(file, second, settings, options)
         with writing(store.path, "harray skeleton import"):
+            rows = as_dealt(rows, store.path)
             computed = _write(store, rows, clips, stamp_of(str(pickle)), on_progress)
             num_retired = _retire(store, pickle, {row["path"] for row in rows})
+        command = "harray skeleton import"
+        if test_share is None:
+            held_out = complete(store.path, command)
+        else:
+            held_out = hold_out_test(store.path, test_share, command)
     except OSError as error:
         raise InputError(
             f"store {store_path}: cannot be written ({error.strerror}); name a folder that can be"
@@ -99,6 +116,7 @@ def import_skeletons(
         keypoints_shape=settings.keypoints_shape,
         second_skeleton=settings.second_skeleton,
         messages=said + _messages(file, layout, second, options, num_retired),
+        held_out=held_out,
     )
 
 

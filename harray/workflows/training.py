@@ -19,10 +19,19 @@ from harray.names import sqlite_file
 from harray.store import FeatureStore
 from harray.tracking.location import tracking_uri
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name, register
-from harray.tracking.runs import NotRecorded, TrainingRun, recording
+from harray.tracking.runs import (
+    RECIPE_TAG,
+    STORE_DIGEST_TAG,
+    STORE_TAG,
+    NotRecorded,
+    TrainingRun,
+    recording,
+)
+from harray.training.config import TrainingConfig
 from harray.training.floors import floor_scores
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, TrainingResult, train_store, training_clips
+from harray.training.splits import carve_val
 from harray.workflows.run_folder import RunFolder
 
 CONFIG_FILE, FIGURE_FILE = "config.yaml", "training.png"
@@ -90,6 +99,27 @@ def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int 
         )
 
 
+def val_part(store: Path, training: TrainingConfig) -> str:
+    """What chooses the epoch of such a training, in a line; the same clips that `training_clips` takes."""
+    opened = FeatureStore.open(store)
+    splits = opened.splits()
+    if training.val_split in splits and training.val_split not in training.train_splits:
+        return f"val: the store's split {training.val_split} chooses the epoch"
+    rows = opened.read(training.train_splits if splits else None, columns=[])
+    labels, groups, clip_ids = (rows[name].to_pylist() for name in ("label", "group", "clip_id"))
+    classes = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    numbers = [classes[label] for label in labels]
+    taken = carve_val(numbers, groups, clip_ids, share=training.val_share, seed=training.seed)
+    if not taken:
+        return f"val: none (training.val_share={training.val_share:g}), so the last epoch is kept"
+    whole = {groups[place] for place in taken} - {None}
+    how = f"{len(whole)} whole groups" if whole else "no groups known"
+    return (
+        f"val: {len(taken)} of {len(labels)} clips, carved out of {training.train_split if splits else 'all'} by seed "
+        f"{training.seed}, {how}; they choose the epoch"
+    )
+
+
 def train_recorded(
     store: Path,
     experiment: ExperimentConfig,
@@ -98,8 +128,11 @@ def train_recorded(
     workers: Workers = Workers(),
     name: str | None = None,
     tracking: str | None = None,
+    recipe: str = "",
+    title: str = "",
     tags: Mapping[str, str] | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
+    on_message: Callable[[str], None] = lambda message: None,
 ) -> Trained:
     """Train and record parameters, metrics per epoch, the resolved config, curves and the packaged model.
 
@@ -109,6 +142,9 @@ def train_recorded(
         out: its `runs/` gets a folder with checkpoint, config and curves.
         name: register the model under it.
         tracking: tracking URI, where it is not to be the environment's or the default under `out`.
+        recipe: that the experiment started from, by name or as a file.
+        title: of the run in MLflow; by default recipe, store and seed.
+        on_message: called before it begins with what chooses the epoch.
         tags: of the run, beside those that identify data and origin.
 
     Raises:
@@ -122,6 +158,7 @@ def train_recorded(
     if name:
         check_model_name(name)
     uri = tracking_uri(out, tracking)
+    on_message(val_part(store, experiment.training))
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()
     mark = digest([__version__, to_dict(experiment), store_digest, workers.count, _place(uri, out)])
@@ -129,9 +166,11 @@ def train_recorded(
     folder, trained = claimed.path, None
     dump(experiment, folder / CONFIG_FILE)
     request = _request(store, experiment, folder)
-    tags = {**_origin(request, store_digest, workers), **(tags or {})}
+    origin = origin_tags_of(request.store, store_digest, seed, recipe)
+    tags = {**origin, "harray.num_workers": str(workers.count), "harray.folder": str(folder), **(tags or {})}
+    title = title or run_name(recipe, store, seed)
     try:
-        with claimed, TrainingRun(uri, experiment, name=folder.name, tags=tags, run_id=claimed.run_id) as run:
+        with claimed, TrainingRun(uri, experiment, name=title, tags=tags, run_id=claimed.run_id) as run:
             (folder / RUN_FILE).write_text(run.run_id)
 
             def tell(report: EpochReport) -> None:
@@ -181,14 +220,19 @@ def _floors_on_val(request: TrainingRequest) -> dict[str, Scores]:
     return {} if val is None else floor_scores(train, val, request.features)
 
 
-def _origin(request: TrainingRequest, store_digest: str, workers: Workers) -> dict[str, str]:
-    """Tags that say what a run was made of."""
-    return {
-        "harray.store": str(request.store),
-        "harray.store_digest": store_digest,
-        "harray.seed": str(request.training.seed),
-        "harray.num_workers": str(workers.count),
-    }
+def origin_tags_of(store: Path, store_digest: str, seed: int, recipe: str) -> dict[str, str]:
+    """Tags that say what a run was made of; the store's also make the run's data set."""
+    tags = {STORE_TAG: str(store), STORE_DIGEST_TAG: store_digest, "harray.seed": str(seed)}
+    return tags | ({RECIPE_TAG: recipe} if recipe else {})
+
+
+def run_name(recipe: str, store: Path, seed: int) -> str:
+    """What a run is called where nobody named it.
+
+    >>> run_name("skeleton", Path("stores/penn"), 0)
+    'skeleton on penn, seed 0'
+    """
+    return f"{Path(recipe).stem or 'training'} on {store.absolute().name}, seed {seed}"
 
 
 def _request(store: Path, experiment: ExperimentConfig, folder: Path) -> TrainingRequest:

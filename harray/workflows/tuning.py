@@ -18,7 +18,7 @@ from harray.tracking.location import check_answers, tracking_uri
 from harray.tracking.runs import check_recording
 from harray.workflows.sweep_folder import ID_FILE, TRIALS_FOLDER, claimed_folder
 from harray.workflows.sweep_outcome import SweepOutcome, finish
-from harray.workflows.training import as_extracted, check_trainable
+from harray.workflows.training import as_extracted, check_trainable, run_name
 
 if TYPE_CHECKING:
     from harray.distributed.sweep import Sweep
@@ -47,6 +47,7 @@ class SweepRequest:
     max_failed: float = 0.25
     resume: bool | None = False  # None: go on where there is something to go on with
     tracking: str | None = None
+    recipe: str = ""  # that `experiment` started from, by name or as a file
 
     def cluster(self, on_message: Callable[[str], None]) -> AbstractContextManager[Places]:
         """As `cluster_for_sweep`."""
@@ -102,17 +103,21 @@ def tune_recorded(
             claimed_folder(request.out, request.experiment, settings, resume=request.resume) as folder,
             SweepLog(folder, uri, (folder / ID_FILE).read_text()) as log,
         ):
-            _begin(log, request, settings, folder.name)
+            _begin(log, request, settings, folder)
             sweep = _run(request, settings, search, folder, log, places, on_progress, on_message)
             return finish(sweep, folder, log, uri, time.monotonic() - started, on_message)
 
 
-def _begin(log: "SweepLog", request: SweepRequest, settings: SweepSettings, name: str) -> None:
-    from harray.tracking.runs import parameter_texts
+def _begin(log: "SweepLog", request: SweepRequest, settings: SweepSettings, folder: Path) -> None:
+    from harray.tracking.runs import RECIPE_TAG, parameter_texts
 
     params = parameter_texts(request.experiment)
     params |= {f"sweep.{name}": text for name, text in parameter_texts(settings).items()}
-    log.start(None, name, params=params, tags=settings.tags())
+    title = f"{Path(request.search).stem} sweep from {run_name(request.recipe, request.store, settings.seed)}"
+    tags = {**settings.tags(), "harray.folder": str(folder)}
+    log.start(
+        None, title, params=params, tags=tags | ({RECIPE_TAG: request.recipe} if request.recipe else {})
+    )
 
 
 def _run(

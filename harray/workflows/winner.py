@@ -8,7 +8,7 @@ from harray.config import with_overrides
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
-from harray.tracking.runs import NotRecorded, outcome_of
+from harray.tracking.runs import PARENT_TAG, NotRecorded, outcome_of
 from harray.training.loop import EpochReport
 from harray.workflows.evaluation import evaluate_recorded
 from harray.workflows.sweep_outcome import SweepOutcome
@@ -35,6 +35,7 @@ def train_winner(
     *,
     split: str = "test",
     tracking: str | None = None,
+    recipe: str = "",
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Winner:
     """Train the winner on train and val with the number of epochs that was found, register it, and only then look
@@ -46,10 +47,17 @@ def train_winner(
             is one.
     """
     experiment = winner_on_all(outcome, store)
-    tags = {"harray.sweep_run": outcome.run_id, "harray.trial": str(outcome.best[0].number)}
     try:
         trained = train_recorded(
-            store, experiment, out, name=name, tracking=tracking, on_epoch=on_epoch, tags=tags
+            store,
+            experiment,
+            out,
+            name=name,
+            tracking=tracking,
+            recipe=recipe,
+            title=f"winner, trial {outcome.best[0].number}, on train + val",
+            tags=tags_of_winner(outcome),
+            on_epoch=on_epoch,
         )
     except NotRecorded as error:
         raise NotRecorded(str(error)) from error  # no winner yet
@@ -70,6 +78,12 @@ def train_winner(
     if missed:
         raise missed.after(winner, "the model is registered")
     return winner
+
+
+def tags_of_winner(outcome: SweepOutcome) -> dict[str, str]:
+    """Tags by which a winner's run belongs to its sweep's, nested in it as the trials are."""
+    sweep = outcome.run_id
+    return {PARENT_TAG: sweep, "harray.sweep_run": sweep, "harray.trial": str(outcome.best[0].number)}
 
 
 def winner_on_all(outcome: SweepOutcome, store: Path) -> ExperimentConfig:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harray.tracking.location import connect
 from tests import clusters
 
 FAST = ("training.num_epochs=2", "training.device=cpu")
@@ -261,6 +262,13 @@ def test_an_ablation_compares_variants_under_the_same_hiding(demo, harray):
         assert len(variants["full"]["mean"]) == len(ending.json["hidden_shares"]) == 5
         assert variants["full"]["full_minus_this"] == [0.0] * 5
     assert set(ending.json["occlusion"]) == {"joints", "whole_joints", "limbs", "spans", "confidence"}
+    (verdict,) = [line for line in ending.err.splitlines() if line.startswith("verdict: ")]
+    assert verdict == f"verdict: {ending.json['verdicts']['without pcm']}"
+    assert "1 seeds say too little about chance" in verdict
+    run = connect(f"sqlite:///{out}/mlflow.db").get_run(ending.json["run_id"])
+    assert run.data.tags["harray.verdict.without pcm"] == ending.json["verdicts"]["without pcm"]
+    untouched = ending.json["occlusion"]["joints"]["without pcm"]["mean"][0]
+    assert run.data.metrics["without pcm.joints.0.top1"] == pytest.approx(untouched)
 
 
 def test_doctor_fits_on_a_screen_and_says_where_weights_come_from(harray, tmp_path):

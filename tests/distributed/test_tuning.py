@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -98,6 +99,29 @@ def test_the_best_configuration_replays_with_the_trials_own_score(swept, store, 
     again = harray("train", "--store", store, "--config", ending.json["best_config"], "--out", out, "--json")
     assert again.code == 0, again.err
     assert again.json["val"]["macro_f1"] == best["values"][0]
+
+
+def test_the_winners_run_is_nested_in_its_sweep_and_says_what_it_is(swept):
+    out, ending = swept
+    client = connect(f"sqlite:///{out / 'mlflow.db'}")
+    experiments = [client.get_experiment_by_name("harray").experiment_id]
+    (winner,) = client.search_runs(experiments, "tags.`harray.sweep_run` != ''")
+    assert winner.data.tags["mlflow.parentRunId"] == ending.json["run_id"]
+    assert winner.info.run_name == f"winner, trial {ending.json['best'][0]['number']}, on train + val"
+    sweep = client.get_run(ending.json["run_id"])
+    assert sweep.info.run_name.startswith("optimisation sweep from default on store, seed ")
+    for run in (winner, sweep):
+        assert run.data.tags["harray.recipe"] == "default"
+        assert [data.dataset.name for data in run.inputs.dataset_inputs] == ["store"]
+
+
+def test_the_table_names_whole_keys_and_the_next_command_runs(swept, harray):
+    _, ending = swept
+    assert "training.learning_rate=" in ending.err
+    (line,) = [line for line in ending.err.splitlines() if line.startswith("next: ")]
+    words = shlex.split(line.removeprefix("next: "))
+    again = harray(*words[words.index("harray") + 1 :])
+    assert again.code == 0, again.err
 
 
 def test_a_trial_can_be_run_again_and_agrees(swept, harray):

@@ -9,6 +9,7 @@ from harray.config import with_overrides
 from harray.errors import InputError
 from harray.evaluation.cross_validation import run_trial
 from harray.experiment import ExperimentConfig
+from harray.tracking.location import connect
 from harray.workflows.cross_validation import cross_validate, plan_cross_validation
 from tests.stores import arm_store
 
@@ -148,4 +149,12 @@ def test_scripts_find_their_keys_and_people_a_table(store, harray, tmp_path):
     assert set(ending.json["floors"]) == {"majority", "linear_scene", "linear_pose", "linear_product"}
     assert set(ending.json["floors"]["majority"]) == keys - {"top1_less_than_full"}
     assert "linear product" in ending.out + ending.err
+    (verdict,) = [line for line in ending.err.splitlines() if line.startswith("verdict: ")]
+    assert verdict == f"verdict: {ending.json['verdicts']['model.mme.differences=false']}"
+    run = connect(f"sqlite:///{tmp_path}/mlflow.db").get_run(ending.json["run_id"])
+    assert run.data.tags["harray.kind"] == "cross-validate"
+    assert (
+        run.data.metrics["full.fusion.top1"]
+        == ending.json["variants"]["full"]["parts"]["fusion"]["top1"]["mean"]
+    )
     assert "24 clips of 2 classes in 2 folds, whole groups held out; 1 seeds" in ending.err
