@@ -110,9 +110,11 @@ def show_training(terminal: Terminal, trained: "Trained", next_command: str) -> 
     result, registered = trained.result, trained.registered
     if trained.resumed:
         terminal.say("went on with the training that the same command had left unfinished")
+    for decision in result.decisions:
+        terminal.result(decision)
     if result.val:
         terminal.result(
-            f"val, which chose epoch {result.best_epoch} of {result.num_epochs}: "
+            f"val at epoch {result.best_epoch} of {result.num_epochs}: "
             f"top-1 {result.val.top1:.3f}, macro F1 {result.val.macro_f1:.3f}"
         )
         if name := better_floor(trained.floors, result.val.top1):
@@ -133,6 +135,7 @@ def show_training(terminal: Terminal, trained: "Trained", next_command: str) -> 
             "train_sec": result.train_sec,
             "num_epochs": result.num_epochs,
             "best_epoch": result.best_epoch,
+            "decisions": result.decisions,
             "resumed": trained.resumed,
         }
     )

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from harray.cli import advice, options
 from harray.cli.terminal import Terminal, session
-from harray.config import flatten
+from harray.config import flatten, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BEST_SHOWN = 5
 DEFAULT_SPLIT = "test"
+VAL_SHARE = 0.15  # of the training clips, where nothing else says by which clips trials are compared
 
 Search = Annotated[
     str,
@@ -86,7 +87,7 @@ def tune(
     from harray.distributed.sweep_demand import cluster_for_sweep
     from harray.store import FeatureStore
 
-    experiment = options.build_config(recipe, config, overrides)
+    experiment = with_val(options.build_config(recipe, config, overrides), store)
     fixed = _check(store, search, experiment, overrides, register, split)
     num_bytes = FeatureStore.open(store).num_bytes_in_memory()
     budget_sec, failed_share = _seconds(time_budget) if time_budget else math.inf, _share(max_failed)
@@ -127,6 +128,18 @@ def tune(
             raise missed
 
 
+def with_val(experiment: ExperimentConfig, store: Path) -> ExperimentConfig:
+    """The experiment with clips to compare trials by, carved out where neither it nor the store has any."""
+    from harray.store import FeatureStore
+
+    options.check_store(store)
+    training = experiment.training
+    splits = set(FeatureStore.open(store).splits()) - set(training.train_splits)
+    if training.val_share or training.val_split in splits:
+        return experiment
+    return with_overrides(experiment, {"training.val_share": VAL_SHARE})
+
+
 def _check(
     store: Path,
     search: str,
@@ -137,18 +150,10 @@ def _check(
 ) -> tuple[str, ...]:
     """Refuse early what cannot be searched, registered or scored; returns the keys that are not searched."""
     from harray.searches import first_point, search_named
-    from harray.store import FeatureStore
 
     options.check_store(store)
     if split != DEFAULT_SPLIT:
         options.check_split(store, split)
-    training = experiment.training
-    splits = set(FeatureStore.open(store).splits()) - set(training.train_splits)
-    if not training.val_share and training.val_split not in splits:
-        raise InputError(
-            f"store {store}: no val split beside {training.train_split} to compare trials by, and "
-            "training.val_share=0; set training.val_share=0.15"
-        )
     fixed = tuple(sorted(text.partition("=")[0] for text in overrides or []))
     first_point(search_named(search), experiment, fixed)
     if name:

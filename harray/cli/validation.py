@@ -94,7 +94,7 @@ def cross_validate(
         check_tracking(out, tracking_uri)
         with terminal.progress("training", "models") as update:
             found = cross_validate(plan, out, num_workers=workers, on_progress=update)
-        how = "whole groups held out" if found.grouped else "no groups known: near doubles held out together"
+        how = f"{found.tied_by} held out together"
         terminal.result(
             f"{sum(found.fold_sizes)} clips of {found.num_classes} classes in {len(found.fold_sizes)} folds, "
             f"{how}; {len(found.seeds)} seeds"

@@ -105,6 +105,7 @@ def train_on_ray(
         num_epochs=values["num_epochs"],
         best_epoch=values["best_epoch"],
         history=[report_from(value) for value in values["history"]],
+        decisions=values["decisions"],
     )
 
 

@@ -210,7 +210,7 @@ class CrossValidation:
     num_classes: int
     fold_sizes: tuple[int, ...]
     seeds: tuple[int, ...]
-    grouped: bool  # clips of one group were held out together; otherwise near doubles were
+    tied_by: str  # what was held out together: `groups`, `near doubles` or `nothing`
     variants: Mapping[str, VariantScores]
     floors: Mapping[str, PartScores] = field(default_factory=dict)  # of training/floors.py, on the same folds
 
@@ -231,7 +231,8 @@ class CrossValidation:
             "num_folds": len(self.fold_sizes),
             "fold_sizes": self.fold_sizes,
             "seeds": self.seeds,
-            "grouped": self.grouped,
+            "grouped": self.tied_by == "groups",
+            "tied_by": self.tied_by,
             "variants": {
                 name: scores.to_json(None if name == FULL else full) for name, scores in self.variants.items()
             },

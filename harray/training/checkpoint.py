@@ -24,7 +24,7 @@ from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork, PoseNetwork
 from harray.skeleton import SkeletonLayout, layout_named
 
-FORMAT = 1  # raise it when the files change so that older code cannot read them
+FORMAT = 2  # raise it when the files change so that older code cannot read them
 WEIGHTS_FILE, ABOUT_FILE, EXPERIMENT_FILE = "model.safetensors", "checkpoint.yaml", "experiment.yaml"
 CLIPS_FILE = "clips.txt"
 

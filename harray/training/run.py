@@ -57,6 +57,7 @@ class TrainingResult:
     num_epochs: int  # that ran
     best_epoch: int  # counted from 1
     history: list[EpochReport]
+    decisions: list[str]  # what the training clips decided, a line each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +271,7 @@ def result_of(trainer: Trainer, checkpoint: Path, train_sec: float) -> TrainingR
         num_epochs=progress.epoch,
         best_epoch=progress.best_epoch,
         history=progress.history,
+        decisions=list(trainer.decisions),
     )
 
 

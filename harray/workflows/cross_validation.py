@@ -43,7 +43,7 @@ class Plan:
     splits: tuple[str, ...] | None
     folds: list[list[int]]
     labels: list[str]  # of every labelled clip
-    grouped: bool
+    tied_by: str  # `groups`, `near doubles` or `nothing`: what is held out together
     seeds: tuple[int, ...]
     trials: list[Trial]  # fold by fold, so that the first results compare all variants
 
@@ -78,14 +78,18 @@ def plan_cross_validation(
     chosen = None if splits is None else tuple(splits)
     rows = labelled_rows(opened, chosen)
     labels, groups, clip_ids = (rows[name].to_pylist() for name in ("label", "group", "clip_id"))
-    grouped = any(group is not None for group in groups)
-    if num_folds is not None and not grouped:
-        groups = list(near_doubles(labelled_clips(opened.path, opened.digest(), chosen)))
-    folds = (
-        leave_one_group_out(labels, groups)
-        if num_folds is None
-        else plan_folds(labels, groups, clip_ids, num_folds)
-    )
+    tied_by = "groups" if any(group is not None for group in groups) else "near doubles"
+    if num_folds is None:
+        folds = leave_one_group_out(labels, groups)
+    elif tied_by == "groups":
+        folds = plan_folds(labels, groups, clip_ids, num_folds)
+    else:
+        folds = plan_folds(labels, groups, clip_ids, num_folds)
+        doubles = near_doubles(labelled_clips(opened.path, opened.digest(), chosen))
+        try:
+            folds = plan_folds(labels, doubles, clip_ids, num_folds)
+        except InputError:  # of some class all clips are alike: better dealt one by one than not at all
+            tied_by = "nothing"
     seeds = tuple(range(first.seed, first.seed + num_seeds))
     trials = [
         Trial(
@@ -105,7 +109,7 @@ def plan_cross_validation(
         splits=chosen,
         folds=folds,
         labels=labels,
-        grouped=grouped,
+        tied_by=tied_by,
         seeds=seeds,
         trials=trials,
     )
@@ -173,7 +177,7 @@ def cross_validate(
         num_classes=len(set(plan.labels)),
         fold_sizes=tuple(len(fold) for fold in plan.folds),
         seeds=plan.seeds,
-        grouped=plan.grouped,
+        tied_by=plan.tied_by,
         variants=variants,
         floors=floors.parts,
     )

@@ -100,11 +100,12 @@ def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int 
 
 
 def val_part(store: Path, training: TrainingConfig) -> str:
-    """What chooses the epoch of such a training, in a line; the same clips that `training_clips` takes."""
+    """What val is in such a training and what it chooses, in a line; the same clips that `training_clips` takes."""
+    chooses = "choose the epoch" if training.patience else "choose nothing: the last epoch is kept"
     opened = FeatureStore.open(store)
     splits = opened.splits()
     if training.val_split in splits and training.val_split not in training.train_splits:
-        return f"val: the store's split {training.val_split} chooses the epoch"
+        return f"val: the clips of the store's split {training.val_split}; they {chooses}"
     rows = opened.read(training.train_splits if splits else None, columns=[])
     labels, groups, clip_ids = (rows[name].to_pylist() for name in ("label", "group", "clip_id"))
     classes = {label: number for number, label in enumerate(dict.fromkeys(labels))}
@@ -116,7 +117,7 @@ def val_part(store: Path, training: TrainingConfig) -> str:
     how = f"{len(whole)} whole groups" if whole else "no groups known"
     return (
         f"val: {len(taken)} of {len(labels)} clips, carved out of {training.train_split if splits else 'all'} by seed "
-        f"{training.seed}, {how}; they choose the epoch"
+        f"{training.seed}, {how}; they {chooses}"
     )
 
 

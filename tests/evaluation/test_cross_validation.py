@@ -33,7 +33,7 @@ def test_what_a_variant_loses_is_compared_fold_by_fold():
         num_classes=1,
         fold_sizes=(2,),
         seeds=(0,),
-        grouped=False,
+        tied_by="nothing",
         variants=variants,
     ).to_json()
     assert found["num_clips"] == 2

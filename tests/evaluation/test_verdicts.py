@@ -70,7 +70,7 @@ def test_a_cross_validation_is_judged_fold_by_fold(variants, said):
         num_classes=2,
         fold_sizes=(4, 4, 4),
         seeds=(0,),
-        grouped=False,
+        tied_by="nothing",
         variants={name: scores(values) for name, values in variants.items()},
     )
     assert verdicts_of_cross_validation(found) == said

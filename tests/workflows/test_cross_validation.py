@@ -86,7 +86,7 @@ def test_the_held_out_clips_are_not_trained_on(store):
 def test_leaving_one_group_out_holds_out_every_actor(store):
     plan = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=None, num_seeds=1)
     assert [len(fold) for fold in plan.folds] == [6] * 4
-    assert plan.grouped
+    assert plan.tied_by == "groups"
 
 
 def test_a_trial_is_told_apart_by_all_that_decides_it(store):
