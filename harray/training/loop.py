@@ -32,6 +32,7 @@ from harray.training.step import TrainingStep
 from harray.training.workers import Team, epoch_batches
 
 MEASURING_PASS = 0  # of the random streams with which is measured, and down from it; training counts from 1
+MOST_PASSES = 5  # over the clips in an epoch
 MOST_VARIANTS = 10  # of any one clip
 AUGMENTED_AT_ONCE = 256  # rows without scene tokens; more leave the caches
 
@@ -176,7 +177,7 @@ class Trainer:
         self.network.train()
         sums: dict[str, Tensor] = {}
         rate = 0.0
-        passes = -(-self.config.epoch_clips // self.train.num_clips)
+        passes = min(MOST_PASSES, -(-self.config.epoch_clips // self.train.num_clips))
         num_steps = passes * len(self._plan(1))
         steps = range(self.progress.epoch * passes + 1, (self.progress.epoch + 1) * passes + 1)
         for number, batch in enumerate(chain.from_iterable(self._batches(step) for step in steps)):
