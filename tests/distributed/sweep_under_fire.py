@@ -39,7 +39,7 @@ class Driver:
         harray = Path(sys.executable).with_name("harray")
         command: list[str | Path] = [harray, "tune", "--store", store, "--out", out, "--trials", str(trials)]
         command += ["--search", "optimisation", "--recipe", "procedural", "--json", *more]
-        command += [f"training.num_epochs={epochs}"]
+        command += [f"training.num_epochs={epochs}", "training.val_share=0.15"]
         self.out = out
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
