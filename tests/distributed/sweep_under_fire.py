@@ -56,7 +56,11 @@ class Driver:
 
     def kill(self) -> None:
         """End the driver, which must be at work, and wait until its workers have followed it."""
-        below = psutil.Process(self.process.pid).children(recursive=True)
+        below = [
+            process
+            for process in psutil.Process(self.process.pid).children(recursive=True)
+            if "ray::" in process.name() and "Agent" not in process.name()  # a node's agents take their time
+        ]
         self.process.kill()
         assert self.process.wait() == -signal.SIGKILL, "the sweep was over before the kill"
         _, left = psutil.wait_procs(below, timeout=60)
