@@ -39,7 +39,7 @@ class Driver:
         harray = Path(sys.executable).with_name("harray")
         command: list[str | Path] = [harray, "tune", "--store", store, "--out", out, "--trials", str(trials)]
         command += ["--search", "optimisation", "--recipe", "procedural", "--json", *more]
-        command += [f"training.num_epochs={epochs}"]
+        command += [f"training.num_epochs={epochs}", "training.val_share=0.15"]
         self.out = out
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -56,7 +56,11 @@ class Driver:
 
     def kill(self) -> None:
         """End the driver, which must be at work, and wait until its workers have followed it."""
-        below = psutil.Process(self.process.pid).children(recursive=True)
+        below = [
+            process
+            for process in psutil.Process(self.process.pid).children(recursive=True)
+            if "ray::" in process.name() and "Agent" not in process.name()  # a node's agents take their time
+        ]
         self.process.kill()
         assert self.process.wait() == -signal.SIGKILL, "the sweep was over before the kill"
         _, left = psutil.wait_procs(below, timeout=60)
