@@ -140,7 +140,12 @@ def bench_training(
 
 def _request(store: Path, experiment: ExperimentConfig, num_epochs: int, **changes: float) -> TrainingRequest:
     training = dataclasses.replace(
-        experiment.training, num_epochs=num_epochs + 1, patience=0, device="cpu", **changes
+        experiment.training,
+        num_epochs=num_epochs + 1,
+        epoch_clips=1,  # every clip once, as in the bare loop
+        patience=0,
+        device="cpu",
+        **changes,
     )
     return TrainingRequest(
         store=store.absolute(),
