@@ -56,11 +56,7 @@ class Driver:
 
     def kill(self) -> None:
         """End the driver, which must be at work, and wait until its workers have followed it."""
-        below = [
-            process
-            for process in psutil.Process(self.process.pid).children(recursive=True)
-            if "ray::" in process.name() and "Agent" not in process.name()  # a node's agents take their time
-        ]
+        below = [p for p in psutil.Process(self.process.pid).children(recursive=True) if is_worker(p)]
         self.process.kill()
         assert self.process.wait() == -signal.SIGKILL, "the sweep was over before the kill"
         _, left = psutil.wait_procs(below, timeout=60)
@@ -70,6 +66,15 @@ class Driver:
         out, _ = self.process.communicate()
         assert self.process.returncode == 0, self.process.returncode
         return json.loads(out.splitlines()[-1])
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Whether it may run a trial; a node's agents outlive their driver for a while."""
+    try:
+        name = process.name()
+    except psutil.Error:
+        return False
+    return "ray::" in name and "Agent" not in name
 
 
 def events_in(out: Path) -> list[dict]:
