@@ -7,11 +7,13 @@ file:///data/a%20b.mp4   the file /data/a b.mp4
 """
 
 import hashlib
+import re
 import urllib.parse
 from pathlib import Path
 
 _MEANINGFUL = {character: urllib.parse.quote(character) for character in "%?#"}  # to whoever parses a URI
 _HERE = ("", "file")
+_URI = re.compile(r"file:|[A-Za-z][\w+.-]+:/")
 
 
 def is_uri(path: str | Path) -> bool:
@@ -27,8 +29,8 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def local_path(uri: str) -> Path | None:
-    """The path on this machine that a `file:` URI or a plain path names, else None."""
-    if not is_uri(uri) and not uri.startswith("file:"):
+    """The path on this machine that a `file:` URI or a plain path names, else None, as of `mlflow-artifacts:/1/a`."""
+    if not _URI.match(uri):
         return Path(uri)
     parts = urllib.parse.urlsplit(uri)
     return Path(urllib.parse.unquote(parts.path)) if parts.scheme in _HERE else None

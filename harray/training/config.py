@@ -11,7 +11,9 @@ class TrainingConfig:
     train_split: str = "train"  # several as `train+val`; a store without any split trains on all its clips
     val_split: str = "val"  # scored after each epoch; `val_share` is carved out where the store lacks it
     num_epochs: Count = 60
-    epoch_clips: Count = 1  # in an epoch; fewer clips are gone through as often as that takes, up to five times
+    epoch_clips: Count = (
+        1  # in an epoch; fewer clips are gone through as often as that takes, up to five times
+    )
     batch_size: Count = 16  # over all workers
     learning_rate: float = 4e-3  # the highest, after warm-up
     pcm_rate_factor: float = 2.0  # PCM's learning rate, in learning rates

@@ -103,6 +103,5 @@ def test_keypoints_are_in_px_of_the_video_however_small_its_frames_are_made(conf
     path = write_video(tmp_path / "a.mp4", 8, height=height, width=width)
     [features] = extractor.extract(path)
     assert (features.height_px, features.width_px) == (height, width)
-    np.testing.assert_allclose(
-        features.keypoints_PTKC1[0, :, 0, :2], [[width / 2, height / 2]] * 8, rtol=0.01
-    )
+    middle_T2 = features.keypoints_PTKC1[:, :, 0, :2].max(axis=0)  # wherever the film's cuts put the person
+    np.testing.assert_allclose(middle_T2, [[width / 2, height / 2]] * 8, rtol=0.01)

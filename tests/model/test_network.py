@@ -96,6 +96,7 @@ def test_without_scene_branch_tokens_change_nothing(without):
 def test_the_scene_alone_does_not_look_at_the_pose_nor_the_pose_at_the_scene():
     keypoints, visible, tokens = batch()
     net = network()
+    torch.nn.init.normal_(net.cfn.probe.weight_DA)
     alone = net(keypoints, visible, tokens, use_pose=False)
     assert alone.completed_BPTKC is None
     assert torch.equal(alone.logits_BA, net(keypoints * 0, visible & False, tokens, use_pose=False).logits_BA)
@@ -107,6 +108,7 @@ def test_the_scene_alone_does_not_look_at_the_pose_nor_the_pose_at_the_scene():
 def test_a_shut_gate_leaves_the_decision_to_the_pose():
     keypoints, visible, tokens = batch()
     net = network()
+    torch.nn.init.normal_(net.cfn.probe.weight_DA)
     torch.nn.init.constant_(net.cfn.gate.bias, -1e4)
     output = net(keypoints, visible, tokens)
     assert output.gate_B.tolist() == [0, 0, 0]

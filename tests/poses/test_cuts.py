@@ -97,6 +97,8 @@ def test_a_cut_in_a_film_of_one_shows_both_shots_and_mixes_them_in_no_track():
             time_sec_T=np.arange(32) / 8,
             fps=8.0,
             num_source_frames=32,
+            height_px=frames.shape[1],
+            width_px=frames.shape[2],
         )
     )
     seen_PT = features.keypoints_PTKC1.any(axis=(2, 3))
