@@ -281,15 +281,21 @@ class FusionNetwork(PoseNetwork):
         self, motion_BD: Tensor | None, scene: SceneView | None, random: RowRandom | None = None
     ) -> Tensor:
         """Logits `[B, A]` from what there is of motion and scene; of the scene the probe decides where there is one."""
-        if motion_BD is not None:
-            logits_BA = self.classify_motion(self.drop_motion(motion_BD, random))
-        else:
-            logits_BA = self.classify_motion.bias
-        if scene is None:
-            return logits_BA
-        if scene.probe_BA is not None:
-            return logits_BA + scene.gate_B.detach()[:, None] * scene.probe_BA
-        return logits_BA + self.classify_look(scene, random)
+        probe_BA = (
+            None
+            if scene is None or scene.probe_BA is None
+            else scene.gate_B.detach()[:, None] * scene.probe_BA
+        )
+        if motion_BD is None and probe_BA is not None:
+            return probe_BA  # as the probe alone would say it
+        logits_BA = (
+            self.classify_motion.bias
+            if motion_BD is None
+            else self.classify_motion(self.drop_motion(motion_BD, random))
+        )
+        if probe_BA is not None:
+            return logits_BA + probe_BA
+        return logits_BA if scene is None else logits_BA + self.classify_look(scene, random)
 
     def classify_look(self, scene: SceneView, random: RowRandom | None = None) -> Tensor:
         """Logits `[B, A]` of what CFN's attention found."""

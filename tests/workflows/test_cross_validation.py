@@ -157,4 +157,4 @@ def test_scripts_find_their_keys_and_people_a_table(store, harray, tmp_path):
         run.data.metrics["full.fusion.top1"]
         == ending.json["variants"]["full"]["parts"]["fusion"]["top1"]["mean"]
     )
-    assert "24 clips of 2 classes in 2 folds, whole groups held out; 1 seeds" in ending.err
+    assert "24 clips of 2 classes in 2 folds, groups held out together; 1 seeds" in ending.err
