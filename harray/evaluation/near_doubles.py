@@ -19,7 +19,7 @@ from harray.features.config import FeaturesConfig
 from harray.features.interpolation import fill_hidden
 from harray.features.tensors import ClipTensors, normalised
 
-CHANCE_POSES = 0.01  # share of the pairs of different labels that are as near, where poses tell
+CHANCE_POSES = 0.03  # share of the pairs of different labels that are as near, where poses tell
 CHANCE_SCENES = 0.001  # where scenes tell, which is more exactly
 MOST_COMPARED = 2000  # clips among which pairs of different labels are looked at
 
@@ -40,13 +40,13 @@ def near_doubles(clips: ClipTensors) -> list[str]:
 
 
 def _tied(features_ND: np.ndarray, labels_N: np.ndarray, clip_ids: Sequence[str], near: float) -> list[str]:
-    """Clusters of average distances up to `near` (UPGMA) within each label; copies of one clip are always tied."""
+    """Clusters in which no two clips of a label are farther apart than `near`; copies of one clip are always tied."""
     ties = [""] * len(clip_ids)
     for label in np.unique(labels_N):
         places = np.flatnonzero(labels_N == label)
         cluster = np.ones(len(places), int)
         if len(places) > 1:
-            cluster = fcluster(linkage(pdist(features_ND[places]), "average"), near, "distance")
+            cluster = fcluster(linkage(pdist(features_ND[places]), "complete"), near, "distance")
         for place, number in zip(places, cluster, strict=True):
             ties[place] = f"label {label} cluster {number}"
     first: dict[str, str] = {}

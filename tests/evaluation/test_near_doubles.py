@@ -37,7 +37,7 @@ def test_clips_of_one_source_are_tied_and_those_of_others_are_not(scenes):
     tied = {pair for pair in pairs if ties[pair[0]] == ties[pair[1]]}
     same = {pair for pair in pairs if sources[pair[0]] == sources[pair[1]]}
     assert same <= tied
-    assert len(tied - same) <= 0.3 * len(same)  # by chance
+    assert len(tied - same) <= 0.5 * len(same)  # by chance
 
 
 def test_clips_that_are_no_nearer_than_chance_are_rarely_tied():
