@@ -184,7 +184,7 @@ def test_a_dictionary_of_a_video_is_a_table_of_one(model):
     ("error", "said"),
     [
         (
-            InputError("poses.weights=/root/secret/pose.pt: no such file"),
+            InputError("poses.weights=/srv/secret/pose.pt: no such file"),
             "poses.weights=pose.pt: no such file",
         ),
         (OSError(13, "Permission denied", "/srv/x.mp4"), "Permission denied"),
