@@ -10,9 +10,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from harray.api.tune import SweepRequest, tune_recorded
 from harray.bench.processes import equal_priority
 from harray.experiment import ExperimentConfig
-from harray.workflows.tuning import SweepRequest, tune_recorded
 
 ALLOWED_RATIO, ALLOWED_START_SEC, ALLOWED_OVERHEAD_SEC = 1.25, 20.0, 0.5
 SEARCH = "optimisation"
@@ -83,7 +83,7 @@ def bench_tuning(
                 request, lambda done, total, note: on_progress(num_trials + done, 2 * num_trials, "tune")
             )
         tune_sec = time.perf_counter() - started
-        from harray.distributed.bare_optuna import sweep_times
+        from harray.bench.bare_optuna import sweep_times
 
         tune = sweep_times(outcome.folder)
     beyond = {
@@ -105,10 +105,10 @@ def bench_tuning(
 
 def _warm() -> None:
     """Import before the clock starts."""
-    import harray.distributed.bare_optuna  # noqa: F401
+    import harray.bench.bare_optuna  # noqa: F401
 
 
 def _bare(request: SweepRequest) -> Any:
-    from harray.distributed.bare_optuna import bare_times
+    from harray.bench.bare_optuna import bare_times
 
     return bare_times(request.store, request.experiment, request.settings())

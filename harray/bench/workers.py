@@ -45,7 +45,7 @@ def forward_seconds(
 
 @functools.cache
 def _baseline(way: str, config: ExtractionConfig) -> Callable[[Path], np.ndarray]:
-    from harray.poses.baselines import batched_baseline, notebook_baseline
+    from harray.bench.pose_baselines import batched_baseline, notebook_baseline
 
     make = {NOTEBOOK: notebook_baseline, BATCHED: batched_baseline}[way]
     return make(config.poses, config.videos.num_frames)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from harray.distributed.extraction_tally import QuarantineLimit
-    from harray.workflows.test_part import HeldOut
+    from harray.store.test_part import HeldOut
 
 FILES_SHOWN = 3  # of one reason
 
@@ -97,8 +97,8 @@ def extract(
     """
     experiment = options.build_config(recipe, config, overrides)
     from harray.distributed.extraction_tally import QuarantineLimit
+    from harray.store.test_part import check_named, check_share, manifest_as_dealt
     from harray.videos.sources import survey
-    from harray.workflows.test_part import check_named, check_share, manifest_as_dealt
 
     if test_share is not None:
         check_share(store, test_share)
@@ -251,7 +251,7 @@ def pose_weights(
 
     The weights in harray/assets were made by this command.
     """
-    from harray.poses.from_scratch import PoseTrainingConfig, train_pose_weights
+    from harray.rendered.from_scratch import PoseTrainingConfig, train_pose_weights
 
     with session(out, "pose-weights", as_json) as terminal, terminal.stages() as start_stage:
         running: dict[str, Callable[[int, int, str], None]] = {}
@@ -283,7 +283,7 @@ def _extract(
     """Extract and say what became of it; `also` goes into the JSON."""
     from harray.distributed.extraction import extract as extract_on_ray
     from harray.store import FeatureStore
-    from harray.workflows.test_part import to_json
+    from harray.store.test_part import to_json
 
     with terminal.progress("extracting", "clips") as update:
         summary = extract_on_ray(
@@ -318,7 +318,7 @@ def _extract(
 
 def _held_out(terminal: Terminal, store: Path, test_share: float | None) -> "HeldOut | None":
     """Deal the test part that was asked for, now or before, and say what it is."""
-    from harray.workflows.test_part import complete, hold_out_test
+    from harray.store.test_part import complete, hold_out_test
 
     command = "harray extract"
     part = complete(store, command) if test_share is None else hold_out_test(store, test_share, command)

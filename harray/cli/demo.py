@@ -26,9 +26,9 @@ def demo(
     """
     experiment = options.build_config("procedural", None, overrides)
     with session(out, "demo", as_json) as terminal:
+        from harray.api.demo import run_demo
         from harray.cli.models import entry_line, show_scores
         from harray.tracking.runs import outcome_of
-        from harray.workflows.demo import run_demo
 
         with terminal.stages() as stages:
             outcome, missed = outcome_of(

@@ -15,10 +15,10 @@ from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 
 if TYPE_CHECKING:
-    from harray.evaluation.ablations import Comparison
+    from harray.api.train import Trained
     from harray.evaluation.report import EvaluationReport
     from harray.training.loop import EpochReport
-    from harray.workflows.training import Trained
+    from harray.validation.ablations import Comparison
 
 
 RECONSTRUCTED = ("pcm", "hold", "linear", "spline")  # columns of the reconstruction table
@@ -49,7 +49,7 @@ def train(
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     from harray.distributed.training_demand import cluster_for
-    from harray.workflows.test_part import check_share, hold_out_test
+    from harray.store.test_part import check_share, hold_out_test
 
     if test_share is not None:
         check_share(store, test_share)
@@ -63,7 +63,7 @@ def train(
             terminal.result(str(hold_out_test(store, test_share, "harray train --test-share")))
         elif missing := options.no_test_part(store, experiment.training):
             terminal.say(f"note: {missing}")
-        from harray.workflows.training import Workers, train_recorded
+        from harray.api.train import Workers, train_recorded
 
         with terminal.progress("training", "epochs") as update:
             trained, missed = outcome_of(
@@ -95,7 +95,7 @@ def _evaluation(
 ) -> str | None:
     """The command that scores a model where the store has what to score it on."""
     from harray.store import FeatureStore
-    from harray.workflows.test_part import scored_split
+    from harray.store.test_part import scored_split
 
     training = experiment.training
     split = scored_split(FeatureStore.open(store).splits(), training.train_split, training.val_split)
@@ -157,9 +157,9 @@ def evaluate(
     options.check_model(model)
     options.check_split(store, split)
     with session(out, "evaluate", as_json) as terminal:
+        from harray.api.evaluate import evaluate_recorded
         from harray.tracking.location import tracking_uri as ruling
         from harray.tracking.runs import outcome_of
-        from harray.workflows.evaluation import evaluate_recorded
 
         uri = ruling(out, tracking_uri)
         with terminal.progress("evaluating", "steps") as update:
@@ -198,10 +198,10 @@ def predict(
     options.check_model(model)
     names, overrides = _told_apart(videos)
     with session(out, "predict", as_json) as terminal:
+        from harray.api.predict import predict_videos
         from harray.tracking.location import tracking_uri as ruling
         from harray.tracking.registry import resolve_model
         from harray.videos.sources import videos_among
-        from harray.workflows.prediction import predict_videos
 
         paths = videos_among(names, terminal.say)
         title, done = "predicting and explaining" if explain else "predicting", itertools.count(1)
@@ -270,9 +270,9 @@ def ablate(
     experiment = options.build_config(recipe, config, overrides)
     options.check_split(store, split)
     with session(out, "ablate", as_json) as terminal:
-        from harray.evaluation.ablations import compare, variants_without
-        from harray.evaluation.verdicts import verdicts_of_ablation
-        from harray.workflows.comparisons import Found, ablation_metrics, check_tracking, record_comparison
+        from harray.api.comparisons import Found, ablation_metrics, check_tracking, record_comparison
+        from harray.validation.ablations import compare, variants_without
+        from harray.validation.verdicts import verdicts_of_ablation
 
         variants = variants_without(without)
         check_tracking(out, tracking_uri)

@@ -150,7 +150,7 @@ def check_split(store: Path, split: str) -> None:
 def no_test_part(store: Path, training: TrainingConfig) -> str:
     """What to say of a store without a split that scores what is so trained; empty where it has one."""
     from harray.store import FeatureStore
-    from harray.workflows.test_part import can_hold_out, scored_split, train_split_among
+    from harray.store.test_part import can_hold_out, scored_split, train_split_among
 
     splits = FeatureStore.open(store).splits()
     trained = train_split_among(splits, training.train_split)
@@ -168,7 +168,7 @@ def train_command(
 ) -> str:
     """The command that trains on a store as it is: on the split that it has, holding out a test part if it has none."""
     from harray.store import FeatureStore
-    from harray.workflows.test_part import can_hold_out, train_split_among
+    from harray.store.test_part import can_hold_out, train_split_among
 
     trained = train_split_among(FeatureStore.open(store).splits(), training.train_split)
     if trained is None:

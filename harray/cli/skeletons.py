@@ -44,8 +44,8 @@ def import_(
 
     Only arrays and plain containers are read; a pickle that asks for more is refused and runs nothing.
     """
-    from harray.workflows.skeleton_import import ImportOptions, import_skeletons
-    from harray.workflows.test_part import check_share, to_json
+    from harray.interchange.skeleton_import import ImportOptions, import_skeletons
+    from harray.store.test_part import check_share, to_json
 
     if test_share is not None:
         check_share(store, test_share)
@@ -88,8 +88,8 @@ def export(
 
     It holds the frames that the store holds, and its import has the same rows.
     """
+    from harray.interchange.skeleton_export import export_skeletons
     from harray.store import FeatureStore
-    from harray.workflows.skeleton_export import export_skeletons
 
     exported = export_skeletons(FeatureStore.open(store), pickle, overwrite=overwrite)
     terminal = Terminal(as_json=as_json)

@@ -16,10 +16,10 @@ from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 
 if TYPE_CHECKING:
+    from harray.api.tune import SweepRequest
+    from harray.api.winner import Winner
     from harray.tracking.runs import NotRecorded
-    from harray.workflows.sweep_outcome import SweepOutcome
-    from harray.workflows.tuning import SweepRequest
-    from harray.workflows.winner import Winner
+    from harray.tuning.outcome import SweepOutcome
 
 BEST_SHOWN = 5
 DEFAULT_SPLIT = "test"
@@ -84,8 +84,8 @@ def tune(
     What key=value fixes is not searched. Every trial is a run in MLflow, nested in the sweep's. A sweep may be
     killed at any moment: the same command with --resume goes on.
     """
-    from harray.distributed.sweep_demand import cluster_for_sweep
     from harray.store import FeatureStore
+    from harray.tuning.demand import cluster_for_sweep
 
     experiment = with_val(options.build_config(recipe, config, overrides), store)
     fixed = _check(store, search, experiment, overrides, register, split)
@@ -95,8 +95,8 @@ def tune(
         session(out, "tune", as_json) as terminal,
         cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, num_bytes, terminal.say),
     ):
+        from harray.api.tune import SweepRequest, tune_recorded
         from harray.tracking.runs import outcome_of
-        from harray.workflows.tuning import SweepRequest, tune_recorded
 
         request = SweepRequest(
             store=store.absolute(),
@@ -149,7 +149,7 @@ def _check(
     split: str,
 ) -> tuple[str, ...]:
     """Refuse early what cannot be searched, registered or scored; returns the keys that are not searched."""
-    from harray.searches import first_point, search_named
+    from harray.search_spaces import first_point, search_named
 
     options.check_store(store)
     if split != DEFAULT_SPLIT:
@@ -178,8 +178,8 @@ def rerun(
     differ.
     """
     with session(out, "rerun", as_json) as terminal:
+        from harray.api.rerun import TOLERANCE, rerun_recorded
         from harray.tracking.runs import outcome_of
-        from harray.workflows.rerun import TOLERANCE, rerun_recorded
 
         with terminal.progress("training again", "epochs") as update:
             again, missed = outcome_of(
@@ -211,8 +211,8 @@ def _registered(
     terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome", name: str, split: str
 ) -> "tuple[Winner | None, NotRecorded | None]":
     """Train the winner on train and val, and register it; the error where the tracking store does not take it."""
+    from harray.api.winner import train_winner
     from harray.tracking.runs import NotRecorded, outcome_of
-    from harray.workflows.winner import train_winner
 
     try:
         with terminal.progress("training the winner on train + val", "epochs") as update:

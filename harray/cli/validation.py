@@ -13,7 +13,7 @@ from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 
 if TYPE_CHECKING:
-    from harray.evaluation.cross_validation import CrossValidation
+    from harray.validation.cross_validation import CrossValidation
 
 
 Folds = Annotated[int, typer.Option("--folds", min=2, help="Parts, each held out once.")]
@@ -74,14 +74,14 @@ def cross_validate(
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     with session(out, "cross-validate", as_json) as terminal:
-        from harray.evaluation.verdicts import verdicts_of_cross_validation
-        from harray.workflows.comparisons import (
+        from harray.api.comparisons import (
             Found,
             check_tracking,
             cross_validation_metrics,
             record_comparison,
         )
-        from harray.workflows.cross_validation import cross_validate, plan_cross_validation
+        from harray.api.cross_validate import cross_validate, plan_cross_validation
+        from harray.validation.verdicts import verdicts_of_cross_validation
 
         plan = plan_cross_validation(
             store.absolute(),
@@ -112,7 +112,7 @@ def _variants(
     experiment: ExperimentConfig, without: list[str], variants: list[str]
 ) -> dict[str, ExperimentConfig]:
     """`full`, then what is left out, then what is overridden, by name."""
-    from harray.evaluation.ablations import variants_without
+    from harray.validation.ablations import variants_without
 
     named = {
         name: with_overrides(experiment, {f"model.{key}": value for key, value in parts.items()})

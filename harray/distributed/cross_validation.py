@@ -12,7 +12,7 @@ from ray.exceptions import RayTaskError
 
 from harray.distributed.resources import check_demand, cluster_resources
 from harray.errors import InputError
-from harray.evaluation.cross_validation import Outcome, Trial, run_trial
+from harray.validation.cross_validation import Outcome, Trial, run_trial
 
 TRIALS_PER_GPU = 8  # so small a network leaves a GPU idle; more processes share it
 

@@ -5,13 +5,13 @@ import math
 
 import pytest
 
+from harray.api.train import train_recorded
 from harray.config import with_overrides
 from harray.recipes import recipe_named
 from harray.tracking.location import connect
 from harray.training.divergence import Diverged, check_finite
 from harray.training.loop import EpochReport
-from harray.workflows.training import train_recorded
-from tests.distributed.sweeping import TINY, tiny_store
+from tests.tuning.sweeping import TINY, tiny_store
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,283 @@
+"""Train inside an MLflow run, package the model and register it."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import yaml
+
+from harray import __version__
+from harray.config import digest, dump, to_dict, with_overrides
+from harray.errors import InputError
+from harray.evaluation.figures import training_figure
+from harray.experiment import ExperimentConfig
+from harray.extraction.config import dotted
+from harray.metrics import Scores
+from harray.names import sqlite_file
+from harray.store import FeatureStore
+from harray.tracking.location import tracking_uri
+from harray.tracking.registry import RUN_FILE, Registered, check_model_name, register
+from harray.tracking.run_folder import RunFolder
+from harray.tracking.runs import (
+    RECIPE_TAG,
+    STORE_DIGEST_TAG,
+    STORE_TAG,
+    NotRecorded,
+    TrainingRun,
+    recording,
+)
+from harray.training.config import TrainingConfig
+from harray.training.floors import floor_scores
+from harray.training.loop import EpochReport
+from harray.training.run import TrainingRequest, TrainingResult, train_store, training_clips
+from harray.training.splits import carve_val
+
+CONFIG_FILE, FIGURE_FILE = "config.yaml", "training.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Over what a training is spread."""
+
+    count: int = 0  # DDP workers of Ray Train; 0 trains in this process
+    storage: str | None = None  # for their state, reached by every node; None for beside the checkpoint
+    max_failures: int = 3  # how often lost workers are replaced
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a recorded training leaves behind."""
+
+    result: TrainingResult
+    run_id: str
+    registered: Registered | None
+    resumed: bool  # whether it went on with what the same command had left unfinished
+    floors: Mapping[str, Scores] = field(
+        default_factory=dict
+    )  # on val, of training/floors.py; {} without val
+
+    @property
+    def model(self) -> str:
+        """How to name it as MODEL."""
+        return self.registered.uri if self.registered else str(self.result.checkpoint)
+
+    @property
+    def model_version(self) -> str:
+        """This very model, whichever the champion is."""
+        return f"models:/{self.registered.name}/{self.registered.version}" if self.registered else self.model
+
+
+def as_extracted(experiment: ExperimentConfig, store: Path) -> ExperimentConfig:
+    """The experiment with the settings that the store was extracted with, so that what is recorded is what was done."""
+    settings = FeatureStore.open(store).settings
+    return with_overrides(experiment, {**dotted(settings.extraction), **settings.origin})
+
+
+def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int = 0) -> None:
+    """Refuse, before anything is started, what cannot be trained on.
+
+    Raises:
+        InputError: no store, no such split, fewer than two labels, or fewer clips than workers.
+    """
+    opened = FeatureStore.open(store)
+    splits = opened.splits()
+    for wanted in experiment.training.train_splits:
+        if splits and wanted not in splits:
+            raise InputError(
+                f"store {store}: no split {wanted!r}, it has {', '.join(splits)}; set training.train_split=NAME"
+            )
+    if len(labels := opened.labels()) < 2:
+        raise InputError(f"store {store}: found {len(labels)} labels, expected at least two to tell apart")
+    if not num_workers:
+        return
+    num_clips = len(opened.read(experiment.training.train_splits if splits else None, columns=[]))
+    if num_clips < num_workers:
+        raise InputError(
+            f"store {store}: found {num_clips} clips to train on and {num_workers} workers; use fewer --workers"
+        )
+
+
+def val_part(store: Path, training: TrainingConfig) -> str:
+    """What val is in such a training and what it chooses, in a line; the same clips that `training_clips` takes."""
+    chooses = "choose the epoch" if training.patience else "choose nothing: the last epoch is kept"
+    opened = FeatureStore.open(store)
+    splits = opened.splits()
+    if training.val_split in splits and training.val_split not in training.train_splits:
+        return f"val: the clips of the store's split {training.val_split}; they {chooses}"
+    rows = opened.read(training.train_splits if splits else None, columns=[])
+    labels, groups, clip_ids = (rows[name].to_pylist() for name in ("label", "group", "clip_id"))
+    classes = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    numbers = [classes[label] for label in labels]
+    taken = carve_val(numbers, groups, clip_ids, share=training.val_share, seed=training.seed)
+    if not taken:
+        return f"val: none (training.val_share={training.val_share:g}), so the last epoch is kept"
+    whole = {groups[place] for place in taken} - {None}
+    how = f"{len(whole)} whole groups" if whole else "no groups known"
+    return (
+        f"val: {len(taken)} of {len(labels)} clips, carved out of {training.train_split if splits else 'all'} by seed "
+        f"{training.seed}, {how}; they {chooses}"
+    )
+
+
+def train_recorded(
+    store: Path,
+    experiment: ExperimentConfig,
+    out: Path,
+    *,
+    workers: Workers = Workers(),
+    name: str | None = None,
+    tracking: str | None = None,
+    recipe: str = "",
+    title: str = "",
+    tags: Mapping[str, str] | None = None,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    on_message: Callable[[str], None] = lambda message: None,
+) -> Trained:
+    """Train and record parameters, metrics per epoch, the resolved config, curves and the packaged model.
+
+    The same call after an interruption, however that happened, goes on in the same folder and MLflow run.
+
+    Args:
+        out: its `runs/` gets a folder with checkpoint, config and curves.
+        name: register the model under it.
+        tracking: tracking URI, where it is not to be the environment's or the default under `out`.
+        recipe: that the experiment started from, by name or as a file.
+        title: of the run in MLflow; by default recipe, store and seed.
+        on_message: called before it begins with what chooses the epoch.
+        tags: of the run, beside those that identify data and origin.
+
+    Raises:
+        InputError: a store that cannot be trained on, a bad name, or more workers than clips or than the cluster
+            holds.
+        Diverged: the loss is no longer a number.
+        NotRecorded: the tracking store does not take the run; its `outcome` is `Trained` where training is done.
+    """
+    check_trainable(store, experiment, workers.count)
+    experiment = as_extracted(experiment, store)
+    if name:
+        check_model_name(name)
+    uri = tracking_uri(out, tracking)
+    on_message(val_part(store, experiment.training))
+    seed = experiment.training.seed
+    store_digest = FeatureStore.open(store).digest()
+    mark = digest([__version__, to_dict(experiment), store_digest, workers.count, _place(uri, out)])
+    claimed = RunFolder.claim(out.absolute() / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}", mark)
+    folder, trained = claimed.path, None
+    dump(experiment, folder / CONFIG_FILE)
+    request = _request(store, experiment, folder)
+    origin = origin_tags_of(request.store, store_digest, seed, recipe)
+    tags = {**origin, "harray.num_workers": str(workers.count), "harray.folder": str(folder), **(tags or {})}
+    title = title or run_name(recipe, store, seed)
+    try:
+        with claimed, TrainingRun(uri, experiment, name=title, tags=tags, run_id=claimed.run_id) as run:
+            (folder / RUN_FILE).write_text(run.run_id)
+
+            def tell(report: EpochReport) -> None:
+                run.log_epoch(report)
+                if on_epoch:
+                    on_epoch(report)
+
+            result = _train(request, workers, tell, claimed.state_file)
+            resumed = claimed.run_id is not None
+            floors = _floors_on_val(request) if result.val else {}
+            trained = Trained(
+                result=result, run_id=run.run_id, registered=None, resumed=resumed, floors=floors
+            )
+            trained = replace(trained, registered=_record(run, trained, folder, name))
+    except NotRecorded as error:
+        if trained is None:
+            raise
+        advice = "the checkpoint is kept; the same command records it, without training again what is trained"
+        raise error.after(trained, advice) from error
+    _forget(request, workers)
+    return trained
+
+
+def _record(run: TrainingRun, trained: Trained, folder: Path, name: str | None) -> Registered | None:
+    """All that is known at the end of a training."""
+    result = trained.result
+    with recording(run.uri, run.run_id):
+        for report in result.history:  # what an earlier process did not live to record
+            run.log_epoch(report)
+        training_figure(result.history).savefig(folder / FIGURE_FILE, dpi=110)
+        for file in (CONFIG_FILE, FIGURE_FILE):
+            run.log_artifact(folder / file)
+        top1 = {f"floor.{floor}.val_top1": scores.top1 for floor, scores in trained.floors.items()}
+        run.log_metrics(top1, step=result.best_epoch)
+        model_id = run.log_model(result.checkpoint, step=result.best_epoch)
+        return register(run.uri, name, model_id) if name else None
+
+
+def _place(uri: str, out: Path) -> str:
+    """A tracking store as it stands to the output folder, so that both can be moved together."""
+    file = sqlite_file(uri)
+    return uri if file is None else os.path.relpath(file, out.resolve())
+
+
+def _floors_on_val(request: TrainingRequest) -> dict[str, Scores]:
+    train, val = training_clips(request, FeatureStore.open(request.store))
+    return {} if val is None else floor_scores(train, val, request.features)
+
+
+def origin_tags_of(store: Path, store_digest: str, seed: int, recipe: str) -> dict[str, str]:
+    """Tags that say what a run was made of; the store's also make the run's data set."""
+    tags = {STORE_TAG: str(store), STORE_DIGEST_TAG: store_digest, "harray.seed": str(seed)}
+    return tags | ({RECIPE_TAG: recipe} if recipe else {})
+
+
+def run_name(recipe: str, store: Path, seed: int) -> str:
+    """What a run is called where nobody named it.
+
+    >>> run_name("skeleton", Path("stores/penn"), 0)
+    'skeleton on penn, seed 0'
+    """
+    return f"{Path(recipe).stem or 'training'} on {store.absolute().name}, seed {seed}"
+
+
+def _request(store: Path, experiment: ExperimentConfig, folder: Path) -> TrainingRequest:
+    return TrainingRequest(
+        store=store.absolute(),
+        out=folder / "checkpoint",
+        features=experiment.features,
+        model=experiment.model,
+        training=experiment.training,
+        experiment_yaml=yaml.safe_dump(to_dict(experiment), sort_keys=False),
+    )
+
+
+def _train(
+    request: TrainingRequest,
+    workers: Workers,
+    on_epoch: Callable[[EpochReport], None],
+    state_file: Path,
+) -> TrainingResult:
+    if not workers.count:
+        return train_store(request, on_epoch, state_file)
+    from harray.distributed.resources import start_ray
+
+    with start_ray():
+        from harray.distributed.training import train_on_ray
+
+        return train_on_ray(
+            request,
+            workers.count,
+            on_epoch,
+            storage=_storage(request, workers),
+            max_failures=workers.max_failures,
+            min_workers=1,
+        )
+
+
+def _storage(request: TrainingRequest, workers: Workers) -> str | None:
+    """A folder of its own for each run, since Ray Train goes on with what it finds."""
+    return workers.storage and f"{workers.storage.rstrip('/')}/{request.out.parent.name}"
+
+
+def _forget(request: TrainingRequest, workers: Workers) -> None:
+    """Remove what workers kept; not before the run is closed, so that until then nothing is trained twice."""
+    if workers.count:
+        from harray.distributed.training import ray_storage, remove_storage
+
+        remove_storage(ray_storage(request, _storage(request, workers)))

@@ -1,0 +1,226 @@
+"""Ray Tune around a sweep: warm actors that run one trial after another.
+
+    Tuner -- suggest / result / complete --> Sweep (Optuna's study, the journal)
+      |
+      +--> TrialActor x at_once: features mapped from Ray's object store, `trial_steps` epoch by epoch
+
+Tune places actors, keeps them between trials and replaces those that die. It remembers nothing: a killed driver's
+successor starts a Tuner anew, and the Sweep hands it what is left.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from harray.features.tensors import ClipTensors
+from harray.tuning.settings import TrialPlan
+from harray.tuning.trial import (
+    RAY_FOLDER,
+    STATE_FILE,
+    TrialJob,
+    from_arrays,
+    reason_of,
+    team_steps,
+    to_arrays,
+    trial_steps,
+)
+
+if TYPE_CHECKING:
+    from harray.tuning.study import Sweep  # and with it Optuna, which workers do not need
+
+WAITING_BYTES = 1e6  # that the actor of a team's trial holds
+REPLACEMENTS = 2  # of a trial's dead actor before the trial counts as failed
+# Tune reads these when a Tuner starts: no log files of its own, no signal handler, no pauses to save its state.
+_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+def run_sweep(
+    sweep: "Sweep",
+    job: TrialJob,
+    train: ClipTensors,
+    val: ClipTensors,
+    at_once: int,
+    on_result: Callable[[], None] = lambda: None,
+) -> None:
+    """Run what is left of a sweep on the running cluster.
+
+    Args:
+        at_once: trials at the same time, from `places_for`.
+        on_result: called after every epoch and every end.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    left = sweep.settings.num_trials - sweep.num_ended()
+    if left <= 0:
+        return
+    storage = job.folder.parent / "tune"
+    shutil.rmtree(storage, ignore_errors=True)
+    actor: Any = tune.with_parameters(TrialActor, job=job, train=to_arrays(train), val=to_arrays(val))
+    bridge = _Bridge(sweep, job, on_result)
+    tuner = tune.Tuner(
+        tune.with_resources(actor, _held_by_trial(job)),
+        tune_config=tune.TuneConfig(
+            search_alg=_StudySearcher(bridge),
+            scheduler=_StudyScheduler(bridge),
+            num_samples=left,
+            max_concurrent_trials=at_once,
+            reuse_actors=job.num_workers == 0,  # a team's workers go with the actor that started them
+        ),
+        run_config=tune.RunConfig(
+            name="run",
+            storage_path=str(storage),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=REPLACEMENTS),
+        ),
+    )
+    tuner.fit()
+    if bridge.error:
+        raise bridge.error
+    shutil.rmtree(storage, ignore_errors=True)
+
+
+class TrialActor(tune.Trainable):
+    """A warm process that runs trials; one step is an epoch, and the last one tells the outcome."""
+
+    def setup(self, config: dict[str, Any], **shared: Any) -> None:
+        self.job: TrialJob = shared["job"]
+        self.train_clips, self.val_clips = from_arrays(shared["train"]), from_arrays(shared["val"])
+        self.begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.begin(new_config)
+        return True
+
+    def begin(self, config: dict[str, Any]) -> None:
+        plan = TrialPlan(number=config["number"], overrides=config["overrides"])
+        self.steps: Iterator[dict[str, Any]]
+        if self.job.num_workers:
+            self.steps = team_steps(self.job, plan, self.val_clips)
+        else:
+            device = torch.device("cuda" if self.job.gpus_per_worker else "cpu")
+            self.steps = trial_steps(self.job, plan, self.train_clips, self.val_clips, device)
+
+    def step(self) -> dict[str, Any]:
+        try:
+            result = next(self.steps)
+        except Exception as error:  # whatever it is: it is this trial's end, not the sweep's
+            result = {"failed": reason_of(error)}
+            self.steps = iter(())
+            torch.cuda.empty_cache()
+        return {**result, "done": not {"outcome", "failed"}.isdisjoint(result)}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: trials keep their state themselves."""
+
+    def load_checkpoint(self, checkpoint: dict | None) -> None:
+        """Nothing, as above."""
+
+
+class _Bridge:
+    """Between Tune's trial ids and the sweep's numbers. An error of ours ends the sweep: Tune would go on."""
+
+    def __init__(self, sweep: "Sweep", job: TrialJob, on_result: Callable[[], None]):
+        self.sweep = sweep
+        self.job = job
+        self.on_result = on_result
+        self.numbers: dict[str, int] = {}
+        self.error: Exception | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune writes down what it was given, to restore it; we never do."""
+        return {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        plan = None if self.error else self._safely(self.sweep.next)
+        if plan is None:
+            return Searcher.FINISHED
+        self.numbers[trial_id] = plan.number
+        return {"number": plan.number, "overrides": plan.overrides}
+
+    def told(self, trial_id: str, result: dict[str, Any]) -> bool:
+        stop = self._safely(self.sweep.told, self.numbers[trial_id], result)
+        self._safely(self.on_result)
+        return bool(stop) or self.error is not None
+
+    def ended(self, trial_id: str, result: dict[str, Any] | None) -> None:
+        number = self.numbers.pop(trial_id, None)
+        if number is None or self.error:
+            return
+        if self._safely(self.sweep.ended, number, result):
+            folder = self.job.folder_of(number)
+            (folder / STATE_FILE).unlink(missing_ok=True)
+            shutil.rmtree(folder / RAY_FOLDER, ignore_errors=True)
+        self._safely(self.on_result)
+
+    def _safely(self, do: Callable[..., Any], *values: Any) -> Any:
+        try:
+            return do(*values)
+        except Exception as error:
+            self.error = self.error or error
+            return None
+
+
+class _StudySearcher(Searcher):
+    """Trials from the sweep."""
+
+    def __init__(self, bridge: _Bridge):
+        super().__init__(metric="seconds", mode="min")  # asked for and never used: the sweep ranks
+        self.bridge = bridge
+
+    def suggest(self, trial_id: str) -> dict | None:
+        config: Any = self.bridge.suggest(trial_id)
+        return config
+
+    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
+        self.bridge.ended(trial_id, None if error or result is None else _own(result))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study is in its file."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, as above."""
+
+
+class _StudyScheduler(FIFOScheduler):
+    """Early stopping as the sweep says."""
+
+    def __init__(self, bridge: _Bridge):
+        super().__init__()
+        self.bridge = bridge
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        stop = self.bridge.told(trial.trial_id, _own(result))
+        return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+
+
+def _held_by_trial(job: TrialJob) -> tune.PlacementGroupFactory:
+    """What the trial's own actor holds; with a team, the workers hold CPUs and GPUs, and the actor only waits."""
+    if job.num_workers:
+        return tune.PlacementGroupFactory([{"memory": WAITING_BYTES}])  # Tune wants it to hold something
+    gpus = {"GPU": job.gpus_per_worker} if job.gpus_per_worker else {}
+    return tune.PlacementGroupFactory([{"CPU": 1.0, **gpus}])
+
+
+def _own(result: dict[str, Any]) -> dict[str, Any]:
+    """A result as the trial gave it: Tune flattens nested values into `outcome/val/top1`."""
+    nested: dict[str, Any] = {}
+    for name, value in result.items():
+        *parents, leaf = name.split("/")
+        place = nested
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[leaf] = value
+    return nested
