@@ -26,6 +26,7 @@ HEAVY = (
 TIERS = [
     {"errors", "names", "files"},
     {"config", "schema", "skeleton", "metrics", "downloads"},
+    {"config_keys"},
     {"synth", "videos", "networks"},
     {"poses", "scenes"},
     {"extraction"},
