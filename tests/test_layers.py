@@ -28,6 +28,7 @@ TIERS = [
     {"files"},
     {"workspace"},
     {"config", "schema", "skeleton", "metrics", "downloads"},
+    {"config_keys"},
     {"synth", "videos", "networks"},
     {"poses", "scenes"},
     {"extraction"},
