@@ -27,6 +27,7 @@ TIERS = [
     {"errors", "names", "files", "reporting"},
     {"workspace"},
     {"config", "schema", "skeleton", "metrics", "downloads"},
+    {"config_keys"},
     {"synth", "videos", "networks"},
     {"poses", "scenes"},
     {"extraction"},
