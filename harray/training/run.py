@@ -87,8 +87,8 @@ def train_store(
         InputError: a store that cannot be trained on, or a state file of another training.
     """
     started, training = time.perf_counter(), request.learning.training
-    mark = request.digest if state_file else ""
-    state = load_state(state_file, mark) if state_file and state_file.exists() else None
+    fingerprint = request.digest if state_file else ""
+    state = load_state(state_file, fingerprint) if state_file and state_file.exists() else None
 
     saved = time.monotonic()
 
@@ -96,7 +96,7 @@ def train_store(
         nonlocal saved
         due = time.monotonic() - saved >= training.state_sec
         if state_file and (due or report.epoch == report.num_epochs):
-            save_state(state, state_file, mark)
+            save_state(state, state_file, fingerprint)
             saved = time.monotonic()
 
     fitted = fit(request, device_named(training.device), on_epoch, keep if state_file else None, state)
