@@ -18,7 +18,7 @@ from harray.api.winner import tags_of_winner
 from harray.config import with_overrides
 from harray.distributed.extraction import extract
 from harray.distributed.resources import start_ray
-from harray.evaluation.report import EvaluationReport
+from harray.evaluation.findings import EvaluationReport
 from harray.experiment import ExperimentConfig
 from harray.files import holding
 from harray.store import FeatureStore

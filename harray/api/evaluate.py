@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harray.evaluation.evaluate import evaluate
-from harray.evaluation.report import EvaluationReport, write_report
+from harray.evaluation.findings import EvaluationReport
+from harray.evaluation.report import write_report
 from harray.inference import Predictor
 from harray.names import short_name
+from harray.rendered.attention import with_objects
 from harray.store import FeatureStore
 from harray.tracking.location import check_credentials
 from harray.tracking.registry import resolve_model, run_of_model
@@ -43,6 +45,7 @@ def evaluate_recorded(
     opened = FeatureStore.open(store)
     predictor = Predictor.load(checkpoint)
     report = evaluate(predictor, opened, split, model=model, occlusion=occlusion, on_progress=on_progress)
+    report = with_objects(report, predictor, opened)
     run_id = run_of_model(model, uri)
     name = short_name(f"{split}-{run_id[:8] if run_id else checkpoint.parent.name}")
     files = write_report(report, out.absolute() / "evaluations" / name)

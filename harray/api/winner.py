@@ -7,7 +7,7 @@ from pathlib import Path
 from harray.api.evaluate import evaluate_recorded
 from harray.api.train import train_recorded
 from harray.config import with_overrides
-from harray.evaluation.report import EvaluationReport
+from harray.evaluation.findings import EvaluationReport
 from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
 from harray.tracking.runs import PARENT_TAG, NotRecorded, outcome_of

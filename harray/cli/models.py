@@ -17,7 +17,7 @@ from harray.workspace import Workspace
 
 if TYPE_CHECKING:
     from harray.api.train import Trained
-    from harray.evaluation.report import EvaluationReport
+    from harray.evaluation.findings import EvaluationReport
     from harray.training.loop import EpochReport
     from harray.validation.ablations import Comparison
 

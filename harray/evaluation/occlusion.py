@@ -15,7 +15,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from harray.evaluation.report import OcclusionCurve
+from harray.evaluation.findings import OcclusionCurve
 from harray.features.hiding import hide_joints, hide_whole_joints, run_of_frames
 from harray.features.normalise import centre_and_size
 from harray.features.rowrandom import RowRandom

@@ -21,7 +21,7 @@ from harray.errors import InputError
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, NormalisedClips, normalised
 from harray.model.config import ModelConfig
-from harray.model.network import FusionNetwork, PoseNetwork
+from harray.model.network import FusionNetwork, PoseBranch
 from harray.skeleton import SkeletonLayout, layout_named
 
 FORMAT = 2  # raise it when the files change so that older code cannot read them
@@ -126,7 +126,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str =
     return folder
 
 
-def _sizes(branch: PoseNetwork) -> dict[str, int | None]:
+def _sizes(branch: PoseBranch) -> dict[str, int | None]:
     names = ("num_people", "num_frames", "num_joints", "num_coordinates")
     return dict(zip(names, branch.shape, strict=True))
 
