@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from harray.poses.boxes import iou
 from harray.rendered.accuracy import PoseAccuracy, frame_accuracy
 from harray.synth.truth import Truth
 
