@@ -13,7 +13,6 @@ from harray.config import digest, dump, to_dict, with_overrides
 from harray.errors import InputError
 from harray.evaluation.figures import training_figure
 from harray.experiment import ExperimentConfig
-from harray.extraction.config import dotted
 from harray.metrics import Scores
 from harray.names import sqlite_file
 from harray.store import FeatureStore
@@ -72,8 +71,7 @@ class Trained:
 
 def as_extracted(experiment: ExperimentConfig, store: Path) -> ExperimentConfig:
     """The experiment with the settings that the store was extracted with, so that what is recorded is what was done."""
-    settings = FeatureStore.open(store).settings
-    return with_overrides(experiment, {**dotted(settings.extraction), **settings.origin})
+    return with_overrides(experiment, FeatureStore.open(store).settings.provenance.overrides())
 
 
 def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int = 0) -> None:

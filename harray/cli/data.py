@@ -146,7 +146,6 @@ def store_retry(
     Overrides such as poses.weights=PATH say where weights lie on this machine.
     """
     from harray.distributed.extraction_tally import QuarantineLimit
-    from harray.extraction.config import extraction_as_before
     from harray.store import FeatureStore
 
     limit = QuarantineLimit.parse(max_quarantined) if max_quarantined else QuarantineLimit()
@@ -157,10 +156,9 @@ def store_retry(
         terminal.result("nothing is quarantined" + (f" at stage {stage}" if stage else ""))
         terminal.json(dict.fromkeys(("inputs", "extracted", "quarantined", "computed"), 0))
         return
-    settings = there.settings
     parsed = parse_overrides(ExtractionConfig(), overrides or [])
     with session(out, "retry", as_json) as terminal:
-        config = extraction_as_before(settings.extraction, settings.weights, settings.origin, parsed)
+        config = there.settings.provenance.config(parsed)
         _extract(terminal, manifest, config, there.path, num_actors, limit, retry=True)
 
 

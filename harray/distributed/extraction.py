@@ -30,14 +30,9 @@ from harray.distributed.resources import (
     start_ray,
 )
 from harray.errors import InputError
-from harray.extraction.config import (
-    ExtractionConfig,
-    settings_digest,
-    shaping_values,
-    weights_digests,
-    weights_origin,
-)
+from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import SKELETON, clip_scene_shape, keypoints_shape, make_networks_ready
+from harray.extraction.provenance import Provenance
 from harray.poses.config import EMBEDDED
 from harray.poses.weights import check_pose_weights
 from harray.scenes.config import RANDOM
@@ -134,7 +129,7 @@ def extract(
         if len(plan.todo):
             check_machine({"CPU": min(num_actors or 0, len(plan.todo))}, "extraction", ADVICE)
             with start_ray():
-                for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors, say):
+                for outcomes in _run(plan.todo, config, store, clip_ids, num_actors, say):
                     on_outcomes(outcomes)
                     tally.add(outcomes)
                     on_progress(tally.done, tally.total, tally.named())
@@ -169,9 +164,7 @@ def store_settings(config: ExtractionConfig) -> StoreSettings:
         skeleton=SKELETON,
         keypoints_shape=keypoints_shape(config),
         scene_shape=clip_scene_shape(config),
-        extraction=shaping_values(config),
-        weights=weights_digests(config),
-        origin=weights_origin(config),
+        provenance=Provenance.of(config),
     )
 
 
@@ -275,7 +268,6 @@ def _run(
     todo: pa.Table,
     config: ExtractionConfig,
     store: FeatureStore,
-    settings: StoreSettings,
     clip_ids: set[str],
     num_actors: int | None,
     say: Callable[[str], None],
@@ -297,8 +289,7 @@ def _run(
     arguments: dict[str, Any] = {
         "config": config,
         "store": str(store.path),
-        "settings": settings_digest(settings.extraction, settings.weights),
-        "weights": settings.weights,
+        "provenance": store.settings.provenance,
         "clip_ids": clip_ids,
         "device": pool.device,
         "num_threads": pool.num_threads,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from harray.evaluation.calibration import CalibrationReport
 from harray.metrics import Scores
 
 
@@ -90,6 +91,7 @@ class EvaluationReport:
     confusion_AA: np.ndarray
     per_class: Sequence[ClassScores]
     mistakes: Sequence[Mistake]
+    calibration: CalibrationReport | None = None
     floors: Mapping[str, Scores] = field(default_factory=dict)  # of training/floors.py; {} if not known
     num_floor_clips: int = 0  # that the floors learned from: the model's, as far as the store has them
     objects: Mapping[str, Mapping[str, ObjectAttention]] = field(default_factory=dict)
@@ -108,6 +110,7 @@ class EvaluationReport:
             "floors": {name: asdict(scores) for name, scores in self.floors.items()},
             "num_floor_clips": self.num_floor_clips,
             "gate": dict(self.gate),
+            "calibration": None if self.calibration is None else asdict(self.calibration),
             "occlusion": {
                 kind: {"hidden_shares": curve.hidden_shares, **curve.top1}
                 for kind, curve in self.occlusion.items()

@@ -6,7 +6,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from harray.evaluation.figures import confusion_figure, objects_figure, occlusion_figure
+from harray.evaluation.figures import (
+    calibration_figure,
+    confusion_figure,
+    objects_figure,
+    occlusion_figure,
+)
 from harray.evaluation.findings import EvaluationReport
 from harray.inference.lettering import save_figure
 
@@ -15,6 +20,8 @@ def write_report(report: EvaluationReport, folder: Path) -> list[Path]:
     """Write report.html, report.json and the figures it shows into `folder`; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"confusion": confusion_figure(report.confusion_AA, report.classes)}
+    if report.calibration:
+        figures["calibration"] = calibration_figure(report.calibration)
     if report.occlusion:
         figures["occlusion"] = occlusion_figure(report.occlusion)
     if any(report.objects.values()):

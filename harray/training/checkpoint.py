@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from harray import __version__
 from harray.config import from_dict, to_dict
 from harray.errors import InputError
+from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, NormalisedClips, normalised
 from harray.model.config import ModelConfig
@@ -42,9 +43,7 @@ class Checkpoint:
     skeleton: SkeletonLayout
     scene_grid: tuple[int, int] | None  # (scene frames, grid) of the tokens; None without scene branch
     store_digest: str
-    extraction: dict[str, Any] = field(default_factory=dict)  # the store's extraction settings
-    weights: dict[str, str] = field(default_factory=dict)  # room -> digest of the weights it extracted with
-    origin: dict[str, Any] = field(default_factory=dict)  # dotted key -> where those weights lay
+    provenance: Provenance = field(default_factory=Provenance)  # of the features that it learned from
     harray_version: str = __version__
     second_skeleton: SkeletonLayout | None = None  # of the second stream of keypoints
     learned_clips: frozenset[str] | None = (
@@ -120,9 +119,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str =
         "store_digest": checkpoint.store_digest,
         "features": to_dict(checkpoint.features),
         "model": to_dict(checkpoint.model),
-        "extraction": checkpoint.extraction,
-        "weights": checkpoint.weights,
-        "origin": checkpoint.origin,
+        **asdict(checkpoint.provenance),
         "clip_sec": checkpoint.clip_sec,
         "num_people": checkpoint.num_people,
     }
@@ -171,9 +168,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             scene_grid=None if grid is None else (grid[0], grid[1]),
             store_digest=about["store_digest"],
             learned_clips=_learned_clips(folder),
-            extraction=about["extraction"],
-            weights=about["weights"],
-            origin=about["origin"],
+            provenance=Provenance(**{name: about[name] for name in ("extraction", "weights", "origin")}),
             harray_version=about["harray_version"],
             calibration=_calibration(folder),
             clip_sec=about.get("clip_sec"),

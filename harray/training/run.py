@@ -16,6 +16,7 @@ import torch
 
 from harray.config import digest, to_dict
 from harray.errors import InputError
+from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips, normalised, without_false_tracks
 from harray.metrics import Scores
@@ -74,6 +75,15 @@ class TrainingResult:
 class Fitted:
     checkpoint: Checkpoint
     trainer: Trainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreOrigin:
+    """What a checkpoint says of the store that it was trained on."""
+
+    store_digest: str
+    clip_sec: float | None  # the clips' median length; None: not known
+    provenance: Provenance
 
 
 def train_store(
@@ -218,16 +228,11 @@ def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfi
     return dataclasses.replace(features, augmentation=augmentation), [str(test)]
 
 
-def origin_of(store: FeatureStore) -> dict[str, Any]:
+def origin_of(store: FeatureStore) -> StoreOrigin:
     """What a checkpoint says of the store that it was trained on."""
-    settings = store.settings
-    return {
-        "store_digest": store.digest(),
-        "clip_sec": median_clip_sec(store),
-        "extraction": settings.extraction,
-        "weights": settings.weights,
-        "origin": settings.origin,
-    }
+    return StoreOrigin(
+        store_digest=store.digest(), clip_sec=median_clip_sec(store), provenance=store.settings.provenance
+    )
 
 
 def median_clip_sec(store: FeatureStore) -> float | None:
@@ -250,9 +255,9 @@ def checkpoint_of(
     learning: LearningConfig,
     train: ClipTensors,
     val: ClipTensors | None,
-    origin: dict[str, Any],
+    origin: StoreOrigin,
 ) -> Checkpoint:
-    """A trained network with all that using it needs; `origin` as `origin_of` gives it."""
+    """A trained network with all that using it needs."""
     looked_at = train.looked_at(learning.features.keypoints)
     return Checkpoint(
         network=network,
@@ -264,7 +269,9 @@ def checkpoint_of(
         num_people=num_people_of(looked_at, learning.features),
         calibration=Calibration() if val is None else _calibration(network, learning, val, "clips of val"),
         learned_clips=frozenset(train.clip_ids).union([] if val is None else val.clip_ids),
-        **origin,
+        store_digest=origin.store_digest,
+        clip_sec=origin.clip_sec,
+        provenance=origin.provenance,
     )
 
 

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from harray.errors import InputError
+from harray.extraction.provenance import Provenance
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
 from harray.store import FeatureStore, StoreSettings
 from harray.store.ledger import latest_rows, ledger_table, reasons
@@ -14,8 +15,9 @@ SETTINGS = StoreSettings(
     skeleton="coco17",
     keypoints_shape=(2, 4, 17, 3),
     scene_shape=(1, 4, 8),
-    extraction={"videos": {"num_frames": 4}, "poses": {"image_size": 64}},
-    weights={"poses": "abc"},
+    provenance=Provenance(
+        extraction={"videos": {"num_frames": 4}, "poses": {"image_size": 64}}, weights={"poses": "abc"}
+    ),
 )
 
 

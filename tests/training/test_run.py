@@ -9,6 +9,7 @@ import yaml
 
 from harray.config import with_overrides
 from harray.errors import InputError
+from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import clips_from_arrays, load_clips
 from harray.model.config import ModelConfig
@@ -25,6 +26,8 @@ MODEL = with_overrides(
     {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1, "cfn.width": 8},
 )
 
+PROVENANCE = Provenance(extraction={"poses": {"image_size": 320}}, weights={"poses": "abc"})
+
 
 def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True) -> FeatureStore:
     """Twelve clips a split: an arm goes up or down; three actors."""
@@ -38,8 +41,7 @@ def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True
         for split in splits or (None,)
         for number in range(12)
     ]
-    extraction = {"poses": {"image_size": 320}}
-    return arm_store(path, rows, scene=scene, extraction=extraction, weights={"poses": "abc"})
+    return arm_store(path, rows, scene=scene, provenance=PROVENANCE)
 
 
 def request(tmp_path, **changes) -> TrainingRequest:
@@ -66,8 +68,7 @@ def test_a_store_becomes_a_checkpoint_that_predicts_the_same_after_loading(tmp_p
     assert loaded.scene_grid == (1, 2)
     assert loaded.model == MODEL
     assert loaded.features == FeaturesConfig()
-    assert loaded.extraction == {"poses": {"image_size": 320}}
-    assert loaded.weights == {"poses": "abc"}
+    assert loaded.provenance == PROVENANCE
     assert loaded.store_digest == store.digest()
     assert loaded.learned_clips == frozenset(
         load_clips(store, ["train"]).clip_ids
