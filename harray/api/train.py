@@ -225,8 +225,8 @@ def _place(uri: str, out: Path) -> str:
 
 
 def _floors_on_val(request: TrainingRequest) -> dict[str, Scores]:
-    train, val = training_clips(request, FeatureStore.open(request.store))
-    return {} if val is None else floor_scores(train, val, request.features)
+    train, val = training_clips(request.learning, FeatureStore.open(request.store))
+    return {} if val is None else floor_scores(train, val, request.learning.features)
 
 
 def origin_tags_of(store: Path, store_digest: str, seed: int, recipe: str) -> dict[str, str]:
@@ -248,9 +248,7 @@ def _request(store: Path, experiment: ExperimentConfig, folder: Path) -> Trainin
     return TrainingRequest(
         store=store.absolute(),
         out=folder / "checkpoint",
-        features=experiment.features,
-        model=experiment.model,
-        training=experiment.training,
+        learning=experiment.learning,
         experiment_yaml=yaml.safe_dump(to_dict(experiment), sort_keys=False),
     )
 
