@@ -19,9 +19,10 @@ from harray.inference.evidence import OK, evidence_of
 from harray.inference.footprint import latencies_ms, peak_memory_mb
 from harray.inference.predictor import ClipPredictions, Predictor
 from harray.store import FeatureStore
+from harray.training.calibration import expected_calibration_error
 from harray.training.floors import ties_of
 from harray.validation.gate import OCCLUDED, Cost, Measured, Slice
-from harray.validation.paired import Difference, calibration_error, compare, holm
+from harray.validation.paired import Difference, compare, holm
 
 FEWEST_CLIPS = 10  # of a slice; fewer can hardly be told from chance
 HIDDEN_SHARE = 0.5
@@ -105,7 +106,7 @@ def duel(
             latency_ms=float(np.quantile(taken, 0.95)),
             median_ms=float(np.median(taken)),
             memory_mb=peak_memory_mb(one.checkpoint),
-            calibration_error=calibration_error(answers.probabilities_NA, clips.labels_N.numpy()),
+            calibration_error=expected_calibration_error(answers.probabilities_NA, clips.labels_N.numpy()),
         )
         for one, taken, answers, clips in zip(pair, times, said, both, strict=True)
     ]
@@ -202,8 +203,16 @@ def _parts(
     parts = {f"class {label}": labels_N == number for number, label in enumerate(classes)}
     evidence = [evidence_of(visible_PTK) for visible_PTK in said[1].visible_NPTK]
     parts["several people"] = np.array([found.num_people_seen > 1 for found in evidence])
-    parts["unsure answers"] = np.array([found.verdict != OK for found in evidence])
+    hardly_seen_N = np.array([found.verdict != OK for found in evidence])
+    unsure = [_is_unsure(one, answers) for one, answers in zip(pair, said, strict=True)]
+    parts["unsure answers"] = (
+        hardly_seen_N | unsure[0] | unsure[1]
+    )  # of either, or the slice would favour one
     return parts
+
+
+def _is_unsure(one: Contender, said: ClipPredictions) -> np.ndarray:
+    return said.probabilities_NA.max(axis=1) < one.predictor.checkpoint.calibration.threshold()
 
 
 def _hidden(one: Contender, clips: ClipTensors) -> ClipTensors | None:

@@ -19,7 +19,6 @@ from scipy import stats
 LEVEL = 0.95
 POWER = 0.8
 NUM_SAMPLES = 4000
-NUM_BINS = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,13 +168,3 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         largest = max(largest, min(1.0, (len(p_values) - place) * p_values[name]))
         adjusted[name] = largest
     return {name: adjusted[name] for name in p_values}
-
-
-def calibration_error(probabilities_NA: np.ndarray, labels_N: np.ndarray) -> float:
-    """Expected calibration error (Guo et al., 2017) in [0, 1]: how far the winner's probability is from how often it is
-    right, in the mean over clips, in `NUM_BINS` bins of probability."""
-    best_N = probabilities_NA.max(axis=1)
-    right_N = probabilities_NA.argmax(axis=1) == labels_N
-    bin_N = np.minimum((best_N * NUM_BINS).astype(int), NUM_BINS - 1)
-    gap_K = np.bincount(bin_N, weights=best_N - right_N, minlength=NUM_BINS)
-    return float(np.abs(gap_K).sum() / len(labels_N))

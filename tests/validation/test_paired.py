@@ -7,7 +7,6 @@ import pytest
 
 from harray.validation.paired import (
     bootstrap_interval,
-    calibration_error,
     compare,
     holm,
     mcnemar,
@@ -76,12 +75,6 @@ def test_holms_correction():
     assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx(
         {"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02}
     )
-
-
-def test_calibration_error_is_the_gap_between_probability_and_accuracy():
-    probabilities = np.array([[0.9, 0.1]] * 4 + [[0.4, 0.6]] * 2)
-    labels = np.array([0, 0, 0, 1, 1, 1])  # 0.75 right at 0.9; 1.0 right at 0.6
-    assert calibration_error(probabilities, labels) == pytest.approx((4 * 0.15 + 2 * 0.4) / 6)
 
 
 def drawn_gains(random, sizes_G, discordant, difference, alike):
