@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from harray.api.cards import evaluation_section
 from harray.evaluation.evaluate import evaluate
 from harray.evaluation.findings import EvaluationReport
 from harray.evaluation.report import write_report
@@ -11,9 +12,10 @@ from harray.inference import Predictor
 from harray.names import short_name
 from harray.rendered.attention import with_objects
 from harray.store import FeatureStore
+from harray.tracking.cards import update_cards
 from harray.tracking.location import check_credentials
 from harray.tracking.registry import resolve_model, run_of_model
-from harray.tracking.runs import NotRecorded, mlflow_name, record_evaluation
+from harray.tracking.runs import NotRecorded, mlflow_name, record_evaluation, recording
 
 
 def evaluate_recorded(
@@ -68,7 +70,10 @@ def evaluate_recorded(
         for floor, scores in report.floors.items():
             metrics[f"{recorded}.floor.{floor}.top1"] = scores.top1
         try:
-            record_evaluation(uri, run_id, metrics, files[0].parent, f"evaluation/{recorded}", _tags(report))
+            folder = f"evaluation/{recorded}"
+            if record_evaluation(uri, run_id, metrics, files[0].parent, folder, _tags(report)):
+                with recording(uri, run_id):
+                    update_cards(uri, run_id, recorded, evaluation_section(report))
         except NotRecorded as error:
             raise error.after((report, files), "the scores stand in the report only") from error
     return report, files
