@@ -1,6 +1,6 @@
-"""A skeleton pickle into a feature store.
+"""Keypoints of other tools, and skeleton pickles, into a feature store.
 
-pickle --read and checked whole--> annotations --sampled--> rows of clips --a few hundred at a time--> store
+files --read and checked whole--> annotations --sampled--> rows of clips --a few hundred at a time--> store
 """
 
 import hashlib
@@ -16,11 +16,13 @@ import numpy as np
 
 from harray.errors import InputError
 from harray.interchange.annotations import Annotation
+from harray.interchange.clip_labels import is_class_names, with_labels
+from harray.interchange.keypoint_files import Reading, read_keypoints
 from harray.interchange.messages import messages_about
 from harray.interchange.pickles import SkeletonFile, read_skeletons
 from harray.interchange.sampled import SampledClip, sample_clip
 from harray.schema import EXTRACTED, MANIFEST, MOVED
-from harray.skeleton import GENERIC, LAYOUTS, SkeletonLayout, layout_named, layout_of_size
+from harray.skeleton import GENERIC, LAYOUTS, SkeletonLayout, layout_named, layout_of_size, to_data
 from harray.store import FeatureStore, StoreSettings
 from harray.store.lock import writing
 from harray.store.test_part import HeldOut, as_dealt, check_named, complete, hold_out_test
@@ -38,7 +40,13 @@ class ImportOptions:
     """How annotations become clips."""
 
     skeleton: str | None = None  # layout of a pickle that names none; None: the usual one of as many joints
-    labels: Path | None = None  # class names, one per line, of a pickle without a label_map
+    format: str | None = (
+        None  # of the files, a name in `harray.interchange.formats`; None: told by their content
+    )
+    labels: Path | None = (
+        None  # class names by number, a line each; or the labels of clips: csv, JSON, class folders
+    )
+    size_hw: tuple[int, int] | None = None  # px of the pictures, where files do not say
     num_frames: int = 32  # per clip, evenly spaced; short clips repeat some
     max_people: int = 2  # per clip, by how much is seen of them
     also: Path | None = None  # second pickle, with other keypoints of the same frame_dirs
@@ -81,11 +89,11 @@ def import_skeletons(
     if not 0 < options.fps < math.inf:
         raise InputError(f"--fps {options.fps}: expected the frame rate of the source videos, such as 25")
     pickle = pickle.absolute()
-    file = read_skeletons(pickle)
+    file, labels = _read(pickle, options)
     layout = layout_of(pickle, file, options.skeleton)
-    names = class_names(pickle, file, options.labels)
-    labels, said = labels_of(pickle, file, names, options.labels or "label_map")
-    rows = manifest_rows(pickle, file, labels)
+    names = class_names(pickle, file, labels)
+    classes, said = labels_of(pickle, file, names, labels or "label_map")
+    rows = manifest_rows(pickle, file, classes)
     if test_share is not None:
         check_named(str(pickle), rows)
     second = None if options.also is None else second_file(options.also.absolute(), pickle, file)
@@ -120,6 +128,17 @@ def import_skeletons(
     )
 
 
+def _read(path: Path, options: ImportOptions) -> tuple[SkeletonFile, Path | None]:
+    """The clips with the labels that `--labels` gives them; and the file of class names where it is one."""
+    reading = Reading(
+        format=options.format, size_hw=options.size_hw, fps=options.fps, skeleton=options.skeleton
+    )
+    file = read_keypoints(path, reading)
+    if options.labels is None or is_class_names(options.labels, file):
+        return file, options.labels
+    return with_labels(path, file, options.labels), None
+
+
 def layout_of(pickle: Path, file: SkeletonFile, wanted: str | None) -> SkeletonLayout:
     """The layout that the pickle names, else the wanted one, else the usual one of as many joints and coordinates.
 
@@ -129,6 +148,8 @@ def layout_of(pickle: Path, file: SkeletonFile, wanted: str | None) -> SkeletonL
     Raises:
         InputError: an unknown layout, one with another number of joints, or two that contradict each other.
     """
+    if file.layout is not None:  # read as its format says, and brought to what was wanted
+        return file.layout
     named, wanted = (
         f"{GENERIC}{file.num_joints}" if name == GENERIC else name for name in (file.skeleton, wanted)
     )
@@ -181,7 +202,7 @@ def _settings(
     size = options.max_people, options.num_frames
     shape = (*size, layout.num_joints, file.num_coordinates + 1)
     if second is None or options.also is None:
-        return StoreSettings(skeleton=layout.name, keypoints_shape=shape)
+        return StoreSettings(skeleton=layout.name, keypoints_shape=shape, layout=to_data(layout))
     other = layout_of(options.also, second, None)
     return StoreSettings(
         skeleton=layout.name,
@@ -206,17 +227,21 @@ def class_names(pickle: Path, file: SkeletonFile, labels: Path | None) -> tuple[
 
 def labels_of(
     pickle: Path, file: SkeletonFile, names: Sequence[str] | None, source: object = "label_map"
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str | None], list[str]]:
     """The label of every annotation as text: its name or, without names, its number; and what is to be said of it.
 
-    Labels from 1 to the number of names count from 1.
+    Labels from 1 to the number of names count from 1. Annotations without a label have None.
 
     Raises:
         InputError: a label that the names, which are from `source`, do not reach.
     """
-    numbers = [annotation.label for annotation in file.annotations]
-    if names is None:
-        return [str(number) for number in numbers], []
+    given = [annotation.label for annotation in file.annotations]
+    numbers = [label for label in given if isinstance(label, int)]
+    if names is None or len(numbers) < len(given):
+        texts = [None if label is None else str(label) for label in given]
+        unlabelled = texts.count(None)
+        says = f"{unlabelled} of {len(texts)} clips have no label; --labels takes a csv with name,label, or class folders"
+        return texts, [says] if unlabelled else []
     messages, first = [], 0
     if min(numbers) == 1:
         if max(numbers) == len(names):
@@ -224,9 +249,8 @@ def labels_of(
             messages = [f"labels run from 1 to {len(names)}, the number of class names: counted from 1"]
         else:
             messages = [f"no clip has label 0, {names[0]}; if labels count from 1, make them count from 0"]
-    for annotation in file.annotations:
-        if annotation.label - first >= len(names):
-            number = numbers.index(annotation.label)
+    for number, annotation in enumerate(file.annotations):
+        if numbers[number] - first >= len(names):
             raise InputError(
                 f"{pickle}: annotation {number} ({annotation.frame_dir}): label: found {annotation.label}, expected "
                 f"less than {len(names)}, the number of class names in {source}"
@@ -234,7 +258,7 @@ def labels_of(
     return [names[number - first] for number in numbers], messages
 
 
-def manifest_rows(pickle: Path, file: SkeletonFile, labels: Sequence[str]) -> list[dict[str, Any]]:
+def manifest_rows(pickle: Path, file: SkeletonFile, labels: Sequence[str | None]) -> list[dict[str, Any]]:
     """Manifest rows of the annotations, in their order; the splits of each sorted."""
     splits: dict[str, list[str]] = {annotation.frame_dir: [] for annotation in file.annotations}
     for name in sorted(file.splits):

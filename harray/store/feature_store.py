@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from harray.errors import InputError
 from harray.schema import LEDGER, MANIFEST, MOVED, clips_schema
-from harray.skeleton import SkeletonLayout, layout_named
+from harray.skeleton import SkeletonLayout, layout_from, layout_named
 from harray.store.clips import KEY, clip_keys, clips_table, join_clips, places_of, shard_name
 from harray.store.files import parquet_files, write_atomically
 from harray.store.ledger import (
@@ -122,7 +122,7 @@ class FeatureStore:
     @property
     def skeleton(self) -> SkeletonLayout:
         """Joint names and bones of the keypoints."""
-        return layout_named(self.settings.skeleton)
+        return layout_from(self.settings.skeleton, self.settings.layout)
 
     @property
     def second_skeleton(self) -> SkeletonLayout | None:
