@@ -20,15 +20,16 @@ from harray.distributed.extraction import extract
 from harray.distributed.resources import start_ray
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
+from harray.files import holding
 from harray.store import FeatureStore
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
 from harray.tracking.location import tracking_uri, without_password
 from harray.tracking.registry import resolve_model
-from harray.tracking.run_folder import held
 from harray.tracking.runs import check_recording, outcome_of
 from harray.tuning.outcome import SweepOutcome
 from harray.videos.sources import list_videos
+from harray.workspace import Workspace
 
 MODEL_NAME = "demo"
 NUM_EXPLAINED = 3
@@ -88,10 +89,10 @@ def run_demo(
         InputError: `out` holds a demo of another seed or size, or another one runs there.
         NotRecorded: the tracking store does not take what the demo made; its `outcome` is the `DemoOutcome`.
     """
-    uri = tracking_uri(out, tracking)
+    uri = tracking_uri(Workspace(out, tracking))
     check_recording(uri)
     complaint = f"{out}: another `harray demo` works there; wait for its end, or name another folder by --out"
-    with held(out, complaint):
+    with holding(out, complaint):
         return _run(out, experiment, clips_per_action, tracking, uri, on_stage, on_message)
 
 

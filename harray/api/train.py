@@ -33,6 +33,7 @@ from harray.training.floors import floor_scores
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, TrainingResult, train_store, training_clips
 from harray.training.splits import carve_val
+from harray.workspace import Workspace
 
 CONFIG_FILE, FIGURE_FILE = "config.yaml", "training.png"
 
@@ -158,7 +159,7 @@ def train_recorded(
     experiment = as_extracted(experiment, store)
     if name:
         check_model_name(name)
-    uri = tracking_uri(out, tracking)
+    uri = tracking_uri(Workspace(out, tracking))
     on_message(val_part(store, experiment.training))
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()
@@ -217,8 +218,8 @@ def _place(uri: str, out: Path) -> str:
 
 
 def _floors_on_val(request: TrainingRequest) -> dict[str, Scores]:
-    train, val = training_clips(request, FeatureStore.open(request.store))
-    return {} if val is None else floor_scores(train, val, request.features)
+    train, val = training_clips(request.learning, FeatureStore.open(request.store))
+    return {} if val is None else floor_scores(train, val, request.learning.features)
 
 
 def origin_tags_of(store: Path, store_digest: str, seed: int, recipe: str) -> dict[str, str]:
@@ -240,9 +241,7 @@ def _request(store: Path, experiment: ExperimentConfig, folder: Path) -> Trainin
     return TrainingRequest(
         store=store.absolute(),
         out=folder / "checkpoint",
-        features=experiment.features,
-        model=experiment.model,
-        training=experiment.training,
+        learning=experiment.learning,
         experiment_yaml=yaml.safe_dump(to_dict(experiment), sort_keys=False),
     )
 

@@ -60,9 +60,9 @@ def import_(
 ) -> None:
     """Take keypoints of other tools into a store, ready to train on without videos.
 
-    Read are OpenPose, AlphaPose, COCO, ultralytics, MediaPipe, MoveNet, Kinetics-skeleton, NTU RGB+D, Penn Action, JHMDB,
-    MSR-Action3D, DeepLabCut, SLEAP, Datumaro, and pickles of PYSKL and MMAction2. Of a pickle only arrays and plain
-    containers are read; one that asks for more is refused and runs nothing.
+    Read are OpenPose, AlphaPose, COCO, ultralytics, MediaPipe, MoveNet, Kinetics-skeleton, NTU RGB+D, Penn Action,
+    JHMDB, MSR-Action3D, DeepLabCut, SLEAP, Datumaro, and pickles of PYSKL and MMAction2. Of a pickle only arrays and
+    plain containers are read; one that asks for more is refused and runs nothing.
     """
     from harray.interchange.skeleton_import import ImportOptions, import_skeletons
     from harray.store.test_part import check_share, to_json
@@ -79,6 +79,7 @@ def import_(
         num_frames=num_frames,
         max_people=max_people,
         fps=fps,
+        test_share=test_share,
     )
     with terminal.progress("importing", "clips") as update:
         imported = import_skeletons(
@@ -86,7 +87,6 @@ def import_(
             store.absolute(),
             how,
             on_progress=lambda done, total: update(done, total, ""),
-            test_share=test_share,
         )
     for message in imported.messages:
         terminal.say(message)

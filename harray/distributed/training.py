@@ -76,7 +76,7 @@ def train_on_ray(
     request = dataclasses.replace(request, store=request.store.absolute(), out=request.out.absolute())
     storage = ray_storage(request, storage)
     if gpus_per_worker is None:
-        gpus_per_worker = gpus_for(request.training.device, num_workers, cluster_resources())
+        gpus_per_worker = gpus_for(request.learning.training.device, num_workers, cluster_resources())
     check_training(num_workers, gpus_per_worker)
     name = run_name(request, num_workers)
     rescued = None if is_uri(storage) else rescued_state(Path(storage, name), request.digest)
@@ -123,7 +123,7 @@ def remove_storage(storage: str) -> None:
     filesystem.delete_dir(inner)
 
 
-def rescued_state(run: Path, mark: str) -> Path | None:
+def rescued_state(run: Path, fingerprint: str) -> Path | None:
     """The newest state of a run whose controller was killed while it wrote down which one that is; None otherwise.
 
     What it left half-written is removed: Ray Train would not start on it. On a bucket nothing is half-written.
@@ -138,7 +138,7 @@ def rescued_state(run: Path, mark: str) -> Path | None:
         listed.unlink()
     for file in sorted(run.glob(f"checkpoint_*/{STATE_FILE}"), reverse=True):
         try:
-            load_state(file, mark)
+            load_state(file, fingerprint)
         except InputError:  # half-written itself
             continue
         return file
@@ -173,20 +173,20 @@ def _work(config: dict[str, Any]) -> None:
     """One worker's part, from the beginning or from the last state."""
     request: TrainingRequest = config["request"]
     leads = get_context().get_world_rank() == 0
-    mark, state, last = request.digest, None, get_checkpoint()
+    fingerprint, state, last = request.digest, None, get_checkpoint()
     if last is not None:
         with last.as_directory() as folder:
-            state = load_state(Path(folder, STATE_FILE), mark)
+            state = load_state(Path(folder, STATE_FILE), fingerprint)
     elif config["state"]:
-        state = load_state(config["state"], mark)
+        state = load_state(config["state"], fingerprint)
     started = saved = time.perf_counter()
 
     def keep(state: dict[str, Any], epoch: EpochReport) -> None:
         nonlocal saved
-        due = leads and time.perf_counter() - saved >= request.training.state_sec
+        due = leads and time.perf_counter() - saved >= request.learning.training.state_sec
         with _files(due) as folder:
             if due:
-                save_state(state, folder / STATE_FILE, mark)
+                save_state(state, folder / STATE_FILE, fingerprint)
                 saved = time.perf_counter()
             report({"epoch": dataclasses.asdict(epoch)}, checkpoint=Checkpoint(folder) if due else None)
 
@@ -201,7 +201,7 @@ def _work(config: dict[str, Any]) -> None:
     with _files(leads) as folder:
         if leads:
             save_checkpoint(fitted.checkpoint, folder / MODEL_FOLDER, request.experiment_yaml)
-            save_state(fitted.trainer.state(), folder / STATE_FILE, mark)
+            save_state(fitted.trainer.state(), folder / STATE_FILE, fingerprint)
             outcome = dataclasses.asdict(
                 result_of(fitted.trainer, Path(MODEL_FOLDER), time.perf_counter() - started)
             )

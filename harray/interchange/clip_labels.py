@@ -49,8 +49,10 @@ def is_class_names(labels: Path, file: SkeletonFile) -> bool:
     return numbered and not labels.is_dir() and labels.suffix.lower() not in (".csv", ".tsv", ".json")
 
 
-def with_labels(path: Path, file: SkeletonFile, labels: Path) -> SkeletonFile:
-    """The clips with the labels, groups and splits that `labels` gives them; those it does not name keep theirs.
+def with_labels(path: Path, file: SkeletonFile, labels: Path) -> tuple[SkeletonFile, list[str]]:
+    """The clips with the labels, groups and splits that `labels` gives them, and what is to be said of that.
+
+    Clips that it does not name keep what they have.
 
     Raises:
         InputError: it cannot be read, names none of the clips, or one clip twice with different labels.
@@ -77,7 +79,8 @@ def with_labels(path: Path, file: SkeletonFile, labels: Path) -> SkeletonFile:
             splits.setdefault(split, []).append(annotation.frame_dir)
     if not used:
         raise InputError(
-            f"labels {labels}: none of its names, such as {some(sorted(about), 3)}, is one of the clips of {path}, such as "
+            f"labels {labels}: none of its names, such as {some(sorted(about), 3)}, is one of the clips of "
+            f"{path}, such as "
             f"{some([each.frame_dir for each in file.annotations], 3)}; name the clips as their files"
         )
     messages = [f"labels of {len(annotations) - len(absent)} of {len(annotations)} clips are from {labels}"]
@@ -85,7 +88,7 @@ def with_labels(path: Path, file: SkeletonFile, labels: Path) -> SkeletonFile:
         messages.append(f"{len(absent)} clips are not in {labels}, such as {some(absent, 3)}")
     if more := len(by_name.keys() - used):
         messages.append(f"{more} names of {labels} are no clip of {path}")
-    return dataclasses.replace(file, annotations=annotations, splits=splits, said=(*file.said, *messages))
+    return dataclasses.replace(file, annotations=annotations, splits=splits), messages
 
 
 def _names_of(frame_dir: str) -> list[str]:
@@ -196,7 +199,8 @@ def _of_csv(labels: Path, text: str) -> dict[str, About]:
     if at["name"] is None or at["label"] is None:
         if any(len(row) != 2 for row in rows) or at["name"] is not None or at["label"] is not None:
             raise InputError(
-                f"labels {labels}: found the columns {', '.join(rows[0])}, expected name,label and optionally split,group"
+                f"labels {labels}: found the columns {', '.join(rows[0])}, expected name,label and optionally "
+                "split,group"
             )
         at, rows = {"name": 0, "label": 1, "split": None, "group": None}, [[], *rows]
     splits = {row[at["split"]] for row in rows[1:] if at["split"] is not None and row[at["split"]]}

@@ -21,7 +21,6 @@ from harray.interchange.formats.source import JSON, OTHER, Source, kind_of
 from harray.interchange.formats.source import PICKLE as PICKLED
 from harray.interchange.formats.yolo import kpt_shape
 from harray.interchange.pickles import SkeletonFile, read_skeletons
-from harray.skeleton import SkeletonLayout, places_in
 from harray.videos.layout import CLASS, GROUP, SPLIT, guess_layout
 from harray.videos.listing import some
 from harray.videos.splits import canonical_splits
@@ -36,7 +35,6 @@ class Reading:
     format: str | None = None  # name in FORMATS or "pickle"; None: told by content
     size_hw: tuple[int, int] | None = None  # px of the pictures, where files do not say
     fps: float = 25.0  # of the source videos
-    skeleton: str | None = None  # layout to bring joints to by their names
 
 
 def read_keypoints(path: Path, reading: Reading) -> SkeletonFile:
@@ -208,10 +206,8 @@ def _file(
     said += [line + of.format(count) for line, count in lines.items()]
     clips, folders_said = _by_folders(path, clips)
     said += folders_said
-    layout = clips[0].layout
-    clips, mapped_said = _mapped(path, clips, reading.skeleton)
     annotations, more = to_ours(path, [_annotation(clip, reading) for clip in clips])
-    said += mapped_said + more + _shares(annotations)
+    said += more + _shares(annotations)
     splits: dict[str, list[str]] = {}
     called = canonical_splits({split for clip in clips for split in clip.splits}, str(path))
     for clip in clips:
@@ -272,41 +268,6 @@ def _by_folders(path: Path, clips: list[FoundClip]) -> tuple[list[FoundClip], li
     return labelled, [f"labels by folders {'/'.join(levels)}: {names}"]
 
 
-def _mapped(path: Path, clips: list[FoundClip], wanted: str | None) -> tuple[list[FoundClip], list[str]]:
-    """Joints in the wanted layout, by their names; those that it alone has are missing."""
-    from harray.skeleton import GENERIC, LAYOUTS, layout_named
-
-    layout = clips[0].layout
-    if wanted is None or wanted == layout.name or layout.name == wanted or wanted == GENERIC:
-        return clips, []
-    target = layout_named(wanted)
-    places = places_in(layout, target)
-    if layout.name.startswith(GENERIC) and layout.num_joints == target.num_joints:
-        return [dataclasses.replace(clip, layout=target) for clip in clips], []
-    common = [place for place in places if place is not None]
-    if len(common) < 3 or wanted not in LAYOUTS:
-        raise InputError(
-            f"{path}: {len(common)} of the joints of {wanted} are in {layout.name}, too few to bring one to the other; "
-            "leave --skeleton out"
-        )
-    absent = [joint for joint, place in zip(target.joints, places, strict=True) if place is None]
-    said = f"{layout.name} is brought to {wanted} by joint names"
-    return [_onto(clip, target, places) for clip in clips], [
-        said + (f"; {', '.join(absent)} have no such joint and count as missing" if absent else "")
-    ]
-
-
-def _onto(clip: FoundClip, target: SkeletonLayout, places: Sequence[int | None]) -> FoundClip:
-    order = [0 if place is None else place for place in places]
-    is_absent = np.array([place is None for place in places])
-    scores = (
-        np.ones(clip.keypoints_MTVC.shape[:3], np.float32) if clip.scores_MTV is None else clip.scores_MTV
-    )
-    scores = np.where(is_absent, 0, scores[..., order])
-    keypoints = np.where(is_absent[:, None], 0, clip.keypoints_MTVC[..., order, :])
-    return dataclasses.replace(clip, layout=target, keypoints_MTVC=keypoints, scores_MTV=scores)
-
-
 def _shares(annotations: Sequence[Annotation]) -> list[str]:
     """A message where coordinates are shares of pictures whose size is not known."""
     flat = [each for each in annotations if each.keypoints_MTVC.shape[-1] == 2 and each.size_hw == (0, 0)]
@@ -316,7 +277,8 @@ def _shares(annotations: Sequence[Annotation]) -> list[str]:
     top = max((float(np.quantile(each, 0.99)) for each in tops if len(each)), default=0.0)
     if top <= SHARES:
         return [
-            "coordinates are shares of the picture, whose size no file says: taken as of square pictures; say it by --size "
+            "coordinates are shares of the picture, whose size no file says: taken as of square pictures; say it "
+            "by --size "
             "WIDTHxHEIGHT"
         ]
     return ["the pictures' size is not known; coordinates are taken as pixels"]

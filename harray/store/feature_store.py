@@ -24,10 +24,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harray.errors import InputError
+from harray.files import list_files, write_atomically
 from harray.schema import LEDGER, MANIFEST, MOVED, clips_schema
 from harray.skeleton import SkeletonLayout, layout_from, layout_named
 from harray.store.clips import KEY, clip_keys, clips_table, join_clips, places_of, shard_name
-from harray.store.files import parquet_files, write_atomically
 from harray.store.ledger import (
     Reason,
     extracted_rows,
@@ -164,7 +164,7 @@ class FeatureStore:
         Args:
             without: files to leave out, such as "ledger/x.parquet".
         """
-        files = parquet_files(self.path / "ledger")
+        files = list_files(self.path / "ledger", ".parquet")
         tables = [
             pq.read_table(file, schema=LEDGER) for file in files if f"ledger/{file.name}" not in without
         ]
@@ -175,7 +175,7 @@ class FeatureStore:
         """Every clip_id whose features are here to the last, whether the ledger knows of it or not."""
         keys = [self.schema.field(name) for name in (*KEY, "is_last")]
         tables = [pa.schema(keys).empty_table()]
-        for file in parquet_files(self.path / "clips"):
+        for file in list_files(self.path / "clips", ".parquet"):
             tables.append(self._table(file, columns=[field.name for field in keys]).cast(pa.schema(keys)))
         return set(places_of(pa.concat_tables(tables)))
 
@@ -220,7 +220,7 @@ class FeatureStore:
 
     def num_bytes_in_memory(self) -> int:
         """Of all features, as `read` gives them; asks the shards' footers only."""
-        footers = [self._read(pq.read_metadata, file) for file in parquet_files(self.path / "clips")]
+        footers = [self._read(pq.read_metadata, file) for file in list_files(self.path / "clips", ".parquet")]
         return self.settings.clip_bytes * sum(footer.num_rows for footer in footers)
 
     def digest(self) -> str:
@@ -239,7 +239,9 @@ class FeatureStore:
         ledger = self.ledger()
         rows = extracted_rows(ledger)
         people = self._features(set(rows["clip_id"].to_pylist()), ["num_people"])["num_people"].to_pylist()
-        files = [file for folder in ("clips", "ledger") for file in parquet_files(self.path / folder)]
+        files = [
+            file for folder in ("clips", "ledger") for file in list_files(self.path / folder, ".parquet")
+        ]
         return StoreInfo(
             path=str(self.path),
             num_inputs=len(ledger),
@@ -276,7 +278,7 @@ class FeatureStore:
         schema = pa.schema([self.schema.field(name) for name in dict.fromkeys(names)])
         tables: list[pa.Table] = []
         seen: set[tuple[str, int]] = set()
-        for file in parquet_files(self.path / "clips"):
+        for file in list_files(self.path / "clips", ".parquet"):
             keys = clip_keys(self._table(file, columns=KEY))
             new = {key: i for i, key in enumerate(keys) if key[0] in clip_ids and key not in seen}
             if new:

@@ -1,16 +1,15 @@
 """COCO keypoints: results, annotations, and AlphaPose's list, which has the same records.
 
     results, AlphaPose   [{"image_id", "category_id", "keypoints": flat x, y, score, "score"}, ...]
-    annotations          {"images": [...], "annotations": [{"image_id", "keypoints": flat x, y, v}], "categories": [...]}
+    annotations          {"images": [...], "annotations": [{"image_id", "keypoints": flat x, y, v}], "categories"}
 
-Sources: https://cocodataset.org/#format-data, https://github.com/MVIG-SJTU/AlphaPose (docs/output.md). AlphaPose's `idx`
-is a track where it is one number. PoseTrack's `track_id` and the videos of its images are read.
+Sources: https://cocodataset.org/#format-data, https://github.com/MVIG-SJTU/AlphaPose (docs/output.md). AlphaPose's
+`idx` is a track where it is one number. PoseTrack's `track_id` and the videos of its images are read.
 """
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
-
 
 from harray.errors import InputError
 from harray.interchange.formats.clips import FoundClip, FoundFrame, Moment, Person, clip_of
@@ -158,7 +157,8 @@ def _track(record: Mapping[str, Any], *keys: str) -> int | None:
 def _same(layout: SkeletonLayout | None, found: SkeletonLayout, where: str) -> SkeletonLayout:
     if layout is not None and layout.name != found.name:
         raise InputError(
-            f"{where}: {found.num_joints} joints, expected {layout.num_joints} as in those before; keep one skeleton a file"
+            f"{where}: {found.num_joints} joints, expected {layout.num_joints} as in those before; keep one "
+            "skeleton a file"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Datumaro's and CVAT's JSON: items with annotations of type skeleton, flat x, y, v in the order of the named points."""
+"""Datumaro's and CVAT's JSON: items with annotations of type skeleton, flat x, y, v in the order of its points."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -18,12 +18,11 @@ from harray.interchange.formats.source import TEXT, Source
 from harray.skeleton import KINECT20, NTU25
 from harray.videos.named import ntu_parts
 
-MSR: list[str] = list(
-    (
-        "left_shoulder right_shoulder shoulder_center spine left_hip right_hip hip_center left_elbow right_elbow left_wrist "
-        "right_wrist left_hand right_hand left_knee right_knee left_ankle right_ankle left_foot right_foot head"
-    ).split()
-)
+_MSR = """
+left_shoulder right_shoulder shoulder_center spine left_hip right_hip hip_center left_elbow right_elbow left_wrist
+right_wrist left_hand right_hand left_knee right_knee left_ankle right_ankle left_foot right_foot head
+"""
+MSR: list[str] = list(_MSR.split())
 _MSR_NAME = re.compile(r"(a\d{2})_(s\d{2})_e\d{2}")
 SCORE_OF_STATE = np.array([0.0, 0.5, 1.0])
 
@@ -65,7 +64,8 @@ def _frame(source: Source, lines, number: int) -> Moment:
         num_joints = int(next(lines))
         if num_joints != 25 or len(header) < 10:
             raise InputError(
-                f"{source.path}: found bodies of {num_joints} joints with {len(header)} numbers before them, expected 25 "
+                f"{source.path}: found bodies of {num_joints} joints with {len(header)} numbers before them, "
+                "expected 25 "
                 "and 10: not a body of NTU RGB+D"
             )
         rows = np.array([next(lines).split() for _ in range(num_joints)], np.float64)
@@ -80,10 +80,8 @@ def _frame(source: Source, lines, number: int) -> Moment:
 
 def is_msr(source: Source) -> bool:
     """Twenty lines of four numbers a frame, in metres."""
-    if (
-        source.kind != TEXT
-        or not re.search(r"skeleton", source.stem, re.IGNORECASE)
-        and not _MSR_NAME.search(source.stem)
+    if source.kind != TEXT or (
+        not re.search(r"skeleton", source.stem, re.IGNORECASE) and not _MSR_NAME.search(source.stem)
     ):
         return False
     rows = _msr_rows(source)
@@ -96,7 +94,8 @@ def read_msr(source: Source) -> list[FoundClip | FoundFrame]:
     frames = rows[:, :3].reshape(-1, 20, 3)[:, [MSR.index(joint) for joint in KINECT20.joints]]
     if np.median(np.abs(frames)) > 20:
         raise InputError(
-            f"{source.path}: coordinates of about {np.median(np.abs(frames)):.0f}: pixels; expected the real-world file, in metres"
+            f"{source.path}: coordinates of about {np.median(np.abs(frames)):.0f}: pixels; expected the "
+            "real-world file, in metres"
         )
     said = ["joints are put from MSR-Action3D's order into kinect20's"]
     if rows.shape[1] == 4 and not (rows[:, 3] > 0).all():

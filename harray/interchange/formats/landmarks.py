@@ -3,8 +3,8 @@
     [{"keypoints": [{"x", "y", "z", "visibility"}, ...]}, ...]        a frame each; an empty list: nobody
     {"frames": [{"frame": 0, "landmarks": [...]}]}, {"0": [[x, y, score], ...]}, [[[x, y, score], ...], ...]
 
-33 points are blazepose33, 17 coco17, 21 hand21; points with names are taken by these. MediaPipe's z, a guess in units of
-the picture's width, is left out; its world landmarks (metres about the hips) are taken in 3D. Sources:
+33 points are blazepose33, 17 coco17, 21 hand21; points with names are taken by these. MediaPipe's z, a guess in units
+of the picture's width, is left out; its world landmarks (metres about the hips) are taken in 3D. Sources:
 https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker, https://www.tensorflow.org/hub/tutorials/movenet
 """
 
@@ -111,7 +111,7 @@ def fits_array(source: Source) -> bool:
 
 
 def read_array(source: Source) -> list[FoundClip | FoundFrame]:
-    """[frames, joints, 2 to 4], with people before or after the frames or none, or flat as MediaPipe tutorials write."""
+    """One person as [frames, joints, 2 to 4], or flat as tutorials of MediaPipe write it."""
     array = np.asarray(source.array)
     if array.dtype.kind not in "fiu":
         raise InputError(f"{source.path}: entries of type {array.dtype}, expected numbers")
@@ -125,7 +125,8 @@ def read_array(source: Source) -> list[FoundClip | FoundFrame]:
         array = array[None]
     if array.ndim == 4:
         raise InputError(
-            f"{source.path}: shape {array.shape} may be [frames, people, joints, ...] or [people, frames, joints, ...]; "
+            f"{source.path}: shape {array.shape} may be [frames, people, joints, ...] or [people, frames, joints, "
+            "...]; "
             "save each person alone, or a skeleton pickle"
         )
     if array.ndim != 3 or not 2 <= array.shape[2] <= 4 or array.shape[1] < 3:

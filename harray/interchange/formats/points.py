@@ -138,16 +138,10 @@ def points_of(value: Any) -> tuple[np.ndarray, np.ndarray | None, list[str] | No
     if all(isinstance(point, Mapping) and "x" in point and "y" in point for point in value):
         names = [str(point.get("name") or point.get("part") or "") for point in value]
         return *_of_points(value), names if all(names) else None
-    if all(isinstance(point, list) and 2 <= len(point) <= 4 and _is_numbers(point) for point in value):
-        if len({len(point) for point in value}) == 1:
-            array = np.array(value, dtype=np.float64)
-            if array.shape[1] == 2:
-                return array, None, None
-            return (
-                (array[:, :2], array[:, 2], None)
-                if array.shape[1] == 3
-                else (array[:, :2], array[:, 3], None)
-            )
+    are_lists = all(isinstance(point, list) and 2 <= len(point) <= 4 for point in value)
+    if are_lists and len({len(point) for point in value}) == 1 and all(map(_is_numbers, value)):
+        array = np.array(value, dtype=np.float64)
+        return array[:, :2], None if array.shape[1] == 2 else array[:, -1], None
     return None
 
 

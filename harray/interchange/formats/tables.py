@@ -20,6 +20,7 @@ from harray.interchange.formats.clips import FoundClip, FoundFrame, Moment, Pers
 from harray.interchange.formats.points import layout_for, layout_of_names
 from harray.interchange.formats.source import TABLE, TEXT, Source
 from harray.skeleton import SkeletonLayout, own_layout
+from harray.videos.listing import some
 
 SCORES = (
     "score",
@@ -39,18 +40,19 @@ _AXIS = rf"x|y|z|{'|'.join(SCORES)}"
 _AXIS_FIRST = re.compile(rf"({_AXIS})[ _.:/-]?(\d+|[ _.:/-].+)", re.IGNORECASE)
 _AXIS_LAST = re.compile(rf"(.*[^ _.:/-])[ _.:/-]+({_AXIS})", re.IGNORECASE)
 _AXIS_GLUED = re.compile(r"(.*\d)([xyzvcs])", re.IGNORECASE)
-ROLES = {
-    "label": ("label", "class", "action", "pose", "target", "category", "activity", "exercise", "gesture", "class_name"),
-    "clip": ("clip", "clip_id", "clip_name", "video", "video_id", "video_name", "videoname", "sequence", "sequence_id",
-             "seq", "seq_id", "file", "filename", "file_name", "source", "path", "vid"),
-    "frame": ("frame", "frame_id", "frame_index", "frame_number", "frame_num", "frame_no", "frame_idx", "frames", "image_id"),
-    "time": ("time", "timestamp", "time_sec", "timestamp_ms", "time_ms", "t", "seconds", "ms"),
-    "person": ("person", "person_id", "track", "track_id", "pid", "subject_id", "idx", "pose_id"),
-    "split": ("split", "subset", "set"),
-    "group": ("group", "subject", "actor", "performer"),
-    "joint": ("joint", "landmark", "keypoint", "landmark_id", "joint_id", "keypoint_id", "landmark_name", "joint_name",
-              "keypoint_name", "landmark_index", "landmark_idx", "bodypart", "part", "name", "type", "kp", "id"),
-}  # fmt: skip
+_ROLES = {
+    "label": "label class action pose target category activity exercise gesture class_name",
+    "clip": "clip clip_id clip_name video video_id video_name videoname sequence sequence_id seq seq_id file filename "
+    "file_name source path vid",
+    "frame": "frame frame_id frame_index frame_number frame_num frame_no frame_idx frames image_id",
+    "time": "time timestamp time_sec timestamp_ms time_ms t seconds ms",
+    "person": "person person_id track track_id pid subject_id idx pose_id",
+    "split": "split subset set",
+    "group": "group subject actor performer",
+    "joint": "joint landmark keypoint landmark_id joint_id keypoint_id landmark_name joint_name keypoint_name "
+    "landmark_index landmark_idx bodypart part name type kp id",
+}
+ROLES = {role: names.split() for role, names in _ROLES.items()}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -307,7 +309,7 @@ def _clips(
         labels = {cell(rows[i], "label") for i in members}
         if len(labels) > 1:
             raise InputError(
-                f"{source.path}: {name} has the labels {', '.join(map(str, sorted(map(str, labels))))}; expected one a clip"
+                f"{source.path}: {name} has the labels {some(sorted(map(str, labels)))}; expected one a clip"
             )
         moments = _moments([rows[i] for i in members], [people[i] for i in members], roles)
         clip = clip_of(name, layout, moments, said=said, fps=source.fps)

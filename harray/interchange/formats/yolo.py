@@ -132,7 +132,8 @@ def _shape(source: Source, rows: Sequence[Sequence[float]]) -> tuple[int, int]:
         if all(0 <= each - num_joints * size <= 2 for each in rest):
             return num_joints, size
         raise InputError(
-            f"{source.path}: lines of {sorted(lengths)} numbers do not fit kpt_shape {list(told)} of {source.data['from']}"
+            f"{source.path}: lines of {sorted(lengths)} numbers do not fit kpt_shape {list(told)} of "
+            f"{source.data['from']}"
         )
     if len(lengths) > 1:
         raise InputError(f"{source.path}: lines of {sorted(lengths)} numbers, expected one number of columns")
