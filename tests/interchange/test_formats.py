@@ -417,8 +417,11 @@ def dlc_rows(points, who, joints):
     columns = [
         (person, joint, axis) for person in who for joint in joints for axis in ("x", "y", "likelihood")
     ]
-    heads = {"scorer": ["net"] * len(columns), "individuals": [c[0] for c in columns], "bodyparts": [c[1] for c in columns],
-             "coords": [c[2] for c in columns]}  # fmt: skip
+    heads = {"scorer": ["net"] * len(columns)}
+    heads |= {
+        name: [column[i] for column in columns]
+        for i, name in enumerate(("individuals", "bodyparts", "coords"))
+    }
     body = [
         [i, *(v for person in points for x, y in person[i] for v in (x, y, 0.9))]
         for i in range(points.shape[1])
