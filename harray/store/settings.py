@@ -22,9 +22,10 @@ class StoreSettings:
     scene_shape: tuple[int, ...] | None = None  # [scene_frames, grid * grid, channels]; None: no scene branch
     second_skeleton: str | None = None  # layout of the second keypoints; None: there are none
     second_shape: tuple[int, ...] | None = None  # as keypoints_shape
-    provenance: Provenance = dataclasses.field(
-        default_factory=Provenance
-    )  # empty where keypoints were imported
+    layout: dict[str, Any] | None = None
+    """Joints and bones where the skeleton is a file's own, not the code's."""
+    provenance: Provenance = dataclasses.field(default_factory=Provenance)
+    """Of the features; empty where keypoints were imported."""
 
     @property
     def clip_bytes(self) -> int:
@@ -35,7 +36,10 @@ class StoreSettings:
 
 def dump_settings(settings: StoreSettings) -> str:
     """The text of store.json."""
-    return json.dumps({"harray_store": SCHEMA_VERSION, **_plain(settings)}, indent=2) + "\n"
+    values = _plain(settings)
+    if settings.layout is None:
+        del values["layout"]
+    return json.dumps({"harray_store": SCHEMA_VERSION, **values}, indent=2) + "\n"
 
 
 def load_settings(store: Path) -> StoreSettings:
@@ -68,6 +72,7 @@ def load_settings(store: Path) -> StoreSettings:
         scene_shape=None if scene_shape is None else tuple(scene_shape),
         second_skeleton=values.get("second_skeleton"),
         second_shape=None if second_shape is None else tuple(second_shape),
+        layout=values.get("layout"),
         provenance=Provenance(**{name: values[name] for name in ("extraction", "weights", "origin")}),
     )
 
