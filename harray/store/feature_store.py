@@ -128,6 +128,12 @@ class FeatureStore:
         return None if name is None else layout_named(name)
 
     @property
+    def layouts(self) -> tuple[SkeletonLayout, ...]:
+        """Of each kind of keypoints that the clips have."""
+        second = self.second_skeleton
+        return (self.skeleton,) if second is None else (self.skeleton, second)
+
+    @property
     def schema(self) -> pa.Schema:
         """Schema of the clips table."""
         settings = self.settings

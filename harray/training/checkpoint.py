@@ -57,6 +57,11 @@ class Checkpoint:
     def model(self) -> ModelConfig:
         return self.network.config
 
+    @property
+    def layouts(self) -> tuple[SkeletonLayout, ...]:
+        """Of the streams of keypoints that the network reads."""
+        return (self.skeleton,) if self.second_skeleton is None else (self.skeleton, self.second_skeleton)
+
     def prepared(self, clips: ClipTensors) -> NormalisedClips:
         """Clips as the network reads them.
 
@@ -75,10 +80,7 @@ class Checkpoint:
     def _check(self, clips: ClipTensors) -> None:
         what = f"these clips do not fit the model, trained on {self.network.shape[0]} people of {self.skeleton.name}"
         redo = "take a store extracted with the model's settings, or train on this one"
-        layouts = [self.skeleton, self.second_skeleton]
-        for seen, layout, branch in zip([clips, clips.second], layouts, self.network.branches, strict=False):
-            if seen is None or layout is None:
-                continue
+        for seen, layout, branch in zip(clips.streams, self.layouts, self.network.branches, strict=False):
             people, frames, joints, coordinates = branch.shape
             found = seen.keypoints_NPTKC.shape
             if (seen.skeleton.name, found[3]) != (layout.name, joints):

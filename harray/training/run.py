@@ -32,7 +32,7 @@ from harray.training.mirroring import try_mirroring
 from harray.training.probes import dealt
 from harray.training.splits import carve_val
 from harray.training.state import load_state, save_state
-from harray.training.workers import Team
+from harray.training.workers import WorkerGroup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ def _held_out_calibration(learning: LearningConfig, train: ClipTensors, trainer:
     train = train.select(labelled_N)
     fold_N, num_folds = dealt(train.labels_N.tolist(), ties_of(train))
     held_out, rest = train.select(np.flatnonzero(fold_N == 0)), train.select(np.flatnonzero(fold_N > 0))
-    if num_folds < 2 or len(held_out) < max(LEAST_CLIPS, Team.current().size):
+    if num_folds < 2 or len(held_out) < max(LEAST_CLIPS, WorkerGroup.current().size):
         return Calibration(how=f"not calibrated: {len(held_out)} held-out clips are too few")
     num_epochs = max(1, round(EPOCH_SHARE * learning.training.num_epochs))
     short = dataclasses.replace(
@@ -198,23 +198,21 @@ def new_trainer(
     Raises:
         InputError: fewer clips than workers.
     """
-    if len(train) < (size := Team.current().size):
+    if len(train) < (size := WorkerGroup.current().size):
         raise InputError(f"found {len(train)} clips to train on and {size} workers; use fewer --workers")
     which = learning.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
     features, decisions = decided(learning.features, train)
-    return Trainer(
+    trainer = Trainer(
         new_network(learning, train),
         share_of(train, features),
         None if val is None else share_of(val, features),
-        features=features,
-        decisions=decisions,
-        config=learning.training,
-        layout=train.skeleton,
-        second_layout=train.second_skeleton,
+        learning=dataclasses.replace(learning, features=features),
         device=device,
         measured=measured,
     )
+    trainer.decisions = decisions
+    return trainer
 
 
 def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfig, list[str]]:
@@ -222,8 +220,7 @@ def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfi
     augmentation = features.augmentation
     if augmentation.mirror_probability is not None or not augmentation.enabled:
         return features, []
-    layouts = [train.skeleton, train.second_skeleton]
-    test = try_mirroring(normalised(train, features), ties_of(train), layouts, len(train.classes))
+    test = try_mirroring(normalised(train, features), ties_of(train), train.layouts, len(train.classes))
     augmentation = dataclasses.replace(augmentation, mirror_probability=test.probability)
     return dataclasses.replace(features, augmentation=augmentation), [str(test)]
 
@@ -364,7 +361,7 @@ def threads(num_threads: int, device: torch.device) -> Generator[None]:
 
 def share_of(clips: ClipTensors, features: FeaturesConfig) -> Share:
     """This worker's share, normalised; without the people's places that no clip fills, which would only cost time."""
-    rows = Team.current().share(len(clips))
+    rows = WorkerGroup.current().share(len(clips))
     mine = dataclasses.replace(normalised(clips.select(rows), features), rows_N=rows)
     if clips.second is None:  # two streams keep all places: which are filled may differ between them
         filled_P = (clips.confidence_NPTK > 0).any(dim=3).any(dim=2).any(dim=0)
@@ -374,4 +371,4 @@ def share_of(clips: ClipTensors, features: FeaturesConfig) -> Share:
             keypoints_NPTKC=mine.keypoints_NPTKC[:, :num_people].contiguous(),
             visible_NPTK=mine.visible_NPTK[:, :num_people].contiguous(),
         )
-    return Share(clips=mine, ties=ties_of(clips))
+    return Share(clips=mine, ties=ties_of(clips), layouts=clips.layouts)
