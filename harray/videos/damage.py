@@ -1,7 +1,7 @@
 """How much of a video is damaged. Pure.
 
-Decoders conceal what they cannot read and mark the frames in which they do so; the frames after these, up to the next key
-frame, are predicted from them. HEVC, VP9 and AV1 do not mark damage: there only lost packets and frames count.
+Decoders conceal what they cannot read and mark the frames in which they do so; the frames after these, up to the
+next key frame, are predicted from them. HEVC, VP9 and AV1 do not mark damage: there only lost packets and frames count.
 """
 
 import dataclasses
@@ -76,8 +76,8 @@ def _num_predicted_from_damage(damage: Damage, lost_before: list[int]) -> int:
 
 
 def _lost_before(places: Sequence[int]) -> list[int]:
-    """For every frame, how many are missing before it: places skipped beyond the usual step between frames (a frame of two
-    fields may be two packets)."""
+    """For every frame, how many are missing before it: places skipped beyond the usual step between frames (a frame
+    of two fields may be two packets)."""
     if len(places) < 2:
         return [0] * len(places)
     passed = np.diff(places)
