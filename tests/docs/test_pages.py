@@ -81,3 +81,13 @@ def test_the_references_name_every_command_and_key(monkeypatch):
     names = [command.__name__.strip("_").replace("_", "-") for command in COMMANDS]
     assert [name for name in names if f"## `harray {name}`" not in generated.commands()] == []
     assert [key for key in leaf_types(ExperimentConfig) if f"`{key}`" not in generated.config_keys()] == []
+
+
+def test_the_citation_names_this_version():
+    import yaml
+
+    import harray
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["version"] == harray.__version__
