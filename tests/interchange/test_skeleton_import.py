@@ -377,6 +377,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("joints", "coordinates", "people", "skeleton"), KINDS)
 def test_a_model_learns_from_a_pickle_without_videos_or_scenes(
     saved, clip_fields, tmp_path, joints, coordinates, people, skeleton
