@@ -115,7 +115,7 @@ def swap_people(
 
 
 def misplaced_joints(visible_BPTK: Tensor, config: AugmentationConfig, random: RowRandom) -> Tensor:
-    """Bool `[B, P, T, K]`: True for a random share of the joints in some rows, as if a detector took one for another."""
+    """Bool `[B, P, T, K]`: some rows lose a random share of joints, as if one were taken for another."""
     wrong_BPTK = torch.zeros_like(visible_BPTK)
     row_M = random.chance("misplace", config.misplace_probability).nonzero()[:, 0]
     if len(row_M):
