@@ -4,14 +4,16 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from harray.api.cards import evaluation_section
 from harray.evaluation.evaluate import evaluate
 from harray.evaluation.report import EvaluationReport, write_report
 from harray.inference import Predictor
 from harray.names import short_name
 from harray.store import FeatureStore
+from harray.tracking.cards import update_cards
 from harray.tracking.location import check_credentials
 from harray.tracking.registry import resolve_model, run_of_model
-from harray.tracking.runs import NotRecorded, mlflow_name, record_evaluation
+from harray.tracking.runs import NotRecorded, mlflow_name, record_evaluation, recording
 
 
 def evaluate_recorded(
@@ -22,6 +24,7 @@ def evaluate_recorded(
     uri: str,
     *,
     occlusion: bool = True,
+    min_precision: float | None = None,
     on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
 ) -> tuple[EvaluationReport, list[Path]]:
     """The report and its files, the HTML page first.
@@ -30,7 +33,7 @@ def evaluate_recorded(
         model: a MODEL argument.
         uri: tracking URI; where the model's run is found there, it gets the scores as metrics and the files, under
             the split's name, or `leaked.SPLIT` and with a tag where the model learned from some of the clips.
-        on_progress: as of `evaluate`.
+        min_precision, on_progress: as of `evaluate`.
 
     Raises:
         InputError: no such model, store or split, or a store that does not fit the model.
@@ -42,19 +45,32 @@ def evaluate_recorded(
         check_credentials(uri)
     opened = FeatureStore.open(store)
     predictor = Predictor.load(checkpoint)
-    report = evaluate(predictor, opened, split, model=model, occlusion=occlusion, on_progress=on_progress)
+    report = evaluate(
+        predictor,
+        opened,
+        split,
+        model=model,
+        occlusion=occlusion,
+        min_precision=min_precision,
+        on_progress=on_progress,
+    )
     run_id = run_of_model(model, uri)
     name = short_name(f"{split}-{run_id[:8] if run_id else checkpoint.parent.name}")
     files = write_report(report, out.absolute() / "evaluations" / name)
     if run_id:
         recorded = recorded_name(report)
         metrics = {f"{recorded}.{key}": value for key, value in dataclasses.asdict(report.scores).items()}
+        if report.calibration:
+            metrics[f"{recorded}.expected_calibration_error"] = report.calibration.expected_calibration_error
         for part, scores in report.ablation.items():
             metrics[f"{recorded}.{part}.top1"] = scores.top1
         for floor, scores in report.floors.items():
             metrics[f"{recorded}.floor.{floor}.top1"] = scores.top1
         try:
-            record_evaluation(uri, run_id, metrics, files[0].parent, f"evaluation/{recorded}", _tags(report))
+            folder = f"evaluation/{recorded}"
+            if record_evaluation(uri, run_id, metrics, files[0].parent, folder, _tags(report)):
+                with recording(uri, run_id):
+                    update_cards(uri, run_id, recorded, evaluation_section(report))
         except NotRecorded as error:
             raise error.after((report, files), "the scores stand in the report only") from error
     return report, files

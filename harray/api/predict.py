@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ def predict_videos(
     assignments: Sequence[str] = (),
     num_actors: int = 0,
     explain_to: Path | None = None,
+    min_precision: float | None = None,
     on_video: Callable[[dict[str, Any]], None] = lambda entry: None,
     on_message: Callable[[str], None] = lambda message: None,
 ) -> list[dict[str, Any]]:
@@ -30,6 +32,7 @@ def predict_videos(
         assignments: as for `Predictor.load`.
         num_actors: Ray actors that share the videos; 0 predicts in this process.
         explain_to: folder for the pictures; with actors, one that every node reaches.
+        min_precision: share of right answers that is asked for; the others are "unsure". None: one in two.
         on_video: called with each entry as it is done.
         on_message: called with what the user should know.
 
@@ -39,7 +42,7 @@ def predict_videos(
     """
     if explain_to:
         _make_folder(explain_to)
-    tasks = _tasks(videos, top, explain_to)
+    tasks = [replace(task, min_precision=min_precision) for task in _tasks(videos, top, explain_to)]
     if num_actors:
         from harray.distributed.resources import check_machine, start_ray
 

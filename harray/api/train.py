@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from harray import __version__
+from harray.api.cards import made_section
 from harray.config import digest, dump, to_dict, with_overrides
 from harray.errors import InputError
 from harray.evaluation.figures import training_figure
@@ -17,6 +18,7 @@ from harray.extraction.config import dotted
 from harray.metrics import Scores
 from harray.names import sqlite_file
 from harray.store import FeatureStore
+from harray.tracking.cards import MADE, write_section
 from harray.tracking.location import tracking_uri
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name, register
 from harray.tracking.run_folder import RunFolder
@@ -208,7 +210,12 @@ def _record(run: TrainingRun, trained: Trained, folder: Path, name: str | None) 
         top1 = {f"floor.{floor}.val_top1": scores.top1 for floor, scores in trained.floors.items()}
         run.log_metrics(top1, step=result.best_epoch)
         model_id = run.log_model(result.checkpoint, step=result.best_epoch)
-        return register(run.uri, name, model_id) if name else None
+        if not name:
+            return None
+        registered = register(run.uri, name, model_id)
+        section = made_section(result.checkpoint, run.tags)
+        write_section(run.client, registered.name, registered.version, MADE, section)
+        return registered
 
 
 def _place(uri: str, out: Path) -> str:

@@ -20,7 +20,7 @@ from harray.extraction.config import ExtractionConfig, extraction_as_before
 from harray.extraction.extractor import ClipExtractor, ClipFeatures
 from harray.features.normalise import centre_and_size
 from harray.features.tensors import ClipTensors, clips_from_arrays
-from harray.inference.evidence import NOBODY, UNSURE, Evidence, evidence_of, evidence_together
+from harray.inference.evidence import NOBODY, OK, UNSURE, Evidence, evidence_of, evidence_together
 from harray.training.checkpoint import Checkpoint, load_checkpoint
 
 ROWS_AT_ONCE = 128
@@ -66,6 +66,13 @@ class Prediction:
     clips: ClipPredictions  # of one clip, N = 1
     evidence: Evidence
     features: ClipFeatures | None = None  # of a video: its frames' indices and times, keypoints, tokens
+    threshold: float = 0.0  # probability below which the answer is "unsure"
+
+    @property
+    def verdict(self) -> str:
+        """`nobody`; `unsure` where too little was seen or the probability is below the threshold; `ok`."""
+        seen = self.evidence.verdict
+        return UNSURE if seen == OK and self.probability < self.threshold else seen
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The k likeliest labels with their probabilities; none where nobody is seen and no scene decides."""
@@ -75,7 +82,7 @@ class Prediction:
     def headline(self) -> str:
         """The likeliest label with its probability, and what makes it doubtful."""
         said = "".join(f"{label}  {probability:.0%}" for label, probability in self.top(1))
-        doubt = {NOBODY: "nobody seen", UNSURE: "unsure"}.get(self.evidence.verdict, "")
+        doubt = {NOBODY: "nobody seen", UNSURE: "unsure"}.get(self.verdict, "")
         return ": ".join(filter(None, (doubt, said)))
 
 
@@ -270,6 +277,7 @@ class Predictor:
             probabilities=probabilities,
             clips=said,
             evidence=evidence_of(said.visible_NPTK[0]),
+            threshold=self.checkpoint.calibration.threshold(),
         )
 
 
