@@ -11,6 +11,7 @@ from harray.recipes import recipe_named
 from harray.tracking.location import connect
 from harray.training.divergence import Diverged, check_finite
 from harray.training.loop import EpochReport
+from harray.workspace import Workspace
 from tests.tuning.sweeping import TINY, tiny_store
 
 
@@ -42,9 +43,8 @@ def test_train_stops_registers_nothing_and_its_run_failed(tmp_path, splits):
         train_recorded(
             tiny_store(tmp_path / "store", splits=splits),
             experiment,
-            tmp_path / "out",
-            tracking=uri,
-            name="m",
+            Workspace(tmp_path / "out", uri),
+            register="m",
         )
     client = connect(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("harray").experiment_id])
