@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harray import recipes
-    from harray.api.cross_validate import cross_validate
     from harray.api.evaluate import evaluate
     from harray.api.extract import ExtractOptions, extract
     from harray.api.models import Model, load
     from harray.api.stores import Store
     from harray.api.train import Workers, train
-    from harray.api.tune import tune
     from harray.reporting import Reporter
     from harray.workspace import Workspace
 
@@ -31,9 +29,7 @@ __version__ = "0.1.0"
 _HOMES = {  # name -> module that has it; None: the name is a module
     "extract": "harray.api.extract",
     "train": "harray.api.train",
-    "tune": "harray.api.tune",
     "evaluate": "harray.api.evaluate",
-    "cross_validate": "harray.api.cross_validate",
     "load": "harray.api.models",
     "recipes": None,
     "ExtractOptions": "harray.api.extract",
@@ -52,13 +48,11 @@ __all__ = [
     "Workers",
     "Workspace",
     "__version__",
-    "cross_validate",
     "evaluate",
     "extract",
     "load",
     "recipes",
     "train",
-    "tune",
 ]
 
 
