@@ -195,11 +195,11 @@ def _run(trials: list[Trial], num_workers: int | None) -> Iterator[tuple[Trial, 
         return
     if not trials:
         return
-    from harray.distributed.resources import check_machine, start_ray
+    from harray.distributed.resources import check_machine, start_ray, trials_demand
 
     at_once = min(num_workers or 1, len(trials))
     num_threads = trials[0].learning.training.num_threads
-    check_machine({"CPU": at_once * num_threads}, f"{at_once} trials at once", "use fewer --workers")
+    check_machine(trials_demand(at_once, num_threads))
     with start_ray():
         from harray.distributed.cross_validation import run_trials
 

@@ -196,17 +196,15 @@ def _extract(
     from harray.store.test_part import complete, hold_out_test
 
     limit = QuarantineLimit.parse(options.max_quarantined) if options.max_quarantined else QuarantineLimit()
-    with reporter.progress("extracting", "clips") as update:
-        summary = extract_on_ray(
-            manifest,
-            config,
-            path,
-            num_actors=options.num_actors,
-            on_progress=lambda done, total, counts: update(done, total, _quarantined(counts)),
-            on_message=reporter.say,
-            limit=limit,
-            retry=retry,
-        )
+    summary = extract_on_ray(
+        manifest,
+        config,
+        path,
+        num_actors=options.num_actors,
+        limit=limit,
+        retry=retry,
+        reporter=reporter,
+    )
     part, command = None, "harray extract"
     if summary.extracted:
         share = options.test_share
@@ -220,7 +218,3 @@ def _extract(
             store,
         )
     return store
-
-
-def _quarantined(counts: dict[str, int]) -> str:
-    return f"{counts['quarantined']} quarantined" if counts["quarantined"] else ""

@@ -13,7 +13,7 @@ from harray.errors import InputError
 from harray.inference import Predictor
 from harray.inference.entries import VideoTask, video_entry
 from harray.inference.predictor import picture_name
-from harray.reporting import Reporter
+from harray.reporting import SILENT, Reporter
 from harray.videos.sources import videos_among
 from harray.workspace import Workspace
 
@@ -62,7 +62,7 @@ def predict(
                 update(next(done), len(paths))
 
             update(0, len(paths))
-            return predict_videos(checkpoint, paths, options, tell, told.say)
+            return predict_videos(checkpoint, paths, options, tell, told)
 
 
 def predict_videos(
@@ -70,7 +70,7 @@ def predict_videos(
     videos: Iterable[str],
     options: PredictOptions,
     on_video: Callable[[dict[str, Any]], None] = lambda entry: None,
-    on_message: Callable[[str], None] = lambda message: None,
+    reporter: Reporter = SILENT,
 ) -> list[dict[str, Any]]:
     """`predict` by a checkpoint folder, of files alone."""
     explain_to = None if options.explain_to is None else Path(options.explain_to)
@@ -78,14 +78,14 @@ def predict_videos(
         _make_folder(explain_to)
     tasks = _tasks(videos, options.top, explain_to)
     if options.num_actors:
-        from harray.distributed.resources import check_machine, start_ray
+        from harray.distributed.resources import actors_demand, check_machine, start_ray
 
-        check_machine({"CPU": min(options.num_actors, len(tasks))}, "prediction", "use fewer --actors")
+        check_machine(actors_demand("prediction", min(options.num_actors, len(tasks))))
         with start_ray():
             from harray.distributed.prediction import predict_on_ray
 
             return predict_on_ray(
-                checkpoint, tasks, options.overrides, options.num_actors, on_video, on_message
+                checkpoint, tasks, options.overrides, options.num_actors, on_video, reporter
             )
     predictor = Predictor.load(checkpoint, options.overrides)
     entries = []

@@ -176,7 +176,7 @@ def train(
     start, there = start_from(recipe, config, overrides), as_store(store)
     spread = Workers(count=workers) if isinstance(workers, int) else workers
     device = start.experiment.training.device
-    with working(workspace, reporter) as (place, told), cluster_for(spread.count, device, told.say):
+    with working(workspace, reporter) as (place, told), cluster_for(spread.count, device, told):
         trained, missed = outcome_of(
             lambda: train_recorded(
                 there.path,

@@ -94,7 +94,7 @@ def tune(
     budget_sec, failed_share = _seconds(time_budget) if time_budget else math.inf, _share(max_failed)
     with (
         session(out, "tune", as_json) as terminal,
-        cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, num_bytes, terminal.say),
+        cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, num_bytes, terminal),
     ):
         from harray.api.tune import SweepRequest, tune_recorded
         from harray.tracking.runs import outcome_of
