@@ -251,11 +251,13 @@ def ablate(
     options.check_split(store, split)
     with session(out, "ablate", as_json) as terminal:
         from harray.api.comparisons import Found, ablation_metrics, check_tracking, record_comparison
+        from harray.api.starting import Start
         from harray.validation.ablations import compare, variants_without
         from harray.validation.verdicts import verdicts_of_ablation
 
         variants = variants_without(without)
-        check_tracking(out, tracking_uri)
+        place = Workspace(out, tracking_uri)
+        check_tracking(place)
         with terminal.progress("training", "models") as update:
             comparison = compare(
                 store.absolute(),
@@ -271,7 +273,9 @@ def ablate(
         for text in said.values():
             terminal.result(f"verdict: {text}")
         found = Found("ablate", ablation_metrics(comparison), comparison.to_json(), said)
-        run_id = record_comparison(found, store, experiment, out, tracking_uri, str(config or recipe))
+        run_id = record_comparison(
+            found, store, Start(experiment=experiment, name=str(config or recipe)), place
+        )
         terminal.json({**comparison.to_json(), "verdicts": said, "run_id": run_id})
 
 
