@@ -22,11 +22,12 @@ from harray.distributed.resources import start_ray
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
 from harray.files import holding
+from harray.names import without_password
 from harray.reporting import Reporter
 from harray.store import FeatureStore
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
-from harray.tracking.location import tracking_uri, without_password
+from harray.tracking.location import tracking_uri
 from harray.tracking.runs import check_recording, outcome_of
 from harray.tuning.outcome import SweepOutcome
 from harray.workspace import Workspace

@@ -26,8 +26,8 @@ from rich.table import Table
 
 from harray.api.session import quiet
 from harray.errors import InputError
+from harray.names import without_password
 from harray.reporting import Reporter, Update
-from harray.tracking.location import without_password
 
 SAY_EVERY_SEC = 15.0  # where there is no terminal to draw a bar on
 
