@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from harray.api.cards import evaluation_section
 from harray.api.models import Model, load
 from harray.api.session import working
 from harray.api.stores import Store, as_store
@@ -10,9 +11,10 @@ from harray.evaluation.evaluate import evaluate as score
 from harray.evaluation.report import EvaluationReport, write_report
 from harray.names import short_name
 from harray.reporting import Reporter
+from harray.tracking.cards import update_cards
 from harray.tracking.location import check_credentials, tracking_uri
 from harray.tracking.registry import run_of_model
-from harray.tracking.runs import NotRecorded, mlflow_name, record_evaluation
+from harray.tracking.runs import NotRecorded, mlflow_name, record_evaluation, recording
 from harray.workspace import Workspace
 
 
@@ -22,6 +24,7 @@ def evaluate(
     *,
     split: str = "test",
     occlusion: bool = True,
+    min_precision: float | None = None,
     workspace: Workspace | None = None,
     reporter: Reporter | None = None,
 ) -> EvaluationReport:
@@ -32,6 +35,7 @@ def evaluate(
 
     Args:
         occlusion: whether to measure accuracy with joints hidden, too.
+        min_precision: share of right answers that is asked for; the others count as "unsure". None: one in two.
 
     Raises:
         InputError: no such model, store or split, or a store that does not fit the model.
@@ -44,7 +48,13 @@ def evaluate(
             check_credentials(uri)
         with told.progress("evaluating", "steps") as update:
             report = score(
-                loaded.predictor, opened, split, model=loaded.name, occlusion=occlusion, on_progress=update
+                loaded.predictor,
+                opened,
+                split,
+                model=loaded.name,
+                occlusion=occlusion,
+                min_precision=min_precision,
+                on_progress=update,
             )
         run_id = run_of_model(loaded.name, uri)
         name = short_name(f"{split}-{run_id[:8] if run_id else loaded.checkpoint.parent.name}")
@@ -56,15 +66,19 @@ def evaluate(
 
 
 def _record(report: EvaluationReport, uri: str, run_id: str) -> None:
-    recorded, folder = recorded_name(report), report.page
-    assert folder is not None
+    recorded, page = recorded_name(report), report.page
+    assert page is not None
     metrics = {f"{recorded}.{key}": value for key, value in dataclasses.asdict(report.scores).items()}
+    if report.calibration:
+        metrics[f"{recorded}.expected_calibration_error"] = report.calibration.expected_calibration_error
     for part, scores in report.ablation.items():
         metrics[f"{recorded}.{part}.top1"] = scores.top1
     for floor, scores in report.floors.items():
         metrics[f"{recorded}.floor.{floor}.top1"] = scores.top1
     try:
-        record_evaluation(uri, run_id, metrics, folder.parent, f"evaluation/{recorded}", _tags(report))
+        if record_evaluation(uri, run_id, metrics, page.parent, f"evaluation/{recorded}", _tags(report)):
+            with recording(uri, run_id):
+                update_cards(uri, run_id, recorded, evaluation_section(report))
     except NotRecorded as error:
         raise error.after(report, "the scores stand in the report only") from error
 

@@ -3,7 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class PredictOptions:
     """Folder for overlay videos and pictures; with actors, one that every node reaches. None draws nothing."""
     num_actors: int = 0
     """Ray actors that share the videos; 0 predicts in this process."""
+    min_precision: float | None = None
+    """Share of right answers that is asked for; the others are "unsure". None: one in two."""
     overrides: Sequence[str] = ()
     """Where weights lie and what runs them, such as `poses.weights=PATH`."""
 
@@ -76,7 +78,9 @@ def predict_videos(
     explain_to = None if options.explain_to is None else Path(options.explain_to)
     if explain_to:
         _make_folder(explain_to)
-    tasks = _tasks(videos, options.top, explain_to)
+    tasks = [
+        replace(task, min_precision=options.min_precision) for task in _tasks(videos, options.top, explain_to)
+    ]
     if options.num_actors:
         from harray.distributed.resources import actors_demand, check_machine, start_ray
 

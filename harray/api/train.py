@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from harray import __version__
+from harray.api.cards import made_section
 from harray.api.models import Model
 from harray.api.session import working
 from harray.api.starting import Config, Overrides, start_from
@@ -23,6 +24,7 @@ from harray.metrics import Scores
 from harray.names import sqlite_file
 from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
+from harray.tracking.cards import MADE, write_section
 from harray.tracking.location import tracking_uri
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name
 from harray.tracking.registry import register as register_model
@@ -287,7 +289,12 @@ def _record(run: TrainingRun, trained: Trained, folder: Path, name: str | None) 
         top1 = {f"floor.{floor}.val_top1": scores.top1 for floor, scores in trained.floors.items()}
         run.log_metrics(top1, step=result.best_epoch)
         model_id = run.log_model(result.checkpoint, step=result.best_epoch)
-        return register_model(run.uri, name, model_id) if name else None
+        if not name:
+            return None
+        registered = register_model(run.uri, name, model_id)
+        section = made_section(result.checkpoint, run.tags)
+        write_section(run.client, registered.name, registered.version, MADE, section)
+        return registered
 
 
 def _place(uri: str, out: Path) -> str:

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import bench, config, data, demo, models, skeletons, system, tuning, validation
+from harray.cli import bench, config, data, demo, models, registry, skeletons, system, tuning, validation
 from harray.cli.guesses import instead_of
 from harray.cli.terminal import Fault, Interrupted
 from harray.errors import InputError
@@ -61,7 +61,9 @@ COMMANDS: tuple[Callable, ...] = (
     models.predict,
     models.ablate,
     validation.cross_validate,
-    system.promote,
+    registry.promote,
+    registry.rollback,
+    registry.models,
     system.doctor,
     system.recipes,
     config.config,

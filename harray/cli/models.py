@@ -137,6 +137,7 @@ def evaluate(
     store: options.Store,
     split: Annotated[str, typer.Option("--split", help="Which split of the store.")] = "test",
     occlusion: Annotated[bool, typer.Option(help="Measure accuracy with joints hidden.")] = True,
+    min_precision: options.MinPrecision = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
@@ -157,6 +158,7 @@ def evaluate(
                 store,
                 split=split,
                 occlusion=occlusion,
+                min_precision=min_precision,
                 workspace=Workspace(out, tracking_uri),
                 reporter=terminal,
             )
@@ -183,6 +185,7 @@ def predict(
     ] = 0,
     top: Annotated[int, typer.Option("--top", min=1, help="Labels listed per video.")] = 3,
     explain: options.Explain = None,
+    min_precision: options.MinPrecision = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
@@ -197,7 +200,13 @@ def predict(
         entries = predict_videos(
             model,
             names,
-            options=PredictOptions(top=top, explain_to=explain, num_actors=actors, overrides=overrides),
+            options=PredictOptions(
+                top=top,
+                explain_to=explain,
+                num_actors=actors,
+                min_precision=min_precision,
+                overrides=overrides,
+            ),
             on_video=lambda entry: show_entry(terminal, entry),
             workspace=Workspace(out, tracking_uri),
             reporter=terminal,
@@ -306,6 +315,8 @@ def show_scores(terminal: Terminal, report: "EvaluationReport") -> None:
 def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
     """All of an evaluation: scores, then accuracy under occlusion, attention on objects, and completion's error."""
     show_scores(terminal, report)
+    if report.calibration:
+        terminal.result(report.calibration.line)
     for kind, curve in report.occlusion.items():
         shares = [f"{share:.0%}" for share in curve.hidden_shares]
         table = Table(f"top-1, occlusion: {kind}", *shares, box=None, pad_edge=False)
@@ -344,7 +355,10 @@ def entry_line(entry: dict) -> str:
     labels = ", ".join(f"{said['label']} {said['probability']:.1%}" for said in entry["top"])
     if entry["verdict"] == "nobody":
         return f"nobody seen; by the scene alone {labels}" if labels else "nobody seen"
-    doubt = "unsure, little was seen: " if entry["verdict"] == "unsure" else ""
+    from harray.inference.evidence import MIN_JOINTS_SEEN
+
+    little = ", little was seen" if entry["joints_seen_share"] < MIN_JOINTS_SEEN else ""
+    doubt = f"unsure{little}: " if entry["verdict"] == "unsure" else ""
     people = "1 person" if entry["num_people_seen"] == 1 else f"{entry['num_people_seen']} people"
     frames, joints = (f"{entry[f'{what}_seen_share']:.0%} of the {what}" for what in ("frames", "joints"))
     return f"{doubt}{labels}; seen: {people}, {frames}, {joints}"

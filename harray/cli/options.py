@@ -72,6 +72,16 @@ MaxFailures = Annotated[
         help="How many times lost workers are replaced; raise it for long runs on spot machines.",
     ),
 ]
+MinPrecision = Annotated[
+    float | None,
+    typer.Option(
+        "--min-precision",
+        metavar="SHARE",
+        min=0.0,
+        max=1.0,
+        help='Answer "unsure" where answers that sure are right less often, such as 0.95; else below one in two.',
+    ),
+]
 Recipe = Annotated[
     str,
     typer.Option(

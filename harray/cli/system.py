@@ -1,10 +1,8 @@
-"""Commands about the machine: doctor, and promotion in the registry."""
+"""Commands about the machine and the recipes."""
 
 import dataclasses
 import textwrap
-from typing import Annotated
 
-import typer
 from rich.table import Table
 
 from harray import recipes as named
@@ -38,24 +36,6 @@ def doctor(
             table.add_row(name, value)
         terminal.result(table)
         terminal.json(found)
-
-
-def promote(
-    name: Annotated[str, typer.Argument(help="Registered model.")],
-    version: Annotated[int, typer.Argument(help="Its version.")],
-    alias: Annotated[str, typer.Option("--alias")] = "champion",
-    out: options.Out = options.DEFAULT_OUT,
-    tracking_uri: options.TrackingUri = None,
-    as_json: options.Json = False,
-) -> None:
-    """Point an alias at a model version."""
-    from harray.tracking.location import tracking_uri as ruling
-    from harray.tracking.registry import promote as promote_version
-
-    registered = promote_version(ruling(Workspace(out, tracking_uri)), name, version, alias)
-    terminal = Terminal(as_json=as_json)
-    terminal.result(f"{registered.name} version {registered.version} is now {alias}: {registered.uri}")
-    terminal.json({"name": registered.name, "version": registered.version, "aliases": registered.aliases})
 
 
 def recipes(as_json: options.Json = False) -> None:

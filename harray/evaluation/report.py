@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harray.evaluation.figures import confusion_figure, objects_figure, occlusion_figure
+from harray.evaluation.calibration import CalibrationReport
+from harray.evaluation.figures import (
+    calibration_figure,
+    confusion_figure,
+    objects_figure,
+    occlusion_figure,
+)
 from harray.inference.lettering import save_figure
 from harray.metrics import Scores
 
@@ -100,6 +106,7 @@ class EvaluationReport:
     confusion_AA: np.ndarray
     per_class: Sequence[ClassScores]
     mistakes: Sequence[Mistake]
+    calibration: CalibrationReport | None = None
     floors: Mapping[str, Scores] = field(default_factory=dict)  # of training/floors.py; {} if not known
     num_floor_clips: int = 0  # that the floors learned from: the model's, as far as the store has them
     page: Path | None = None  # the HTML page, where it was written
@@ -119,6 +126,7 @@ class EvaluationReport:
             "floors": {name: asdict(scores) for name, scores in self.floors.items()},
             "num_floor_clips": self.num_floor_clips,
             "gate": dict(self.gate),
+            "calibration": None if self.calibration is None else asdict(self.calibration),
             "occlusion": {
                 kind: {"hidden_shares": curve.hidden_shares, **curve.top1}
                 for kind, curve in self.occlusion.items()
@@ -160,6 +168,8 @@ def write_report(report: EvaluationReport, folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"confusion": confusion_figure(report.confusion_AA, report.classes)}
+    if report.calibration:
+        figures["calibration"] = calibration_figure(report.calibration)
     if report.occlusion:
         figures["occlusion"] = occlusion_figure(report.occlusion)
     if any(report.objects.values()):

@@ -22,7 +22,7 @@ from harray.extraction.config import ExtractionConfig, extraction_as_before
 from harray.extraction.extractor import ClipExtractor, ClipFeatures
 from harray.features.normalise import centre_and_size
 from harray.features.tensors import ClipTensors, clips_from_arrays
-from harray.inference.evidence import NOBODY, UNSURE, Evidence, evidence_of, evidence_together
+from harray.inference.evidence import NOBODY, OK, UNSURE, Evidence, evidence_of, evidence_together
 from harray.names import digest_of, is_uri, short_name
 from harray.skeleton import SkeletonLayout
 from harray.training.checkpoint import Checkpoint, load_checkpoint
@@ -73,6 +73,7 @@ class Prediction:
     clips: ClipPredictions  # of one clip, N = 1
     evidence: Evidence
     features: ClipFeatures | None = None  # of a video: its frames' indices and times, keypoints, tokens
+    threshold: float = 0.0  # probability below which the answer is "unsure"
     skeleton: SkeletonLayout | None = None  # of the keypoints
 
     def top(self, k: int = 3) -> list[tuple[str, float]]:
@@ -83,13 +84,14 @@ class Prediction:
     def headline(self) -> str:
         """The likeliest label with its probability, and what makes it doubtful."""
         said = "".join(f"{label}  {probability:.0%}" for label, probability in self.top(1))
-        doubt = {NOBODY: "nobody seen", UNSURE: "unsure"}.get(self.evidence.verdict, "")
+        doubt = {NOBODY: "nobody seen", UNSURE: "unsure"}.get(self.verdict, "")
         return ": ".join(filter(None, (doubt, said)))
 
     @property
     def verdict(self) -> str:
-        """`ok`, `unsure` or `nobody`."""
-        return self.evidence.verdict
+        """`nobody`; `unsure` where too little was seen or the probability is below the threshold; `ok`."""
+        seen = self.evidence.verdict
+        return UNSURE if seen == OK and self.probability < self.threshold else seen
 
     @property
     def keypoints(self) -> Any:
@@ -327,6 +329,7 @@ class Predictor:
             probabilities=probabilities,
             clips=said,
             evidence=evidence_of(said.visible_NPTK[0]),
+            threshold=self.checkpoint.calibration.threshold(),
             skeleton=self.checkpoint.skeleton,
         )
 

@@ -282,6 +282,17 @@ def record_evaluation(
     return True
 
 
+def store_of_run(uri: str, run_id: str) -> Path | None:
+    """The feature store that a run learned from, where it is recorded."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        path = connect(uri, must_exist=True).get_run(run_id).data.tags.get(STORE_TAG)
+    except MlflowException:
+        return None
+    return Path(path) if path else None
+
+
 def mlflow_name(text: str) -> str:
     """A text as a part of a metric's, a tag's or an artifact's name, with codes for what MLflow takes in none."""
     return re.sub(r"^\.|[^\w.\- ]", lambda found: f"-x{ord(found[0]):02x}", text)[:_MAX_NAME_CHARS]
