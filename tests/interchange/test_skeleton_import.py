@@ -262,7 +262,7 @@ def test_the_layout_is_that_of_the_pickle_else_the_wanted_one_else_that_of_its_j
     ("options", "content", "words"),
     [
         ({"skeleton": "penn13"}, {}, "17 joints, but skeleton penn13 has 13; .* --skeleton coco17"),
-        ({"skeleton": "coco18"}, {}, "'coco18': expected one of coco17"),
+        ({"skeleton": "mpii16"}, {}, "'mpii16': expected one of coco17"),
         ({"skeleton": "generic17"}, {"skeleton": "coco17"}, "its skeleton is coco17, not generic17"),
         ({}, {"skeleton": "h36m"}, "'h36m': .* --skeleton generic17"),
         ({}, {"label_map": ["run"]}, r"annotation 1 \(b\): label: found 1, expected less than 1"),
