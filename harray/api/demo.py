@@ -168,8 +168,8 @@ def _render_and_extract(
         clips_per_action=clips_per_action, num_actors=clips_per_action, seed=experiment.training.seed
     )
     videos = place.out / "videos"
-    with reporter.stage("rendering videos"), reporter.progress("rendering", "clips") as update:
-        render_dataset(videos, config, on_progress=lambda done, total: update(done, total))
+    with reporter.stage("rendering videos"):
+        render_dataset(videos, config, reporter)
     listing = list_source(videos / "manifest.csv")
     with reporter.stage("extracting poses and scenes"):
         return extract(listing, place.out / "store", config=experiment, workspace=place, reporter=reporter)

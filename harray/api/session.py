@@ -30,7 +30,7 @@ def working(workspace: Workspace | None, reporter: Reporter | None) -> Generator
     not the main one leaves the streams alone: they belong to the whole process.
     """
     place = workspace or Workspace()
-    told = reporter or (NotebookReporter() if in_notebook() else SILENT)
+    told = listener(reporter)
     if _is_quiet or threading.current_thread() is not threading.main_thread():
         yield place, told
         return
@@ -40,6 +40,11 @@ def working(workspace: Workspace | None, reporter: Reporter | None) -> Generator
         if is_new:
             outside.say(f"log: {log.name}")
         yield place, outside
+
+
+def listener(reporter: Reporter | None) -> Reporter:
+    """The caller's reporter, else a notebook's bars where this is one, else nobody."""
+    return reporter or (NotebookReporter() if in_notebook() else SILENT)
 
 
 def _log_under(folder: Path) -> tuple[IO[str], bool]:

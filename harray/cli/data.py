@@ -35,16 +35,10 @@ def synth(
 
     `harray synth OUT` renders; truth is joints in px, visibility, label, scene and actor.
     """
-    from harray.synth.config import SynthConfig
-    from harray.synth.render import render_dataset
+    from harray.api.render import render
 
     terminal = Terminal(as_json=as_json)
-    with terminal.progress("rendering", "clips") as update:
-        summary = render_dataset(
-            out.absolute(),
-            SynthConfig(clips_per_action=clips_per_action, seed=seed),
-            on_progress=lambda done, total: update(done, total, ""),
-        )
+    summary = render(out, clips_per_action=clips_per_action, seed=seed, reporter=terminal)
     splits = ", ".join(f"{count} {split}" for split, count in summary.splits.items())
     terminal.result(
         f"{summary.num_clips} clips of {summary.num_actions} actions ({splits}), "
@@ -237,18 +231,10 @@ def pose_weights(
 
     The weights in harray/assets were made by this command.
     """
-    from harray.rendered.from_scratch import PoseTrainingConfig, train_pose_weights
+    from harray.api.render import train_pose_network
 
-    with session(out, "pose-weights", as_json) as terminal, terminal.stages() as start_stage:
-        running: dict[str, Callable[[int, int, str], None]] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in running:
-                running[stage] = start_stage(stage, "steps")
-            running[stage](done, total, "")
-
-        command = f"harray synth pose-weights OUT --seed {seed}"
-        card = train_pose_weights(out.absolute(), PoseTrainingConfig(seed=seed), show, command)
+    with session(out, "pose-weights", as_json) as terminal:
+        card = train_pose_network(out, seed=seed, reporter=terminal)
         terminal.result(
             f"weights and card in {out}: " + ", ".join(f"{k} {v}" for k, v in card["scores"].items())
         )

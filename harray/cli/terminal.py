@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -139,26 +139,6 @@ class Terminal(Reporter):
         finally:
             self.part = before
         self.say(f"{title}: {time.monotonic() - started:.1f} s")
-
-    @contextlib.contextmanager
-    def stages(self) -> Generator[Callable[[str, str], Update]]:
-        """Several bars one after another; each stage's time is said when it ends."""
-        with contextlib.ExitStack() as stack:
-            running: dict[str, float] = {}
-
-            def end() -> None:
-                stack.close()
-                for title, started in running.items():
-                    self.say(f"{title}: {time.monotonic() - started:.1f} s")
-                running.clear()
-
-            def start(title: str, unit: str) -> Update:
-                end()
-                running[title] = time.monotonic()
-                return stack.enter_context(self.progress(title, unit))
-
-            yield start
-            end()
 
     @contextlib.contextmanager
     def _plain_progress(self, title: str, unit: str) -> Generator[Update]:
