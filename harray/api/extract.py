@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from harray.distributed.extraction_estimate import Estimate
+    from harray.distributed.extraction_tally import QuarantineLimit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,16 @@ class ExtractOptions:
     """Stop when more inputs fail than this, such as `5%` or `20`; None never stops."""
     test_share: float | None = None
     """Hold out so large a share as split `test`, whole groups, for good; None leaves the splits as they are."""
+
+    def quarantine_limit(self) -> "QuarantineLimit":
+        """`max_quarantined` as a share or a count.
+
+        Raises:
+            InputError: neither.
+        """
+        from harray.distributed.extraction_tally import QuarantineLimit
+
+        return QuarantineLimit.parse(self.max_quarantined) if self.max_quarantined else QuarantineLimit()
 
 
 class NothingExtracted(InputError):
@@ -66,6 +77,7 @@ def list_source(
     from harray.store.test_part import check_named, check_share, manifest_as_dealt
     from harray.videos.sources import survey
 
+    options.quarantine_limit()  # refused before anything is listed
     folder = None if store is None else local_folder(store)
     if options.test_share is not None and folder is not None:
         check_share(folder, options.test_share)
@@ -169,6 +181,7 @@ def retry(
         InputError: no store, weights that are not there, or a cluster too small.
         NothingExtracted: every video was quarantined again.
     """
+    options.quarantine_limit()  # refused before anything starts
     there = as_store(store)
     manifest, settings = there.features.quarantined(stage), there.features.settings
     if not len(manifest):
@@ -192,16 +205,14 @@ def _extract(
     retry: bool = False,
 ) -> Store:
     from harray.distributed.extraction import extract as extract_on_ray
-    from harray.distributed.extraction_tally import QuarantineLimit
     from harray.store.test_part import complete, hold_out_test
 
-    limit = QuarantineLimit.parse(options.max_quarantined) if options.max_quarantined else QuarantineLimit()
     summary = extract_on_ray(
         manifest,
         config,
         path,
         num_actors=options.num_actors,
-        limit=limit,
+        limit=options.quarantine_limit(),
         retry=retry,
         reporter=reporter,
     )
