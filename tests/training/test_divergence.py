@@ -34,6 +34,7 @@ def test_an_epoch_whose_loss_is_no_number_is_refused(losses, val_loss, wrong):
         check_finite(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("splits", [("train", "val"), ("train",)], ids=["with val", "val carved"])
 def test_train_stops_registers_nothing_and_its_run_failed(tmp_path, splits):
     changes = {**TINY, **LEARNS_AT_ONCE, "training.learning_rate": 1e38, "training.max_grad_norm": 1e38}
