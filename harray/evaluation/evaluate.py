@@ -10,9 +10,10 @@ import torch
 
 from harray.errors import InputError
 from harray.evaluation.calibration import calibration_report
-from harray.evaluation.findings import ClassScores, EvaluationReport, Mistake
+from harray.evaluation.findings import ClassScores, Mistake
 from harray.evaluation.occlusion import HIDDEN_SHARES, KINDS, occlusion_curves
 from harray.evaluation.reconstruction import reconstruction
+from harray.evaluation.report import EvaluationReport
 from harray.features.rowrandom import RowRandom
 from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import ClipPredictions, Predictor

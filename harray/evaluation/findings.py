@@ -1,13 +1,9 @@
-"""What an evaluation found, as values; `report.py` makes a page of them."""
+"""Parts of what an evaluation finds, as values."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-
-from harray.evaluation.calibration import CalibrationReport
-from harray.metrics import Scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,59 +67,3 @@ class ObjectAttention:
     num_clips: int
     look_with: AttentionView
     look_without: AttentionView
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationReport:
-    """Everything that one evaluation of one model on one split measured."""
-
-    model: str
-    store_digest: str
-    split: str
-    classes: tuple[str, ...]
-    num_missing: int  # inputs of the split that were quarantined, so have no features
-    num_learned: int | None  # clips that chose weights or epoch: above 0 it is no test; None: not known
-    scores: Scores
-    ablation: Mapping[str, Scores]  # fusion, pose_only, scene_only, scene_noise
-    gate: Mapping[str, float]  # CFN's mean in [0, 1], of the parts that look at a scene; {} without one
-    occlusion: Mapping[str, OcclusionCurve]  # by kind (evaluation/occlusion.py); empty if not measured
-    reconstruction: Mapping[str, Reconstruction]  # by kind, those and real; empty without PCM
-    confusion_AA: np.ndarray
-    per_class: Sequence[ClassScores]
-    mistakes: Sequence[Mistake]
-    calibration: CalibrationReport | None = None
-    floors: Mapping[str, Scores] = field(default_factory=dict)  # of training/floors.py; {} if not known
-    num_floor_clips: int = 0  # that the floors learned from: the model's, as far as the store has them
-    objects: Mapping[str, Mapping[str, ObjectAttention]] = field(default_factory=dict)
-    """By part, then label; of a rendered store with scenes (rendered/attention.py), else {}."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The keys that scripts rely on."""
-        return {
-            **asdict(self.scores),
-            "num_missing": self.num_missing,
-            "num_learned": self.num_learned,
-            "split": self.split,
-            "model": self.model,
-            "store_digest": self.store_digest,
-            "ablation": {name: asdict(scores) for name, scores in self.ablation.items()},
-            "floors": {name: asdict(scores) for name, scores in self.floors.items()},
-            "num_floor_clips": self.num_floor_clips,
-            "gate": dict(self.gate),
-            "calibration": None if self.calibration is None else asdict(self.calibration),
-            "occlusion": {
-                kind: {"hidden_shares": curve.hidden_shares, **curve.top1}
-                for kind, curve in self.occlusion.items()
-            },
-            "reconstruction": {kind: asdict(errors) for kind, errors in self.reconstruction.items()},
-            "objects": {
-                part: {label: _object_json(found) for label, found in labels.items()}
-                for part, labels in self.objects.items()
-            },
-            "per_class": {row.label: asdict(row) for row in self.per_class},
-        }
-
-
-def _object_json(found: ObjectAttention) -> dict[str, Any]:
-    names = ("object", "on_object", "on_its_place", "without", "num_clips")
-    return {name: getattr(found, name) for name in names}

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from harray.evaluation.evaluate import clips_for
-from harray.evaluation.findings import AttentionView, EvaluationReport, ObjectAttention
+from harray.evaluation.findings import AttentionView, ObjectAttention
+from harray.evaluation.report import EvaluationReport
 from harray.features.tensors import ClipTensors
 from harray.inference.predictor import Predictor
 from harray.scenes.encoder import scene_frame_indices

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harray.api.evaluate import evaluate_recorded
+from harray.api.evaluate import evaluate
 from harray.api.train import train_recorded
 from harray.config import with_overrides
 from harray.recipes import recipe_named
@@ -30,7 +30,7 @@ def trained(tmp_path_factory):
         rows.append({"path": f"/{number:02}.mp4", "splits": splits})
     store = arm_store(out / "store", rows, scene=False)
     experiment = with_overrides(recipe_named("default"), SMALL)
-    return out, store.path, train_recorded(store.path, experiment, out)
+    return out, store.path, train_recorded(store.path, experiment, Workspace(out))
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_scores_of_clips_that_the_model_learned_from_have_another_name_and_a_tag
     out, store, training = trained
     uri = tracking_uri(Workspace(out))
     model = f"runs:/{training.run_id}"
-    report, files = evaluate_recorded(model, store, split, out, uri, occlusion=False)
+    report = evaluate(model, store, split=split, occlusion=False, workspace=Workspace(out))
     assert report.num_learned == num_learned
-    assert files[0].parent.parent == out / "evaluations"
+    assert report.page.parent.parent == out / "evaluations"
     run = connect(uri).get_run(training.run_id)
     assert run.data.metrics[f"{recorded}.top1"] == report.scores.top1
     assert (f"{split}.fusion.top1" in run.data.metrics) is (recorded == split)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harray.evaluation.findings import ClassScores, EvaluationReport, Mistake, OcclusionCurve
-from harray.evaluation.report import write_report
+from harray.evaluation.findings import ClassScores, Mistake, OcclusionCurve
+from harray.evaluation.report import EvaluationReport, write_report
 from harray.metrics import classification_scores
 
 
