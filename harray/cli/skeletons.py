@@ -62,8 +62,8 @@ def import_(
 
     It can be trained on without videos. Reads OpenPose, AlphaPose, COCO, ultralytics, MediaPipe, MoveNet,
     Kinetics-skeleton, NTU RGB+D, Penn Action, JHMDB, MSR-Action3D, DeepLabCut, SLEAP, Datumaro, and pickles of
-    PYSKL and MMAction2. Of a pickle only arrays and plain containers are read; one that asks for more is refused and runs
-    nothing.
+    PYSKL and MMAction2. Of a pickle only arrays and plain containers are read; one that asks for more is refused and
+    runs nothing.
     """
     from harray.api.keypoints import ImportOptions, import_keypoints
 
