@@ -74,8 +74,7 @@ def span_frames(
     needed: Needed | None = None,
     within: Span | None = None,
 ) -> Iterator[Frames]:
-    """As `read_spans`, of a part of the video where `within` names one; what is to be said of the video stands in its
-    notes in the end."""
+    """As `read_spans`, of a part of the video where `within` names one; warnings are in its notes at the end."""
     pictures = Pictures(needed)
     pieces = video.survey.timeline.pieces if within is None else [shown_span(video, within)]
     spans = spans_of(pieces, clip_sec, stride_sec)

@@ -71,7 +71,8 @@ class Found:
         """What is to be said of folders of pictures."""
         if not self._folders:
             return []
-        said = f"{len(self._folders)} folders of pictures are taken as videos of {self.fps or DEFAULT_RATE:g} frames a second"
+        rate = self.fps or DEFAULT_RATE
+        said = f"{len(self._folders)} folders of pictures are taken as videos of {rate:g} frames a second"
         return [said if self.fps else f"{said}; --frame-rate says otherwise"]
 
     def full(self, path: str) -> str:
