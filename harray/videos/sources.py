@@ -101,7 +101,7 @@ def survey(
         return read_manifest(source)
     if has_manifest:
         return read_manifest(manifest)
-    return _of_folders(with_frame_folders(tree_below(source, on_found), beside.fps), layout)
+    return _of_folders(tree_below(source, on_found), layout, beside.fps)
 
 
 def list_videos(
@@ -173,15 +173,15 @@ def _of_segments(source: str, is_folder: bool, beside: Beside, on_found: Callabl
     return list_segments(found, wanted)
 
 
-def _of_folders(found: Found, layout: str | None) -> Listing:
+def _of_folders(there: Tree, layout: str | None, fps: float | None) -> Listing:
     """Raises InputError: no videos, none in a class folder, or folders that are not understood."""
-    tree = found.tree
-    source = tree.folder
+    found = with_frame_folders(there, fps)
+    tree, source = found.tree, there.folder
     folders = [tuple(path.split("/")[:-1]) for path in found.paths]
     levels = guess_layout(source, set(folders)) if layout is None else parse_layout(layout)
     rows = rows_of([found.full(path) for path in found.paths], folders, levels, source)
     if not any(row["label"] for row in rows):
-        what = f"{len(rows)} videos without a class folder" if rows else f"no videos{_but(tree)}"
+        what = f"{len(rows)} videos without a class folder" if there.videos else f"no videos{_but(there)}"
         raise InputError(
             f"source {source}: {what}; expected class folders with videos in them, such as "
             f"{os.path.basename(source)}/run/1.mp4, or a manifest.csv with the columns path,label"

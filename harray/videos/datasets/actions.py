@@ -29,7 +29,10 @@ def is_list(file: Path) -> bool:
     """Whether a text file is a list `path label` without a header."""
     if file.suffix.lower() not in (".txt", ".csv", ".list", ".lst"):
         return False
-    lines = [line for line in _lines(file) if line.strip()][:20]
+    try:
+        lines = [line for line in _lines(file) if line.strip()][:20]
+    except InputError:
+        return False
     fields = [_fields(line) for line in lines]
     return bool(lines) and all(
         len(each) >= 2 and all(re.fullmatch(r"-?\d+", word) for word in each[1:]) for each in fields
