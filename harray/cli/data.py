@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 FILES_SHOWN = 3  # of one reason
 
+DATASET_HELP = (
+    "As published: ucf101, hmdb51, jhmdb, kinetics, ntu60, ntu120, penn_action, something, jester, finegym; "
+    "lists (MMAction2, SlowFast, PyTorchVideo)."
+)
 MaxQuarantined = Annotated[
     str | None,
     typer.Option("--max-quarantined", help="Stop when more inputs fail than this, such as 5% or 20."),
@@ -56,8 +60,31 @@ def extract(
         str, typer.Argument(help="Folder of class folders, manifest.csv, or a dataset's root; s3:// too.")
     ],
     store: options.Store,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Official layout: ucf101.")] = None,
-    splits: Annotated[Path | None, typer.Option("--splits", help="Folder of official split lists.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", metavar="NAME", help=DATASET_HELP)] = None,
+    splits: Annotated[
+        Path | None, typer.Option("--splits", help="Folder or file of official split lists.")
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol", help="Official split that becomes train and test: xsub, xview, xset, 1, 2, 3."
+        ),
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option("--classes", help="Class names, where lists or segments number them.")
+    ] = None,
+    segments: Annotated[
+        Path | None,
+        typer.Option(
+            "--segments",
+            help="Parts of the videos: csv, or files of ActivityNet, Charades, BORIS, ELAN, VIA, Label Studio.",
+        ),
+    ] = None,
+    tier: Annotated[str | None, typer.Option("--tier", help="The only tier of an ELAN file to take.")] = None,
+    frame_rate: Annotated[
+        float | None,
+        typer.Option("--frame-rate", help="Of folders of pictures, and of segments that count frames."),
+    ] = None,
     layout: Annotated[
         str | None,
         typer.Option(
@@ -93,6 +120,11 @@ def extract(
     asked = ExtractOptions(
         dataset=dataset,
         splits=splits,
+        protocol=protocol,
+        classes=classes,
+        segments=segments,
+        tier=tier,
+        frame_rate=frame_rate,
         layout=layout,
         num_actors=num_actors,
         max_quarantined=max_quarantined,
