@@ -177,7 +177,7 @@ def estimate(
                 experiment.extraction,
                 path,
                 options.num_actors,
-                on_probe=lambda done, total: update(done, total),
+                update=update,
             )
 
 
