@@ -107,7 +107,7 @@ def _spans(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
 
 
 def _confidence(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
-    """Simulated detector errors: the lower the drawn confidence, the farther off the joint. Missing ones stay missing."""
+    """Simulated detector errors: the lower the drawn confidence, the farther off the joint. Missing ones stay so."""
     shape = clips.confidence_NPTK.shape[1:]
     wrong = random.chance("wrong", share, *shape) & (clips.confidence_NPTK > 0)
     drawn = random.uniform("confidence", *shape)
