@@ -5,11 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harray.api.cards import evaluation_section
+from harray.errors import InputError
 from harray.evaluation.evaluate import evaluate
 from harray.evaluation.report import EvaluationReport, write_report
 from harray.inference import Predictor
 from harray.names import short_name
 from harray.store import FeatureStore
+from harray.store.leaks import overlap_with_clips
+from harray.store.test_part import test_splits
 from harray.tracking.cards import update_cards
 from harray.tracking.location import check_credentials
 from harray.tracking.registry import resolve_model, run_of_model
@@ -25,6 +28,7 @@ def evaluate_recorded(
     *,
     occlusion: bool = True,
     min_precision: float | None = None,
+    allow_leak: bool = False,
     on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
 ) -> tuple[EvaluationReport, list[Path]]:
     """The report and its files, the HTML page first.
@@ -33,10 +37,11 @@ def evaluate_recorded(
         model: a MODEL argument.
         uri: tracking URI; where the model's run is found there, it gets the scores as metrics and the files, under
             the split's name, or `leaked.SPLIT` and with a tag where the model learned from some of the clips.
+        allow_leak: score a test split although the model learned from clips or groups of it.
         min_precision, on_progress: as of `evaluate`.
 
     Raises:
-        InputError: no such model, store or split, or a store that does not fit the model.
+        InputError: no such model, store or split, a store that does not fit the model, or a test split that is none.
         NotRecorded: the tracking store does not take the scores; its `outcome` is what would be returned.
     """
     checkpoint = resolve_model(model, uri)
@@ -45,6 +50,8 @@ def evaluate_recorded(
         check_credentials(uri)
     opened = FeatureStore.open(store)
     predictor = Predictor.load(checkpoint)
+    if test_splits([split]) and not allow_leak:
+        _check_no_leak(predictor, opened, split)
     report = evaluate(
         predictor,
         opened,
@@ -74,6 +81,15 @@ def evaluate_recorded(
         except NotRecorded as error:
             raise error.after((report, files), "the scores stand in the report only") from error
     return report, files
+
+
+def _check_no_leak(predictor: Predictor, store: FeatureStore, split: str) -> None:
+    found = overlap_with_clips(store, predictor.checkpoint.learned_clips or frozenset(), split)
+    if found:
+        raise InputError(
+            f"store {store.path}: {found}, so that this is no test; score another split, train on what shares nothing "
+            "with it, or add --allow-leak"
+        )
 
 
 def recorded_name(report: EvaluationReport) -> str:

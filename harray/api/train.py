@@ -18,6 +18,8 @@ from harray.extraction.config import dotted
 from harray.metrics import Scores
 from harray.names import sqlite_file
 from harray.store import FeatureStore
+from harray.store.leaks import Overlap, check_no_leak
+from harray.store.test_part import scored_split
 from harray.tracking.cards import MADE, write_section
 from harray.tracking.location import tracking_uri
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name, register
@@ -82,7 +84,8 @@ def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int 
     """Refuse, before anything is started, what cannot be trained on.
 
     Raises:
-        InputError: no store, no such split, fewer than two labels, or fewer clips than workers.
+        InputError: no store, no such split, fewer than two labels, a test part that shares clips or groups with what
+            is trained on, or fewer clips than workers.
     """
     opened = FeatureStore.open(store)
     splits = opened.splits()
@@ -93,6 +96,7 @@ def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int 
             )
     if len(labels := opened.labels()) < 2:
         raise InputError(f"store {store}: found {len(labels)} labels, expected at least two to tell apart")
+    test_part(store, experiment.training)
     if not num_workers:
         return
     num_clips = len(opened.read(experiment.training.train_splits if splits else None, columns=[]))
@@ -100,6 +104,18 @@ def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int 
         raise InputError(
             f"store {store}: found {num_clips} clips to train on and {num_workers} workers; use fewer --workers"
         )
+
+
+def test_part(store: Path, training: TrainingConfig) -> Overlap | None:
+    """What the split that will score such a training shares with what it learns from; None without such a split.
+
+    Raises:
+        InputError: it shares something, and `training.allow_leak` is not set.
+    """
+    opened = FeatureStore.open(store)
+    learned = [*training.train_splits, training.val_split]
+    scored = scored_split(opened.splits(), training.train_split, training.val_split)
+    return check_no_leak(opened, learned, scored, training.allow_leak)
 
 
 def val_part(store: Path, training: TrainingConfig) -> str:
@@ -163,6 +179,8 @@ def train_recorded(
         check_model_name(name)
     uri = tracking_uri(Workspace(out, tracking))
     on_message(val_part(store, experiment.training))
+    if scored := test_part(store, experiment.training):
+        on_message(f"allowed by training.allow_leak: {scored}")
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()
     mark = digest([__version__, to_dict(experiment), store_digest, workers.count, _place(uri, out)])

@@ -148,6 +148,12 @@ def evaluate(
     split: Annotated[str, typer.Option("--split", help="Which split of the store.")] = "test",
     occlusion: Annotated[bool, typer.Option(help="Measure accuracy with joints hidden.")] = True,
     min_precision: options.MinPrecision = None,
+    allow_leak: Annotated[
+        bool,
+        typer.Option(
+            "--allow-leak", help="Score a test split though the model learned from clips or groups of it."
+        ),
+    ] = False,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
@@ -174,6 +180,7 @@ def evaluate(
                     uri,
                     occlusion=occlusion,
                     min_precision=min_precision,
+                    allow_leak=allow_leak,
                     on_progress=update,
                 )
             )

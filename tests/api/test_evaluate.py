@@ -5,6 +5,7 @@ import pytest
 from harray.api.evaluate import evaluate_recorded
 from harray.api.train import train_recorded
 from harray.config import with_overrides
+from harray.errors import InputError
 from harray.recipes import recipe_named
 from harray.tracking.location import connect, tracking_uri
 from harray.workspace import Workspace
@@ -72,3 +73,21 @@ def test_everything_stays_in_the_folder_that_was_named(trained):
     out, _, _ = trained
     assert [folder.name for folder in out.parent.iterdir()] == [out.name]
     assert {path.name for path in out.iterdir()} >= {"store", "mlflow.db", "mlartifacts", "runs"}
+
+
+def test_a_test_split_that_shares_clips_with_training_is_refused_unless_it_is_allowed(tmp_path):
+    rows = [{"path": f"/{n:02}.mp4", "splits": ["train"], "group": f"g{n // 2}"} for n in range(8)]
+    rows += [{"path": f"/{n:02}.mp4", "splits": ["test"], "group": f"g{n // 2 - 1}"} for n in range(8, 12)]
+    store = arm_store(tmp_path / "store", rows, scene=False)
+    experiment = with_overrides(recipe_named("default"), TINY)
+    with pytest.raises(InputError, match="of 4 clips of test, 2 are of groups learned from"):
+        train_recorded(store.path, experiment, tmp_path)
+    said = []
+    allowed = with_overrides(experiment, {"training.allow_leak": True})
+    trained = train_recorded(store.path, allowed, tmp_path, on_message=said.append)
+    assert "allowed by training.allow_leak: of 4 clips of test, 2 are of groups learned from (g3)" in said
+    uri, model = tracking_uri(Workspace(tmp_path)), str(trained.result.checkpoint)
+    with pytest.raises(InputError, match=r"2 are of groups learned from .*, so that this is no test"):
+        evaluate_recorded(model, store.path, "test", tmp_path, uri, occlusion=False)
+    report, _ = evaluate_recorded(model, store.path, "test", tmp_path, uri, occlusion=False, allow_leak=True)
+    assert report.scores.num_clips == 4

@@ -1,0 +1,66 @@
+"""Corrections of a manifest that stand in csv files, as `harray audit` proposes them: clips to drop, other labels."""
+
+import csv
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from harray.errors import InputError
+from harray.schema import MANIFEST
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corrections:
+    """What to change."""
+
+    drop: Collection[str] = ()  # paths
+    relabel: Mapping[str, str] | None = None  # path -> label
+
+    @classmethod
+    def read(cls, drop: Path | None, relabel: Path | None) -> "Corrections":
+        """From csv files with the columns `path`, and `path` and `label`; others are for people.
+
+        Raises:
+            InputError: no such file, a column that lacks, or an empty field.
+        """
+        dropped = [] if drop is None else [path for (path,) in _columns(drop, ["path"])]
+        labels = None if relabel is None else dict(_columns(relabel, ["path", "label"]))
+        return cls(drop=frozenset(dropped), relabel=labels)
+
+    def applied(self, manifest: pa.Table) -> tuple[pa.Table, str]:
+        """The manifest so corrected, and what was done in a line; empty where nothing was to do."""
+        labels = self.relabel or {}
+        rows = manifest.to_pylist()
+        known = {row["path"] for row in rows}
+        kept = [
+            row | {"label": labels.get(row["path"], row["label"])} for row in rows if row["path"] not in self.drop
+        ]
+        num_changed = sum(labels.get(row["path"], row["label"]) != row["label"] for row in rows)
+        strange = {*self.drop, *labels} - known
+        said = []
+        if self.drop:
+            said.append(f"{len(rows) - len(kept)} videos dropped")
+        if labels:
+            said.append(f"{num_changed} relabelled")
+        if strange:
+            said.append(f"{len(strange)} paths are not among the videos, such as {min(strange)}")
+        return pa.Table.from_pylist(kept, schema=MANIFEST), "; ".join(said)
+
+
+def _columns(file: Path, names: list[str]) -> list[tuple[str, ...]]:
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            rows = list(reader)
+            absent = [name for name in names if name not in (reader.fieldnames or [])]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file}: cannot be read as csv ({error}); expected the columns {','.join(names)}") from error
+    if absent:
+        raise InputError(f"{file}: no column {absent[0]}; expected the columns {','.join(names)}")
+    values = [tuple((row[name] or "").strip() for name in names) for row in rows]
+    for number, of_row in enumerate(values, start=2):
+        if not all(of_row):
+            raise InputError(f"{file}:{number}: an empty field; every line needs {' and '.join(names)}")
+    return values
