@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from harray.errors import InputError
 from harray.files import list_files, write_atomically
 from harray.schema import MANIFEST, clips_schema
-from harray.skeleton import SkeletonLayout, layout_named
+from harray.skeleton import SkeletonLayout, layout_from, layout_named
 from harray.store.clips import KEY, clip_keys, clips_table, join_clips, places_of, shard_name
 from harray.store.ledger import (
     Reason,
@@ -119,7 +119,7 @@ class FeatureStore:
     @property
     def skeleton(self) -> SkeletonLayout:
         """Joint names and bones of the keypoints."""
-        return layout_named(self.settings.skeleton)
+        return layout_from(self.settings.skeleton, self.settings.layout)
 
     @property
     def second_skeleton(self) -> SkeletonLayout | None:

@@ -24,7 +24,7 @@ from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, NormalisedClips, normalised
 from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork, PoseNetwork
-from harray.skeleton import SkeletonLayout, layout_named
+from harray.skeleton import SkeletonLayout, layout_from, layout_named, to_data
 from harray.training.calibration import Calibration
 
 FORMAT = 2  # raise it when the files change so that older code cannot read them
@@ -113,6 +113,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str =
         "harray_version": checkpoint.harray_version,
         "classes": list(checkpoint.classes),
         "skeleton": checkpoint.skeleton.name,
+        "layout": to_data(checkpoint.skeleton),  # None where the name says it all
         "second_skeleton": checkpoint.second_skeleton and checkpoint.second_skeleton.name,
         "shape": _sizes(checkpoint.network) | {"scene_dim": checkpoint.network.scene_dim},
         "second_shape": None if second is None else _sizes(second),
@@ -150,7 +151,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     about = _about(folder)
     try:
         features = from_dict(FeaturesConfig, about["features"])
-        skeleton = layout_named(about["skeleton"])
+        skeleton = layout_from(about["skeleton"], about.get("layout"))
         name = about.get("second_skeleton")  # older checkpoints know of none
         second = None if name is None else layout_named(name)
         network = FusionNetwork(

@@ -11,21 +11,16 @@ from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.tracking.location import connect
 from harray.validation.cross_validation import run_trial
-from tests.stores import arm_store
+from tests.toys import TINY, arm_store
 
-TINY = {
-    "model.pcm.hidden_size": 8,
-    "model.pcm.refine_size": 8,
-    "model.mme.width": 16,
-    "model.mme.num_blocks": 1,
-    "model.cfn.width": 8,
+SMALL = {
+    **TINY,
     "training.num_epochs": 8,
     "training.batch_size": 4,
     "training.learning_rate": 1e-2,
-    "training.device": "cpu",
     "features.augmentation.enabled": False,
 }
-EXPERIMENT = with_overrides(ExperimentConfig(), TINY)
+EXPERIMENT = with_overrides(ExperimentConfig(), SMALL)
 NO_PCM = with_overrides(EXPERIMENT, {"model.pcm.enabled": False})
 
 
@@ -133,7 +128,7 @@ def test_the_command_refuses_in_one_line(store, harray, tmp_path, arguments, wor
 
 
 def test_scripts_find_their_keys_and_people_a_table(store, harray, tmp_path):
-    overrides = [f"{name}={value}" for name, value in {**TINY, "training.num_epochs": 1}.items()]
+    overrides = [f"{name}={value}" for name, value in {**SMALL, "training.num_epochs": 1}.items()]
     ending = harray(
         *("cross-validate", "--store", store.path, "--folds", 2, "--seeds", 1, "--workers", 0, "--json"),
         *("--out", tmp_path, "--variant", "model.mme.differences=false", "--hide", "limbs:0.3", *overrides),

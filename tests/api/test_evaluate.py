@@ -9,16 +9,12 @@ from harray.errors import InputError
 from harray.recipes import recipe_named
 from harray.tracking.location import connect, tracking_uri
 from harray.workspace import Workspace
-from tests.stores import arm_store
+from tests.toys import TINY, arm_store
 
-TINY = {
-    "model.pcm.hidden_size": 8,
-    "model.pcm.refine_size": 8,
-    "model.mme.width": 16,
-    "model.mme.num_blocks": 1,
+SMALL = {
+    **TINY,
     "training.num_epochs": 2,
     "training.batch_size": 8,
-    "training.device": "cpu",
 }
 LONG = "s" * 300
 
@@ -34,7 +30,7 @@ def trained(tmp_path_factory):
         splits = [part, "all of it", *(["te?st/#1", LONG, ".."] if part == "test" else [])]
         rows.append({"path": f"/{number:02}.mp4", "splits": splits})
     store = arm_store(out / "store", rows, scene=False)
-    experiment = with_overrides(recipe_named("default"), TINY)
+    experiment = with_overrides(recipe_named("default"), SMALL)
     return out, store.path, train_recorded(store.path, experiment, out)
 
 

@@ -16,7 +16,7 @@ from harray.tracking.registry import resolve_model
 from harray.training.checkpoint import CLIPS_FILE
 from harray.validation.gate import Floors, Gate
 from harray.workspace import Workspace
-from tests.stores import arm_store
+from tests.toys import arm_store
 
 TINY = {
     "model.pcm.hidden_size": 8,

@@ -14,23 +14,20 @@ from harray.api.train import Workers, train_recorded
 from harray.config import dump, with_overrides
 from harray.errors import InputError
 from harray.recipes import recipe_named
-from harray.store import FeatureStore, StoreSettings, snapshot
+from harray.store import snapshot
 from harray.tracking.location import connect
 from harray.tracking.registry import RUN_FILE
 from harray.tracking.run_folder import RunFolder
 from harray.tracking.runs import NotRecorded
 from harray.training.checkpoint import load_checkpoint
+from tests.toys import TINY, arm_store
 
 NUM_EPOCHS = 8
-TINY = {
-    "model.pcm.hidden_size": 8,
-    "model.pcm.refine_size": 8,
-    "model.mme.width": 16,
-    "model.mme.num_blocks": 1,
+SMALL = {
+    **TINY,
     "training.num_epochs": NUM_EPOCHS,
     "training.batch_size": 8,
     "training.val_share": 0.25,
-    "training.device": "cpu",
     "training.state_sec": 0.0,
 }
 VICTIM = """
@@ -49,25 +46,12 @@ train_recorded(Path(store), load(ExperimentConfig, Path(config)), Path(out), tra
 @pytest.fixture
 def store(tmp_path):
     """24 clips: an arm goes up or down."""
-    settings = StoreSettings(skeleton="penn13", keypoints_shape=(1, 8, 13, 3), scene_shape=None)
-    store = FeatureStore.create(tmp_path / "store", settings)
-    rng = np.random.default_rng(0)
-    features, rows = [], []
-    for number in range(24):
-        keypoints = rng.normal(0, 1, (1, 8, 13, 3)) + np.linspace(0, 100, 13)[:, None]
-        keypoints[0, :, 5, 1] += np.linspace(0, 60, 8) * (1 if number % 2 else -1)
-        keypoints[..., 2] = 1.0
-        clip = {"clip_id": f"c{number}", "frame_index": range(8), "frame_sec": np.arange(8.0), "height_px": 9}
-        features.append(clip | {"width_px": 9, "keypoints": keypoints})
-        row = {"path": f"/{number:02}.mp4", "label": ("up", "down")[number % 2], "clip_id": f"c{number}"}
-        rows.append(row | {"splits": ["train"], "status": "extracted"})
-    store.write_shard(features)
-    store.append_ledger(rows)
-    return store.path
+    rows = [{"path": f"/{number:02}.mp4", "splits": ["train"]} for number in range(24)]
+    return arm_store(tmp_path / "store", rows, scene=False).path
 
 
 def test_a_training_killed_at_a_random_epoch_ends_like_an_undisturbed_one(store, tmp_path):
-    experiment = with_overrides(recipe_named("pose_only"), TINY)
+    experiment = with_overrides(recipe_named("pose_only"), SMALL)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     undisturbed = train_recorded(store, experiment, tmp_path / "calm", tracking=uri)
     dump(experiment, tmp_path / "config.yaml")
@@ -104,7 +88,7 @@ def test_a_training_killed_at_a_random_epoch_ends_like_an_undisturbed_one(store,
 def test_one_training_reads_the_ledger_once(store, harray, tmp_path, monkeypatch):
     reads, read = [], snapshot.read_ledger
     monkeypatch.setattr(snapshot, "read_ledger", lambda files: reads.append(files) or read(files))
-    overrides = [f"{name}={value}" for name, value in {**TINY, "training.num_epochs": 1}.items()]
+    overrides = [f"{name}={value}" for name, value in {**SMALL, "training.num_epochs": 1}.items()]
     ending = harray(
         *("train", "--store", store, "--recipe", "pose_only", "--out", tmp_path),
         *("--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", *overrides),
@@ -114,7 +98,7 @@ def test_one_training_reads_the_ledger_once(store, harray, tmp_path, monkeypatch
 
 
 def test_a_floor_that_beats_the_model_on_val_is_told_in_a_line(store, harray, tmp_path):
-    overrides = [f"{name}={value}" for name, value in {**TINY, "training.num_epochs": 1}.items()]
+    overrides = [f"{name}={value}" for name, value in {**SMALL, "training.num_epochs": 1}.items()]
     ending = harray(
         *("train", "--store", store, "--recipe", "pose_only", "--out", tmp_path, "--json"),
         *("--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", *overrides, "training.learning_rate=1e-9"),
@@ -125,7 +109,7 @@ def test_a_floor_that_beats_the_model_on_val_is_told_in_a_line(store, harray, tm
 
 
 def test_what_mlflow_lost_of_an_interrupted_training_is_recorded_anew(store, tmp_path):
-    experiment, uri = with_overrides(recipe_named("pose_only"), TINY), f"sqlite:///{tmp_path}/mlflow.db"
+    experiment, uri = with_overrides(recipe_named("pose_only"), SMALL), f"sqlite:///{tmp_path}/mlflow.db"
 
     def stop(report):
         if report.epoch == 3:
@@ -143,7 +127,7 @@ def test_what_mlflow_lost_of_an_interrupted_training_is_recorded_anew(store, tmp
 
 @pytest.mark.parametrize("deleted", ["run", "experiment"])
 def test_a_training_whose_run_is_deleted_ends_and_the_same_command_records_it(store, tmp_path, deleted):
-    experiment, uri = with_overrides(recipe_named("pose_only"), TINY), f"sqlite:///{tmp_path}/mlflow.db"
+    experiment, uri = with_overrides(recipe_named("pose_only"), SMALL), f"sqlite:///{tmp_path}/mlflow.db"
     client = connect(uri)
 
     def delete(report):
@@ -181,7 +165,7 @@ def test_a_training_whose_run_is_deleted_ends_and_the_same_command_records_it(st
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_training_that_is_stopped_says_how_to_go_on_and_its_run_is_killed(store, tmp_path, number):
-    overrides = [f"{name}={value}" for name, value in TINY.items() if name != "training.num_epochs"]
+    overrides = [f"{name}={value}" for name, value in SMALL.items() if name != "training.num_epochs"]
     arguments = ["train", "--store", store, "--recipe", "pose_only", "--out", tmp_path / "out"]
     arguments += [*overrides, "training.num_epochs=100000"]
     program = "import sys; from harray.cli import main; main(sys.argv[1:])"
@@ -203,7 +187,7 @@ def test_a_training_that_is_stopped_says_how_to_go_on_and_its_run_is_killed(stor
 
 
 def test_an_unfinished_training_is_gone_on_with_where_its_folder_was_moved_to(store, tmp_path):
-    experiment = with_overrides(recipe_named("pose_only"), TINY)
+    experiment = with_overrides(recipe_named("pose_only"), SMALL)
 
     def stop(report):
         if report.epoch == 3:
@@ -232,5 +216,5 @@ def test_only_the_same_training_goes_on_and_only_where_nobody_works(tmp_path):
 def test_more_workers_than_clips_are_refused(store, tmp_path):
     with pytest.raises(InputError, match="24 clips to train on and 25 workers; use fewer --workers"):
         train_recorded(
-            store, with_overrides(recipe_named("pose_only"), TINY), tmp_path, workers=Workers(count=25)
+            store, with_overrides(recipe_named("pose_only"), SMALL), tmp_path, workers=Workers(count=25)
         )

@@ -20,15 +20,12 @@ from harray.distributed.training import (
     train_on_ray,
 )
 from harray.errors import InputError
-from harray.model.config import ModelConfig
 from harray.training.checkpoint import load_checkpoint
 from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.divergence import Diverged
 from harray.training.run import TrainingRequest, train_store
 from harray.training.state import load_state, save_state
-from tests.stores import arm_store
-
-TINY = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1, "cfn.width": 8}
+from tests.toys import TINY_MODEL, arm_store
 
 
 @pytest.fixture
@@ -43,7 +40,7 @@ def request_(tmp_path) -> TrainingRequest:
         store=store.path,
         out=tmp_path / "model",
         learning=LearningConfig(
-            model=with_overrides(ModelConfig(), TINY),
+            model=TINY_MODEL,
             training=TrainingConfig(
                 num_epochs=12, batch_size=7, device="cpu", val_share=0.34, patience=0, state_sec=0
             ),

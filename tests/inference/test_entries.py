@@ -14,7 +14,7 @@ from harray.inference import Predictor
 from harray.inference.entries import VideoTask, said_of, video_entry
 from harray.inference.evidence import Evidence, evidence_of, evidence_together
 from harray.synth.render import HEIGHT_PX, WIDTH_PX, write_video
-from tests.predicted import untrained_checkpoint, video_of_nobody, video_of_somebody
+from tests.toys import untrained_checkpoint, video_of_nobody, video_of_somebody
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 CLASSES = ("ca$h_$tack", "跑步", "[/bold]")

@@ -77,6 +77,7 @@ def test_rendering_a_set_again_renders_only_what_is_missing(rendered):
     assert render_dataset(out, CONFIG).num_rendered == 1
 
 
+@pytest.mark.slow
 def test_eight_clips_a_second_are_rendered_on_two_cores(tmp_path):
     specs = clip_specs(CONFIG)[::5]
     started = time.process_time()  # of one core, whatever else the machine does

@@ -11,7 +11,7 @@ from harray.recipes import recipe_named
 from harray.tracking.location import connect
 from harray.training.divergence import Diverged, check_finite
 from harray.training.loop import EpochReport
-from tests.tuning.sweeping import TINY, tiny_store
+from tests.toys import LEARNS_AT_ONCE, TINY, tiny_store
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_an_epoch_whose_loss_is_no_number_is_refused(losses, val_loss, wrong):
 
 @pytest.mark.parametrize("splits", [("train", "val"), ("train",)], ids=["with val", "val carved"])
 def test_train_stops_registers_nothing_and_its_run_failed(tmp_path, splits):
-    changes = {**TINY, "training.learning_rate": 1e38, "training.max_grad_norm": 1e38}
+    changes = {**TINY, **LEARNS_AT_ONCE, "training.learning_rate": 1e38, "training.max_grad_norm": 1e38}
     experiment = with_overrides(recipe_named("default"), changes)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     with pytest.raises(Diverged, match="NaN: the loss of epoch 1 "):
