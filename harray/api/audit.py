@@ -24,12 +24,12 @@ class Audited:
 
     def to_json(self) -> dict[str, Any]:
         files = {"page": self.page, "drop": self.drop, "relabel": self.relabel}
-        return self.found.to_json() | {name: None if path is None else str(path) for name, path in files.items()}
+        return self.found.to_json() | {
+            name: None if path is None else str(path) for name, path in files.items()
+        }
 
 
-def audit(
-    store: str | Path, workspace: Workspace | None = None, reporter: Reporter = SILENT
-) -> Audited:
+def audit(store: str | Path, workspace: Workspace | None = None, reporter: Reporter = SILENT) -> Audited:
     """Find doubles, leaks, doubtful labels, empty and odd clips; nothing is changed.
 
     Raises:
@@ -43,6 +43,4 @@ def audit(
         update(next(steps), NUM_STEPS + 1, "pictures")
         folder = workspace.out / "audits" / short_name(f"{opened.path.name}-{found.store_digest[:8]}")
         files = write_audit(found, opened, folder)
-    return Audited(
-        found=found, page=files["page"], drop=files.get("drop"), relabel=files.get("relabel")
-    )
+    return Audited(found=found, page=files["page"], drop=files.get("drop"), relabel=files.get("relabel"))

@@ -23,8 +23,8 @@ def audit(
 ) -> None:
     """Look for doubles, leaks, wrong labels, empty and odd clips.
 
-    Prints counts, writes a page with the worst, and csv files for `harray extract --drop drop.csv --relabel relabel.csv`.
-    Nothing is changed.
+    Prints counts, writes a page with the worst, and csv files for `harray extract --drop drop.csv --relabel
+    relabel.csv`. Nothing is changed.
     """
     options.check_store(store)
     with session(out, "audit", as_json) as terminal:
@@ -50,7 +50,10 @@ def show_audit(terminal: Terminal, audited: "Audited") -> None:
         for finding in chapter.findings[:SHOWN]:
             names = ", ".join(Path(path).name for path in finding.paths[:2])
             terminal.result(f"  {finding.said}{f': {names}' if names else ''}"[:MOST_CHARS])
-    for name, file, count in (("drop", audited.drop, found.drop), ("relabel", audited.relabel, found.relabel)):
+    for name, file, count in (
+        ("drop", audited.drop, found.drop),
+        ("relabel", audited.relabel, found.relabel),
+    ):
         if file is not None:
             terminal.result(f"to {name}, once looked at: {len(count)} clips, {file}")
     terminal.result(f"page: {audited.page}")

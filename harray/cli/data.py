@@ -84,6 +84,16 @@ def extract(
     ] = None,
     max_quarantined: MaxQuarantined = None,
     test_share: options.TestShare = None,
+    drop: Annotated[
+        Path | None,
+        typer.Option(
+            "--drop", metavar="CSV", help="Leave out what its column path names; `harray audit` writes one."
+        ),
+    ] = None,
+    relabel: Annotated[
+        Path | None,
+        typer.Option("--relabel", metavar="CSV", help="Labels by path that replace the manifest's."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and how long it may take.")
     ] = False,
@@ -97,7 +107,9 @@ def extract(
     """
     experiment = options.build_config(recipe, config, overrides)
     from harray.distributed.extraction_tally import QuarantineLimit
+    from harray.store.retire import retire
     from harray.store.test_part import check_named, check_share, manifest_as_dealt
+    from harray.videos.corrections import Corrections
     from harray.videos.sources import survey
 
     if test_share is not None:
@@ -108,9 +120,10 @@ def extract(
     manifest, found = listing.manifest, {"found": listing.counts()}
     if test_share is not None:
         check_named(source, manifest.to_pylist())
-    manifest = manifest_as_dealt(manifest, store)
+    corrections = Corrections.read(drop, relabel)
+    manifest, corrected = corrections.applied(manifest_as_dealt(manifest, store))
     with session(out, "extract", as_json) as terminal:
-        for line in listing.lines():
+        for line in [*listing.lines(), *filter(None, [corrected])]:
             (terminal.result if dry_run else terminal.say)(line)
         if dry_run:
             _show_estimate(terminal, manifest, experiment.extraction, store.absolute(), num_actors, found)
@@ -125,6 +138,8 @@ def extract(
             test_share,
             also=found,
         )
+        if corrections.drop:
+            retire(store.absolute(), corrections.drop, "harray extract --drop")
         flags = {**advice.start(recipe, config), **advice.where(out)}
         terminal.result(f"next: {options.train_command(store, experiment.training, flags)}")
 

@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from harray.features.config import FeaturesConfig
-from harray.features.tensors import ClipTensors, normalised
+from harray.features.interpolation import fill_hidden
+from harray.features.tensors import ClipTensors, NormalisedClips, normalised
 from harray.model.cfn import pooled_tokens
 from harray.training.floors import SMALLEST_PROBABILITY, pose_features
 from harray.training.probes import USUAL_STRENGTH, LinearProbe, dealt
 
 LEAST_LIKELY = 0.1  # a label is doubted where it is less likely than this, by clips of other groups
 FEWEST_OF_CLASS = 4
+LAGS = (1, 4)  # frames over which speed is taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,8 @@ def contradicted(clips: ClipTensors, ties: Sequence[str]) -> list[Doubt]:
 def held_out_probabilities(clips: ClipTensors, ties: Sequence[str]) -> np.ndarray:
     """`[N, A]`: what probes of pose and, where there is one, scene say together of each clip, held out."""
     labels_N, num_classes = clips.labels_N.numpy(), len(clips.classes)
-    features = [pose_features(normalised(clips, FeaturesConfig()))]
+    poses = normalised(clips, FeaturesConfig())
+    features = [pose_features(poses), movement_features(poses)]
     if clips.tokens_NSD is not None:
         features.append(pooled_tokens(clips.tokens_NSD).numpy())
     fold_N, num_folds = dealt(labels_N.tolist(), ties)
@@ -88,3 +92,18 @@ def held_out_probabilities(clips: ClipTensors, ties: Sequence[str]) -> np.ndarra
             found_NA[held_out_N] *= probe.probabilities(features_ND[held_out_N])
     found_NA = np.maximum(found_NA, SMALLEST_PROBABILITY) ** (1 / len(features))
     return found_NA / found_NA.sum(axis=1, keepdims=True)
+
+
+def movement_features(clips: NormalisedClips) -> np.ndarray:
+    """`[N, D]`: where each joint of the person best seen is, how far it goes, and how fast, whenever that is: linear in
+    what `pose_features` tell only to whoever knows the phase of a movement."""
+    best_N = clips.visible_NPTK.sum(dim=(2, 3)).argmax(dim=1)
+    rows_N = torch.arange(len(clips))
+    keypoints, visible = clips.keypoints_NPTKC[rows_N, best_N], clips.visible_NPTK[rows_N, best_N]
+    filled_NTKC = fill_hidden(keypoints, visible, "linear")
+    statistics = [filled_NTKC.mean(dim=1), filled_NTKC.std(dim=1)]
+    for lag in LAGS:
+        if lag < filled_NTKC.shape[1]:
+            statistics.append((filled_NTKC[:, lag:] - filled_NTKC[:, :-lag]).abs().mean(dim=1))
+    values_ND = torch.cat([part.flatten(1) for part in statistics], dim=1)
+    return ((values_ND - values_ND.mean(dim=0)) / values_ND.std(dim=0).clamp(min=1e-3)).numpy()

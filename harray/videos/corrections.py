@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ class Corrections:
     """What to change."""
 
     drop: Collection[str] = ()  # paths
-    relabel: Mapping[str, str] | None = None  # path -> label
+    relabel: Mapping[str, str] = field(default_factory=dict)  # path -> label
 
     @classmethod
     def read(cls, drop: Path | None, relabel: Path | None) -> "Corrections":
@@ -25,17 +25,22 @@ class Corrections:
         Raises:
             InputError: no such file, a column that lacks, or an empty field.
         """
-        dropped = [] if drop is None else [path for (path,) in _columns(drop, ["path"])]
-        labels = None if relabel is None else dict(_columns(relabel, ["path", "label"]))
-        return cls(drop=frozenset(dropped), relabel=labels)
+        dropped = [] if drop is None else _columns(drop, ["path"])
+        labels = [] if relabel is None else _columns(relabel, ["path", "label"])
+        return cls(
+            drop=frozenset(values["path"] for values in dropped),
+            relabel={values["path"]: values["label"] for values in labels},
+        )
 
     def applied(self, manifest: pa.Table) -> tuple[pa.Table, str]:
         """The manifest so corrected, and what was done in a line; empty where nothing was to do."""
-        labels = self.relabel or {}
+        labels = self.relabel
         rows = manifest.to_pylist()
         known = {row["path"] for row in rows}
         kept = [
-            row | {"label": labels.get(row["path"], row["label"])} for row in rows if row["path"] not in self.drop
+            row | {"label": labels.get(row["path"], row["label"])}
+            for row in rows
+            if row["path"] not in self.drop
         ]
         num_changed = sum(labels.get(row["path"], row["label"]) != row["label"] for row in rows)
         strange = {*self.drop, *labels} - known
@@ -49,18 +54,20 @@ class Corrections:
         return pa.Table.from_pylist(kept, schema=MANIFEST), "; ".join(said)
 
 
-def _columns(file: Path, names: list[str]) -> list[tuple[str, ...]]:
+def _columns(file: Path, names: list[str]) -> list[dict[str, str]]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
             rows = list(reader)
             absent = [name for name in names if name not in (reader.fieldnames or [])]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file}: cannot be read as csv ({error}); expected the columns {','.join(names)}") from error
+        raise InputError(
+            f"{file}: cannot be read as csv ({error}); expected the columns {','.join(names)}"
+        ) from error
     if absent:
         raise InputError(f"{file}: no column {absent[0]}; expected the columns {','.join(names)}")
-    values = [tuple((row[name] or "").strip() for name in names) for row in rows]
+    values = [{name: (row[name] or "").strip() for name in names} for row in rows]
     for number, of_row in enumerate(values, start=2):
-        if not all(of_row):
+        if not all(of_row.values()):
             raise InputError(f"{file}:{number}: an empty field; every line needs {' and '.join(names)}")
     return values

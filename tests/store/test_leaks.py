@@ -4,7 +4,7 @@ import pytest
 
 from harray.errors import InputError
 from harray.store.leaks import check_no_leak, overlap, overlap_of_splits, overlap_with_clips
-from tests.stores import arm_store
+from tests.toys import arm_store
 
 
 def row(clip_id, group, *splits):
