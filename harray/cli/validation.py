@@ -81,6 +81,7 @@ def cross_validate(
             record_comparison,
         )
         from harray.api.cross_validate import cross_validate, plan_cross_validation
+        from harray.store.leaks import doubles_apart, ledger_rows
         from harray.validation.verdicts import verdicts_of_cross_validation
 
         plan = plan_cross_validation(
@@ -92,6 +93,11 @@ def cross_validate(
             occlusions=[_occlusion(text) for text in hide or []],
         )
         check_tracking(out, tracking_uri)
+        if num := doubles_apart(ledger_rows(plan.store)):
+            terminal.say(
+                f"note: {num} files stand under several names in different groups, so in several folds; "
+                f"`harray audit {store}` lists them"
+            )
         with terminal.progress("training", "models") as update:
             found = cross_validate(plan, out, num_workers=workers, on_progress=update)
         how = f"{found.tied_by} held out together"

@@ -89,3 +89,12 @@ def overlap(rows: Sequence[dict[str, Any]], learned: Collection[str], scored: st
         num_of_groups=len(others),
         groups=tuple(sorted(set(others))),
     )
+
+
+def doubles_apart(rows: Sequence[dict[str, Any]]) -> int:
+    """Files that stand under several names in different groups, so that folds by group hold one out and learn from
+    another."""
+    groups: dict[str, set[str | None]] = {}
+    for row in rows:
+        groups.setdefault(row["clip_id"], set()).add(row["group"])
+    return sum(len(of_clip) > 1 for of_clip in groups.values())

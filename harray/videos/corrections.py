@@ -36,14 +36,14 @@ class Corrections:
         """The manifest so corrected, and what was done in a line; empty where nothing was to do."""
         labels = self.relabel
         rows = manifest.to_pylist()
-        known = {row["path"] for row in rows}
         kept = [
             row | {"label": labels.get(row["path"], row["label"])}
             for row in rows
             if row["path"] not in self.drop
         ]
-        num_changed = sum(labels.get(row["path"], row["label"]) != row["label"] for row in rows)
-        strange = {*self.drop, *labels} - known
+        before = {row["path"]: row["label"] for row in rows}
+        num_changed = sum(row["label"] != before[row["path"]] for row in kept)
+        strange = {*self.drop, *labels} - before.keys()
         said = []
         if self.drop:
             said.append(f"{len(rows) - len(kept)} videos dropped")

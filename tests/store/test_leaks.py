@@ -3,7 +3,9 @@
 import pytest
 
 from harray.errors import InputError
-from harray.store.leaks import check_no_leak, overlap, overlap_of_splits, overlap_with_clips
+from harray.store import FeatureStore
+from harray.store.leaks import check_no_leak, doubles_apart, overlap, overlap_of_splits, overlap_with_clips
+from harray.store.retire import retire
 from tests.toys import arm_store
 
 
@@ -44,3 +46,20 @@ def test_a_leak_is_refused_unless_it_is_allowed(tmp_path):
     assert check_no_leak(store, ["train"], None, allowed=False) is None
     assert not overlap_with_clips(store, {"3"}, "test")
     assert overlap_with_clips(store, {"4"}, "test").num_clips == 1
+
+
+def test_one_file_in_two_groups_is_counted():
+    rows = [row("a", "g1"), row("a", "g2"), row("b", "g1"), row("b", "g1"), row("c", None)]
+    assert doubles_apart(rows) == 1
+
+
+def test_what_is_retired_is_gone_and_its_features_stay(tmp_path):
+    rows = [{"path": f"/{n}.mp4", "splits": []} for n in range(4)]
+    store = arm_store(tmp_path / "store", rows, scene=False)
+    assert retire(store.path, {"/1.mp4", "/9.mp4"}, "a test") == 1
+    assert FeatureStore.open(store.path).read(columns=[])["path"].to_pylist() == [
+        "/0.mp4",
+        "/2.mp4",
+        "/3.mp4",
+    ]
+    assert len(FeatureStore.open(store.path).clip_ids()) == 4
