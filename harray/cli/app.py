@@ -27,7 +27,7 @@ from harray.cli import (
 from harray.cli.guesses import instead_of
 from harray.cli.terminal import Fault, Interrupted
 from harray.errors import InputError
-from harray.tracking.location import without_password
+from harray.names import without_password
 
 HELP = ("-h", "--help")
 EXIT_FAULT, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130

@@ -64,11 +64,8 @@ def import_(
     JHMDB, MSR-Action3D, DeepLabCut, SLEAP, Datumaro, and pickles of PYSKL and MMAction2. Of a pickle only arrays and
     plain containers are read; one that asks for more is refused and runs nothing.
     """
-    from harray.interchange.skeleton_import import ImportOptions, import_skeletons
-    from harray.store.test_part import check_share, to_json
+    from harray.api.keypoints import ImportOptions, import_keypoints
 
-    if test_share is not None:
-        check_share(store, test_share)
     terminal = Terminal(as_json=as_json)
     how = ImportOptions(
         skeleton=skeleton,
@@ -81,13 +78,7 @@ def import_(
         fps=fps,
         test_share=test_share,
     )
-    with terminal.progress("importing", "clips") as update:
-        imported = import_skeletons(
-            pickle,
-            store.absolute(),
-            how,
-            on_progress=lambda done, total: update(done, total, ""),
-        )
+    imported = import_keypoints(pickle, store, options=how, reporter=terminal)
     for message in imported.messages:
         terminal.say(message)
     known = "nothing new, all was there before"
@@ -101,7 +92,8 @@ def import_(
     terminal.result(f"next: {how}")
     rate = imported.computed / imported.seconds if imported.seconds else 0.0
     values = {name: value for name, value in dataclasses.asdict(imported).items() if name != "held_out"}
-    about = {"clips_per_sec": rate, "store": str(store.absolute()), "test_part": to_json(imported.held_out)}
+    part = imported.held_out and dataclasses.asdict(imported.held_out)
+    about = {"clips_per_sec": rate, "store": str(store.absolute()), "test_part": part}
     terminal.json({**values, **about})
 
 
@@ -125,10 +117,9 @@ def export(
 
     It holds the frames that the store holds, and its import has the same rows.
     """
-    from harray.interchange.skeleton_export import export_skeletons
-    from harray.store import FeatureStore
+    from harray.api.keypoints import export_keypoints
 
-    exported = export_skeletons(FeatureStore.open(store), pickle, overwrite=overwrite)
+    exported = export_keypoints(store, pickle, overwrite=overwrite)
     terminal = Terminal(as_json=as_json)
     left_out = f", {exported.unlabelled} without a label left out" if exported.unlabelled else ""
     terminal.result(

@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from harray.interchange.labels import class_names, labels_of
 from harray.interchange.messages import messages_about
 from harray.interchange.rows import DATASET, Sampling, clip_rows, manifest_rows
 from harray.interchange.streams import Stream, read_streams
+from harray.reporting import SILENT, Reporter, Update
 from harray.schema import EXTRACTED, MANIFEST, MOVED
 from harray.skeleton import to_data
 from harray.store import FeatureStore, StoreSettings
@@ -30,8 +31,6 @@ from harray.store.test_part import HeldOut, as_dealt, check_named, complete, hol
 from harray.videos.files import stamp_of
 
 CLIPS_PER_SHARD = 256
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +85,7 @@ def import_skeletons(
     path: Path,
     store_path: Path,
     options: ImportOptions,
-    on_progress: Progress | None = None,
+    reporter: Reporter = SILENT,
 ) -> Imported:
     """Bring a store up to date with keypoints; clips that it has already are not written again.
 
@@ -106,7 +105,8 @@ def import_skeletons(
         with writing(store.path, "harray skeleton import"):
             rows = as_dealt(rows, store.path)
             clips = clip_rows(streams, options.sampling)
-            computed = _write(store, rows, clips, stamp_of(str(streams[0].path)), on_progress)
+            with reporter.progress("importing", "clips") as update:
+                computed = _write(store, rows, clips, stamp_of(str(streams[0].path)), update)
             num_retired = _retire(store, streams[0].path, {row["path"] for row in rows})
         held_out = _test_part(store, options.test_share)
     except OSError as error:
@@ -167,7 +167,7 @@ def _write(
     rows: list[dict[str, Any]],
     clips: Iterator[dict[str, Any]],
     stamp: tuple[int, int] | None,
-    on_progress: Progress | None,
+    update: Update,
 ) -> int:
     """Write what the store lacks, a shard and its part of the ledger at a time; how many clips that were."""
     known, done = store.clip_ids(), 0
@@ -183,8 +183,7 @@ def _write(
         store.append_ledger([{**row, **taken} for row in outcomes if not _is_recorded(row, before)])
         known |= new.keys()
         done += len(batch)
-        if on_progress:
-            on_progress(done, len(rows))
+        update(done, len(rows))
     return len(known) - num_known
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from harray.config import digest
 from harray.downloads import cache_dir
 from harray.errors import InputError
-from harray.names import local_path
-from harray.tracking.location import connect, without_password
+from harray.names import local_path, without_password
+from harray.tracking.location import connect
 from harray.tracking.packaging import CHECKPOINT
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import harray
 from harray.config import flatten
 from harray.errors import InputError
-from harray.names import sqlite_file
-from harray.tracking.location import artifact_location, check_answers, connect, refusal, without_password
+from harray.names import sqlite_file, without_password
+from harray.tracking.location import artifact_location, check_answers, connect, refusal
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

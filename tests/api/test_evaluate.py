@@ -2,7 +2,7 @@
 
 import pytest
 
-from harray.api.evaluate import evaluate_recorded
+from harray.api.evaluate import evaluate
 from harray.api.train import train_recorded
 from harray.config import with_overrides
 from harray.errors import InputError
@@ -31,7 +31,7 @@ def trained(tmp_path_factory):
         rows.append({"path": f"/{number:02}.mp4", "splits": splits})
     store = arm_store(out / "store", rows, scene=False)
     experiment = with_overrides(recipe_named("default"), SMALL)
-    return out, store.path, train_recorded(store.path, experiment, out)
+    return out, store.path, train_recorded(store.path, experiment, Workspace(out))
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_scores_of_clips_that_the_model_learned_from_have_another_name_and_a_tag
     out, store, training = trained
     uri = tracking_uri(Workspace(out))
     model = f"runs:/{training.run_id}"
-    report, files = evaluate_recorded(model, store, split, out, uri, occlusion=False)
+    report = evaluate(model, store, split=split, occlusion=False, workspace=Workspace(out))
     assert report.num_learned == num_learned
-    assert files[0].parent.parent == out / "evaluations"
+    assert report.page.parent.parent == out / "evaluations"
     run = connect(uri).get_run(training.run_id)
     assert run.data.metrics[f"{recorded}.top1"] == report.scores.top1
     assert (f"{split}.fusion.top1" in run.data.metrics) is (recorded == split)
@@ -75,15 +75,11 @@ def test_a_test_split_that_shares_clips_with_training_is_refused_unless_it_is_al
     rows = [{"path": f"/{n:02}.mp4", "splits": ["train"], "group": f"g{n // 2}"} for n in range(8)]
     rows += [{"path": f"/{n:02}.mp4", "splits": ["test"], "group": f"g{n // 2 - 1}"} for n in range(8, 12)]
     store = arm_store(tmp_path / "store", rows, scene=False)
-    experiment = with_overrides(recipe_named("default"), TINY)
+    experiment, place = with_overrides(recipe_named("default"), SMALL), Workspace(tmp_path)
     with pytest.raises(InputError, match="of 4 clips of test, 2 are of groups learned from"):
-        train_recorded(store.path, experiment, tmp_path)
-    said = []
-    allowed = with_overrides(experiment, {"training.allow_leak": True})
-    trained = train_recorded(store.path, allowed, tmp_path, on_message=said.append)
-    assert "allowed by training.allow_leak: of 4 clips of test, 2 are of groups learned from (g3)" in said
-    uri, model = tracking_uri(Workspace(tmp_path)), str(trained.result.checkpoint)
+        train_recorded(store.path, experiment, place)
+    model = train_recorded(store.path, with_overrides(experiment, {"training.allow_leak": True}), place).model
     with pytest.raises(InputError, match=r"2 are of groups learned from .*, so that this is no test"):
-        evaluate_recorded(model, store.path, "test", tmp_path, uri, occlusion=False)
-    report, _ = evaluate_recorded(model, store.path, "test", tmp_path, uri, occlusion=False, allow_leak=True)
+        evaluate(model, store.path, occlusion=False, workspace=place)
+    report = evaluate(model, store.path, occlusion=False, allow_leak=True, workspace=place)
     assert report.scores.num_clips == 4

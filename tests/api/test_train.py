@@ -20,6 +20,8 @@ from harray.tracking.registry import RUN_FILE
 from harray.tracking.run_folder import RunFolder
 from harray.tracking.runs import NotRecorded
 from harray.training.checkpoint import load_checkpoint
+from harray.workspace import Workspace
+from tests.reporters import At, Recorder, interrupt
 from tests.toys import TINY, arm_store
 
 NUM_EPOCHS = 8
@@ -36,10 +38,16 @@ from pathlib import Path
 from harray.config import load
 from harray.experiment import ExperimentConfig
 from harray.api.train import train_recorded
+from harray.workspace import Workspace
+from tests.reporters import Recorder
+
+class Printing(Recorder):
+    def updated(self, done):
+        print(done, flush=True)
 
 store, config, out, tracking = sys.argv[1:]
-train_recorded(Path(store), load(ExperimentConfig, Path(config)), Path(out), tracking=tracking,
-               on_epoch=lambda report: print(report.epoch, flush=True))
+experiment = load(ExperimentConfig, Path(config))
+train_recorded(Path(store), experiment, Workspace(out, tracking), Printing())
 """
 
 
@@ -53,7 +61,7 @@ def store(tmp_path):
 def test_a_training_killed_at_a_random_epoch_ends_like_an_undisturbed_one(store, tmp_path):
     experiment = with_overrides(recipe_named("pose_only"), SMALL)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    undisturbed = train_recorded(store, experiment, tmp_path / "calm", tracking=uri)
+    undisturbed = train_recorded(store, experiment, Workspace(tmp_path / "calm", uri))
     dump(experiment, tmp_path / "config.yaml")
     last = random.randrange(1, NUM_EPOCHS)  # whichever it is, the end is the same
     command = [sys.executable, "-c", VICTIM, store, tmp_path / "config.yaml", tmp_path / "out", uri]
@@ -64,10 +72,9 @@ def test_a_training_killed_at_a_random_epoch_ends_like_an_undisturbed_one(store,
                 victim.send_signal(signal.SIGKILL)
                 break
     assert victim.returncode == -signal.SIGKILL
-    epochs = []
-    trained = train_recorded(
-        store, experiment, tmp_path / "out", tracking=uri, on_epoch=lambda report: epochs.append(report.epoch)
-    )
+    told = Recorder()
+    trained = train_recorded(store, experiment, Workspace(tmp_path / "out", uri), told)
+    epochs = [done for _, done, _, _ in told.updates]
     assert trained.resumed
     assert not undisturbed.resumed
     assert last <= epochs[0] <= last + 2  # killed before, or long after, it could save what it had told
@@ -111,15 +118,11 @@ def test_a_floor_that_beats_the_model_on_val_is_told_in_a_line(store, harray, tm
 def test_what_mlflow_lost_of_an_interrupted_training_is_recorded_anew(store, tmp_path):
     experiment, uri = with_overrides(recipe_named("pose_only"), SMALL), f"sqlite:///{tmp_path}/mlflow.db"
 
-    def stop(report):
-        if report.epoch == 3:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        train_recorded(store, experiment, tmp_path / "out", tracking=uri, on_epoch=stop)
+        train_recorded(store, experiment, Workspace(tmp_path / "out", uri), At(3, interrupt))
     (run_file,) = (tmp_path / "out" / "runs").glob(f"*/{RUN_FILE}")
     connect(uri).delete_run(run_file.read_text())
-    trained = train_recorded(store, experiment, tmp_path / "out", tracking=uri)
+    trained = train_recorded(store, experiment, Workspace(tmp_path / "out", uri))
     assert trained.resumed
     logged = connect(uri).get_metric_history(trained.run_id, "val.loss")
     assert sorted(metric.step for metric in logged) == [*range(1, NUM_EPOCHS + 1)]
@@ -128,35 +131,27 @@ def test_what_mlflow_lost_of_an_interrupted_training_is_recorded_anew(store, tmp
 @pytest.mark.parametrize("deleted", ["run", "experiment"])
 def test_a_training_whose_run_is_deleted_ends_and_the_same_command_records_it(store, tmp_path, deleted):
     experiment, uri = with_overrides(recipe_named("pose_only"), SMALL), f"sqlite:///{tmp_path}/mlflow.db"
-    client = connect(uri)
+    client, workspace = connect(uri), Workspace(tmp_path / "out", uri)
 
-    def delete(report):
-        if report.epoch == 3:
-            (found,) = client.search_runs([client.get_experiment_by_name("harray").experiment_id])
-            if deleted == "run":
-                client.delete_run(found.info.run_id)
-            else:
-                client.delete_experiment(found.info.experiment_id)
+    def delete():
+        (found,) = client.search_runs([client.get_experiment_by_name("harray").experiment_id])
+        if deleted == "run":
+            client.delete_run(found.info.run_id)
+        else:
+            client.delete_experiment(found.info.experiment_id)
 
     with pytest.raises(NotRecorded, match="the same command records it") as caught:
-        train_recorded(store, experiment, tmp_path / "out", tracking=uri, name="arm", on_epoch=delete)
+        train_recorded(store, experiment, workspace, At(3, delete), register="arm")
     missed = caught.value.outcome
     assert missed.result.num_epochs == NUM_EPOCHS
     assert load_checkpoint(missed.result.checkpoint).classes == ("down", "up")
     if deleted == "experiment":
         with pytest.raises(InputError, match="mlflow experiments restore --experiment-id 1`"):
-            train_recorded(store, experiment, tmp_path / "out", tracking=uri, name="arm")
+            train_recorded(store, experiment, workspace, register="arm")
         client.restore_experiment("1")
-    epochs = []
-    trained = train_recorded(
-        store,
-        experiment,
-        tmp_path / "out",
-        tracking=uri,
-        name="arm",
-        on_epoch=lambda r: epochs.append(r.epoch),
-    )
-    assert epochs == [], "nothing is trained again"
+    told = Recorder()
+    trained = train_recorded(store, experiment, workspace, told, register="arm")
+    assert told.updates == [], "nothing is trained again"
     assert trained.registered.version == 1
     assert trained.result.checkpoint == missed.result.checkpoint
     logged = client.get_metric_history(trained.run_id, "val.loss")
@@ -189,14 +184,10 @@ def test_a_training_that_is_stopped_says_how_to_go_on_and_its_run_is_killed(stor
 def test_an_unfinished_training_is_gone_on_with_where_its_folder_was_moved_to(store, tmp_path):
     experiment = with_overrides(recipe_named("pose_only"), SMALL)
 
-    def stop(report):
-        if report.epoch == 3:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        train_recorded(store, experiment, tmp_path / "then", on_epoch=stop)
+        train_recorded(store, experiment, Workspace(tmp_path / "then"), At(3, interrupt))
     (tmp_path / "then").rename(tmp_path / "now")
-    trained = train_recorded(store, experiment, tmp_path / "now")
+    trained = train_recorded(store, experiment, Workspace(tmp_path / "now"))
     assert trained.resumed
     assert not (tmp_path / "then").exists()
     assert list((tmp_path / "now" / "mlartifacts").rglob("training.png"))
@@ -214,7 +205,6 @@ def test_only_the_same_training_goes_on_and_only_where_nobody_works(tmp_path):
 
 
 def test_more_workers_than_clips_are_refused(store, tmp_path):
+    experiment = with_overrides(recipe_named("pose_only"), SMALL)
     with pytest.raises(InputError, match="24 clips to train on and 25 workers; use fewer --workers"):
-        train_recorded(
-            store, with_overrides(recipe_named("pose_only"), SMALL), tmp_path, workers=Workers(count=25)
-        )
+        train_recorded(store, experiment, Workspace(tmp_path), workers=Workers(count=25))

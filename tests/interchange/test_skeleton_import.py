@@ -19,6 +19,7 @@ from harray.interchange.skeleton_import import ImportOptions, import_skeletons
 from harray.store import FeatureStore
 from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.run import TrainingRequest, train_store
+from tests.reporters import Recorder
 from tests.toys import TINY_MODEL
 
 FEW = ImportOptions(num_frames=4)
@@ -225,12 +226,10 @@ def test_a_large_pickle_is_written_in_several_shards_and_progress_is_told(
     saved, clip_fields, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(skeleton_import, "CLIPS_PER_SHARD", 2)
-    told = []
+    told = Recorder()
     path = saved([clip_fields(str(i), i) for i in range(5)])
-    import_skeletons(
-        path, tmp_path / "store", FEW, on_progress=lambda done, total: told.append((done, total))
-    )
-    assert told == [(2, 5), (4, 5), (5, 5)]
+    import_skeletons(path, tmp_path / "store", FEW, told)
+    assert [update[1:3] for update in told.updates] == [(2, 5), (4, 5), (5, 5)]
     assert len(list((tmp_path / "store" / "clips").glob("*.parquet"))) == 3
     assert len(FeatureStore.open(tmp_path / "store").read()) == 5
 

@@ -11,6 +11,7 @@ from harray.recipes import recipe_named
 from harray.tracking.location import connect
 from harray.training.divergence import Diverged, check_finite
 from harray.training.loop import EpochReport
+from harray.workspace import Workspace
 from tests.toys import LEARNS_AT_ONCE, TINY, tiny_store
 
 
@@ -33,6 +34,7 @@ def test_an_epoch_whose_loss_is_no_number_is_refused(losses, val_loss, wrong):
         check_finite(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("splits", [("train", "val"), ("train",)], ids=["with val", "val carved"])
 def test_train_stops_registers_nothing_and_its_run_failed(tmp_path, splits):
     changes = {**TINY, **LEARNS_AT_ONCE, "training.learning_rate": 1e38, "training.max_grad_norm": 1e38}
@@ -42,9 +44,8 @@ def test_train_stops_registers_nothing_and_its_run_failed(tmp_path, splits):
         train_recorded(
             tiny_store(tmp_path / "store", splits=splits),
             experiment,
-            tmp_path / "out",
-            tracking=uri,
-            name="m",
+            Workspace(tmp_path / "out", uri),
+            register="m",
         )
     client = connect(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("harray").experiment_id])

@@ -105,6 +105,7 @@ SETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_without_a_difference_one_in_twenty_passes_at_most_and_with_the_stated_one_four_in_five(name):
     sizes, discordant, alike = SETS[name]

@@ -1,10 +1,10 @@
 """Csv files that drop or relabel videos of a manifest."""
 
 import pytest
-from harray.videos.listing import manifest_table
 
 from harray.errors import InputError
 from harray.videos.corrections import Corrections
+from harray.videos.listing import manifest_table
 
 ROWS = [{"path": f"/v/{name}.mp4", "label": "run", "splits": ["train"]} for name in "abc"]
 
