@@ -17,6 +17,7 @@ from harray.api.comparisons import Found, check_tracking, cross_validation_metri
 from harray.api.session import working
 from harray.api.starting import Config, Overrides, start_from
 from harray.api.stores import Store, as_store
+from harray.api.train import with_known_start
 from harray.config import digest, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.evaluation.occlusion import KINDS, knows_limbs
@@ -26,6 +27,7 @@ from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.store.leaks import doubles_apart, ledger_rows
 from harray.training.config import LearningConfig
+from harray.training.run import learned_before
 from harray.validation.ablations import variants_without
 from harray.validation.cross_validation import (
     CrossValidation,
@@ -110,9 +112,10 @@ def cross_validate(
     """
     start, there = start_from(recipe, config, overrides), as_store(store)
     with working(workspace, reporter) as (place, told):
+        experiment = with_known_start(start.experiment, place)
         plan = plan_cross_validation(
             there.path,
-            variants_of(start.experiment, options.without, options.variants),
+            variants_of(experiment, options.without, options.variants),
             splits=options.splits,
             num_folds=options.num_folds,
             num_seeds=options.num_seeds,
@@ -211,6 +214,12 @@ def plan_cross_validation(
     chosen = None if splits is None else tuple(splits)
     rows = labelled_rows(opened, chosen)
     labels, groups, clip_ids = (rows[name].to_pylist() for name in ("label", "group", "clip_id"))
+    before = learned_before(first)
+    if (num := sum(clip in before for clip in clip_ids)) and not first.allow_leak:
+        raise InputError(
+            f"training.init={first.init}: it learned from {num} of the {len(clip_ids)} clips, which would be held out "
+            "in their turn; start from another model, or set training.allow_leak=true"
+        )
     tied_by = "groups" if any(group is not None for group in groups) else "near doubles"
     if num_folds is None:
         folds = leave_one_group_out(labels, groups)

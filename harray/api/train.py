@@ -28,7 +28,7 @@ from harray.store.leaks import Overlap, check_no_leak
 from harray.store.test_part import scored_split
 from harray.tracking.cards import MADE, write_section
 from harray.tracking.location import tracking_uri
-from harray.tracking.registry import RUN_FILE, Registered, check_model_name
+from harray.tracking.registry import RUN_FILE, Registered, check_model_name, resolve_model
 from harray.tracking.registry import register as register_model
 from harray.tracking.run_folder import RunFolder
 from harray.tracking.runs import (
@@ -104,6 +104,17 @@ def as_extracted(experiment: ExperimentConfig, store: Path) -> ExperimentConfig:
     return with_overrides(experiment, {**dotted(settings.extraction), **settings.origin})
 
 
+def with_known_start(experiment: ExperimentConfig, workspace: Workspace) -> ExperimentConfig:
+    """The experiment with the checkpoint folder that `training.init` names, be it `models:/NAME@ALIAS`.
+
+    Raises:
+        InputError: no such model.
+    """
+    if not (init := experiment.training.init):
+        return experiment
+    return with_overrides(experiment, {"training.init": str(resolve_model(init, tracking_uri(workspace)))})
+
+
 def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int = 0) -> None:
     """Refuse, before anything is started, what cannot be trained on.
 
@@ -136,10 +147,12 @@ def test_part(store: Path, training: TrainingConfig) -> Overlap | None:
     Raises:
         InputError: it shares something, and `training.allow_leak` is not set.
     """
+    from harray.training.run import learned_before
+
     opened = FeatureStore.open(store)
     learned = [*training.train_splits, training.val_split]
     scored = scored_split(opened.splits(), training.train_split, training.val_split)
-    return check_no_leak(opened, learned, scored, training.allow_leak)
+    return check_no_leak(opened, learned, scored, training.allow_leak, learned_before(training))
 
 
 def val_part(store: Path, training: TrainingConfig) -> str:
@@ -238,6 +251,7 @@ def train_recorded(
         Diverged: the loss is no longer a number.
         NotRecorded: the tracking store does not take the run; its `outcome` is `Trained` where training is done.
     """
+    experiment = with_known_start(experiment, workspace)
     check_trainable(store, experiment, workers.count)
     experiment = as_extracted(experiment, store)
     if register:

@@ -27,6 +27,14 @@ def train(
     store: options.Store,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Start from its weights, by names of layers, joints and classes: training.init=MODEL.",
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="DDP workers of Ray Train; 0 trains in this process.")
     ] = 0,
@@ -45,6 +53,7 @@ def train(
 
     The run is recorded in MLflow: config, metrics per epoch, the model.
     """
+    overrides = [*(overrides or []), *([f"training.init={init}"] if init else [])]
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     from harray.api.stores import Store

@@ -35,15 +35,25 @@ class Overlap:
         return f"of {self.num_inputs} clips of {self.split}, {' and '.join(filter(None, parts))}"
 
 
-def overlap_of_splits(store: FeatureStore, learned: Sequence[str], scored: str) -> Overlap:
-    """What a split shares with those that are trained on."""
+def overlap_of_splits(
+    store: FeatureStore, learned: Sequence[str], scored: str, before: Collection[str] = ()
+) -> Overlap:
+    """What a split shares with those that are trained on.
+
+    Args:
+        before: clip_ids that were learned from before, by whatever model the training starts from.
+    """
     rows = ledger_rows(store)
     clips = {row["clip_id"] for row in rows if set(learned) & set(row["splits"])}
-    return overlap(rows, clips, scored)
+    return overlap(rows, clips.union(before), scored)
 
 
 def check_no_leak(
-    store: FeatureStore, training: Sequence[str], scored: str | None, allowed: bool
+    store: FeatureStore,
+    training: Sequence[str],
+    scored: str | None,
+    allowed: bool,
+    before: Collection[str] = (),
 ) -> Overlap | None:
     """What the split to be scored later shares with those that are trained on; None without such a split.
 
@@ -52,7 +62,7 @@ def check_no_leak(
     """
     if scored is None:
         return None
-    found = overlap_of_splits(store, training, scored)
+    found = overlap_of_splits(store, training, scored, before)
     if found and not allowed:
         raise InputError(
             f"store {store.path}: {found}, so that scores on it would say nothing of new ones; keep whole groups in "

@@ -171,7 +171,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             second_skeleton=second,
             scene_grid=None if grid is None else (grid[0], grid[1]),
             store_digest=about["store_digest"],
-            learned_clips=_learned_clips(folder),
+            learned_clips=learned_clips(folder),
             extraction=about["extraction"],
             weights=about["weights"],
             origin=about["origin"],
@@ -187,7 +187,8 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         ) from error
 
 
-def _learned_clips(folder: Path) -> frozenset[str] | None:
+def learned_clips(folder: Path) -> frozenset[str] | None:
+    """clip_ids that a checkpoint learned from; None where it does not say."""
     file = folder / CLIPS_FILE
     return frozenset(file.read_text().split()) if file.is_file() else None  # older checkpoints have none
 
