@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harray import recipes
+    from harray.api.cross_validate import CrossValidateOptions, cross_validate
     from harray.api.evaluate import evaluate
     from harray.api.extract import ExtractOptions, extract
     from harray.api.models import Model, load
@@ -30,6 +31,8 @@ _HOMES = {  # name -> module that has it; None: the name is a module
     "extract": "harray.api.extract",
     "train": "harray.api.train",
     "evaluate": "harray.api.evaluate",
+    "cross_validate": "harray.api.cross_validate",
+    "CrossValidateOptions": "harray.api.cross_validate",
     "load": "harray.api.models",
     "recipes": None,
     "ExtractOptions": "harray.api.extract",
@@ -41,6 +44,7 @@ _HOMES = {  # name -> module that has it; None: the name is a module
 }
 
 __all__ = [
+    "CrossValidateOptions",
     "ExtractOptions",
     "Model",
     "Reporter",
@@ -48,6 +52,7 @@ __all__ = [
     "Workers",
     "Workspace",
     "__version__",
+    "cross_validate",
     "evaluate",
     "extract",
     "load",

@@ -72,7 +72,6 @@ STILL_LONG = {
     "training/loop.py: __init__",
 }
 STILL_PAST_API = {
-    "bench.py: harray.videos.sources",
     "models.py: harray.inference.evidence",
     "models.py: harray.validation.ablations",
     "models.py: harray.validation.verdicts",

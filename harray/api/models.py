@@ -1,12 +1,13 @@
 """A model as every verb takes and gives it: load one, then predict, evaluate and explain by it."""
 
+import contextlib
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from harray.api.session import working
+from harray.api.session import listener, working
 from harray.reporting import Reporter
 from harray.workspace import Workspace
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from harray.api.train import Trained
     from harray.evaluation.report import EvaluationReport
     from harray.inference import Prediction, Predictor
+    from harray.live.config import LiveConfig
 
 
 class Model:
@@ -102,6 +104,37 @@ class Model:
         return evaluate(
             self, store, split=split, occlusion=occlusion, workspace=self.workspace, reporter=reporter
         )
+
+    @contextlib.contextmanager
+    def live(
+        self,
+        source: str | Path | int,
+        *,
+        config: "LiveConfig | None" = None,
+        own_speed: bool = True,
+        reporter: Reporter | None = None,
+    ) -> "Generator[Iterator[dict[str, Any]]]":
+        """Events of a camera, a stream or a recording, as they begin and end.
+
+            with model.live("rtsp://camera") as events:
+                for event in events: ...
+
+        Args:
+            source: a camera's number or device, a file, a folder of pictures, `rtsp://` or `http(s)://`.
+            config: how it is followed, and when something is said of it.
+            own_speed: play a recording as fast as it was taken; else as fast as it goes, without a frame left out.
+
+        Raises:
+            InputError: a source that cannot be opened, or weights that are missing.
+        """
+        from harray.live.recogniser import Recogniser
+
+        told = listener(reporter)
+        steps = Recogniser(self.predictor, config).watch(
+            str(source), own_speed=own_speed, on_message=told.say
+        )
+        with contextlib.closing(steps):
+            yield (event for step in steps for event in step.events)
 
     def figure(self) -> "Figure":
         """Loss and accuracy over the epochs of its training.

@@ -48,6 +48,8 @@ def test_the_six_lines_work_quietly_by_text_and_by_path(
     model = harray.load("models:/actions@champion")
     answer = model.predict(named(next(videos.rglob("*.mp4"))))
     pictures = answer.explain(named("why"))
+    with model.live(named(next(videos.rglob("*.mp4"))), own_speed=False) as events:
+        assert all({"label", "start_sec"} <= event.keys() for event in events)
 
     assert store.summary.extracted == 36
     assert report.scores.num_clips > 0
