@@ -9,7 +9,7 @@ Letters: K joints, C coordinates, D features, A action classes.
 from collections.abc import Hashable, Sequence
 
 from harray.model.mme import MME
-from harray.model.network import FusionNetwork, PoseNetwork
+from harray.model.network import FusionNetwork, PoseBranch
 from harray.skeleton import SkeletonLayout
 
 Axes = dict[str, dict[int, list[Hashable]]]  # weight -> axis -> names along it; other axes are what they are
@@ -31,7 +31,7 @@ def named_axes(
     return found
 
 
-def _of_branch(branch: PoseNetwork, layout: SkeletonLayout) -> Axes:
+def _of_branch(branch: PoseBranch, layout: SkeletonLayout) -> Axes:
     num_people, _, _, num_coordinates = branch.shape
     joints: list[Hashable] = list(layout.joints)
     places: list[Hashable] = [(joint, c) for joint in joints for c in range(num_coordinates)]

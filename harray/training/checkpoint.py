@@ -170,15 +170,8 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             second_skeleton=second,
             scene_grid=None if grid is None else (grid[0], grid[1]),
             store_digest=about["store_digest"],
-<<<<<<< HEAD
             learned_clips=learned_clips(folder),
-            extraction=about["extraction"],
-            weights=about["weights"],
-            origin=about["origin"],
-=======
-            learned_clips=_learned_clips(folder),
             provenance=Provenance(**{name: about[name] for name in ("extraction", "weights", "origin")}),
->>>>>>> main
             harray_version=about["harray_version"],
             calibration=_calibration(folder),
             clip_sec=about.get("clip_sec"),

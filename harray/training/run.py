@@ -204,20 +204,13 @@ def new_trainer(
     which = learning.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
     features, decisions = decided(learning.features, train)
-<<<<<<< HEAD
     network = new_network(learning, train)
     if folder := learning.training.init:
         layouts = [train.skeleton, train.second_skeleton]
-        decisions = [
-            *decisions,
-            f"from {folder}: {start_network(network, layouts, train.classes, Path(folder))}",
-        ]
-    return Trainer(
-        network,
-=======
+        taken = start_network(network, layouts, train.classes, Path(folder))
+        decisions = [*decisions, f"from {folder}: {taken}"]
     trainer = Trainer(
-        new_network(learning, train),
->>>>>>> main
+        network,
         share_of(train, features),
         None if val is None else share_of(val, features),
         learning=dataclasses.replace(learning, features=features),
@@ -278,17 +271,12 @@ def checkpoint_of(
         scene_grid=looked_at.scene_grid,
         num_people=num_people_of(looked_at, learning.features),
         calibration=Calibration() if val is None else _calibration(network, learning, val, "clips of val"),
-<<<<<<< HEAD
         learned_clips=frozenset(train.clip_ids).union(
             [] if val is None else val.clip_ids, learned_before(learning.training)
         ),
-        **origin,
-=======
-        learned_clips=frozenset(train.clip_ids).union([] if val is None else val.clip_ids),
         store_digest=origin.store_digest,
         clip_sec=origin.clip_sec,
         provenance=origin.provenance,
->>>>>>> main
     )
 
 
