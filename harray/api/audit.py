@@ -1,12 +1,14 @@
 """One look at a store before a week of training."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harray.api.session import working
+from harray.api.stores import Store, as_store
 from harray.names import short_name
-from harray.reporting import SILENT, Reporter
-from harray.store import FeatureStore
+from harray.reporting import Reporter
 from harray.validation.audit import NUM_STEPS, Audit
 from harray.validation.audit import audit as look_at
 from harray.validation.audit_page import write_audit
@@ -29,18 +31,19 @@ class Audited:
         }
 
 
-def audit(store: str | Path, workspace: Workspace | None = None, reporter: Reporter = SILENT) -> Audited:
+def audit(
+    store: str | Path | Store, workspace: Workspace | None = None, reporter: Reporter | None = None
+) -> Audited:
     """Find doubles, leaks, doubtful labels, empty and odd clips; nothing is changed.
 
     Raises:
         InputError: no store, or no clips in it.
     """
-    workspace = workspace or Workspace()
-    opened = FeatureStore.open(store)
-    with reporter.progress("looking", "steps") as update:
-        steps = iter(range(NUM_STEPS + 2))
+    opened = as_store(store).features
+    with working(workspace, reporter) as (place, told), told.progress("looking", "steps") as update:
+        steps = itertools.count()
         found = look_at(opened, lambda note: update(next(steps), NUM_STEPS + 1, note))
         update(next(steps), NUM_STEPS + 1, "pictures")
-        folder = workspace.out / "audits" / short_name(f"{opened.path.name}-{found.store_digest[:8]}")
+        folder = place.out / "audits" / short_name(f"{opened.path.name}-{found.store_digest[:8]}")
         files = write_audit(found, opened, folder)
     return Audited(found=found, page=files["page"], drop=files.get("drop"), relabel=files.get("relabel"))

@@ -64,7 +64,8 @@ def find_doubles(clips: ClipTensors) -> list[Double]:
         found[pair.first, pair.second] = pair
     for kind, other in ((AGAIN, plain), (MIRRORED, mirror)):
         for pair in _alike(plain, other, kind):
-            found.setdefault((pair.first, pair.second), pair)
+            if clips.paths[pair.first] != clips.paths[pair.second]:  # clips of one video are no doubles
+                found.setdefault((pair.first, pair.second), pair)
     return sorted(found.values(), key=lambda pair: (pair.first, pair.second))
 
 
@@ -104,7 +105,7 @@ def prints_of(clips: ClipTensors) -> Prints:
 
 
 def _exact(clips: ClipTensors) -> Iterator[Double]:
-    """One file under several names; the clips that one video was cut into are no doubles of each other."""
+    """One file under several names."""
     first: dict[str, int] = {}
     for place, (clip_id, path) in enumerate(zip(clips.clip_ids, clips.paths, strict=True)):
         before = first.setdefault(clip_id, place)
