@@ -6,8 +6,9 @@ Nothing is changed; what is proposed are clips to look at.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from harray.store.leaks import ledger_rows, overlap_of_splits
 from harray.store.test_part import scored_split, test_splits
 from harray.training.floors import ties_of
 from harray.validation.contradicted import contradicted
-from harray.validation.doubles import find_doubles
+from harray.validation.doubles import EXACT, MIRRORED, Double, find_doubles
+from harray.validation.same_film import same_film, small_frames
 
 FEWEST_CLIPS, FEWEST_GROUPS = 10, 3  # of a class
 TINY_SHARE = 0.08  # of the frame's height
@@ -155,7 +157,7 @@ def _doubles(material: Material) -> tuple[Chapter, list[str]]:
     sets, ties = DisjointSet(range(len(clips))), ties_of(clips)
     tied = DisjointSet(ties)
     findings = []
-    for pair in find_doubles(clips):
+    for pair in _confirmed(material, find_doubles(clips)):
         is_known = sets.connected(pair.first, pair.second)
         sets.merge(pair.first, pair.second)
         tied.merge(ties[pair.first], ties[pair.second])
@@ -181,6 +183,20 @@ def _doubles(material: Material) -> tuple[Chapter, list[str]]:
     )
     roots = {tie: sorted(map(str, subset))[0] for subset in tied.subsets() for tie in subset}
     return chapter, [roots[tie] for tie in ties]
+
+
+def _confirmed(material: Material, pairs: Sequence[Double]) -> Iterator[Double]:
+    """The pairs whose frames agree, or whose frames are not to be had."""
+
+    @cache
+    def frames_of(place: int) -> np.ndarray | None:
+        return small_frames(material.clips.paths[place], np.asarray(material.frame_index[place]))
+
+    for pair in pairs:
+        first, second = frames_of(pair.first), frames_of(pair.second)
+        unknown = pair.kind == EXACT or first is None or second is None
+        if unknown or same_film(first, second[:, :, ::-1] if pair.kind == MIRRORED else second):
+            yield pair
 
 
 def _straddle(first: tuple[str, ...], second: tuple[str, ...]) -> bool:

@@ -146,8 +146,8 @@ def _check_start(store: FeatureStore, training: TrainingConfig, folds: Folds) ->
     held_out = [clip_ids[place] for fold in folds.places for place in fold]
     if num := sum(clip in before for clip in held_out):
         raise InputError(
-            f"training.init={training.init}: it learned from {num} of the {len(held_out)} clips that are held out; start "
-            "from another model, or set training.allow_leak=true"
+            f"training.init={training.init}: it learned from {num} of the {len(held_out)} clips that are held out; "
+            "start from another model, or set training.allow_leak=true"
         )
 
 
