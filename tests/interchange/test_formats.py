@@ -1,5 +1,6 @@
 """Keypoints of other tools: real files of theirs, and files made here of every format with right values in them."""
 
+import dataclasses
 import gzip
 import json
 import pickle
@@ -603,6 +604,46 @@ def test_labels_come_from_class_folders_of_the_videos(tmp_path):
     how = ImportOptions(num_frames=4, labels=tmp_path / "videos")
     import_skeletons(tmp_path / "in", tmp_path / "S", how)
     assert FeatureStore.open(tmp_path / "S").info().labels == {"run": 1}
+
+
+def test_official_split_files_label_the_clips_of_keypoints(tmp_path):
+    name = "Some_Film_pour_u_nm_np1_fr_goo_3"
+    folder = tmp_path / "joints" / "pour" / name
+    folder.mkdir(parents=True)
+    savemat(folder / "joint_positions.mat", {"pos_img": pose(15).transpose(2, 1, 0)})
+    (tmp_path / "splits").mkdir()
+    for number, meaning in ((1, 1), (2, 2), (3, 0)):
+        (tmp_path / "splits" / f"pour_test_split{number}.txt").write_text(f"{name}.avi {meaning} \n")
+    how = ImportOptions(num_frames=4, labels=tmp_path / "splits")
+    import_skeletons(tmp_path / "joints", tmp_path / "S", how)
+    [row] = FeatureStore.open(tmp_path / "S").read(columns=["frame_sec"]).to_pylist()
+    assert (row["label"], row["group"], row["splits"]) == ("pour", "Some_Film", ["test2", "train1"])
+    import_skeletons(tmp_path / "joints", tmp_path / "T", dataclasses.replace(how, protocol="2"))
+    assert FeatureStore.open(tmp_path / "T").info().splits == {"test": 1}
+    with pytest.raises(InputError, match="its splits are test2, train1"):
+        import_skeletons(tmp_path / "joints", tmp_path / "U", dataclasses.replace(how, protocol="xsub"))
+
+
+def ntu_text(points):
+    """A `.skeleton` file of one body."""
+    lines = [str(len(points))]
+    for frame in points:
+        joints = [" ".join(map(str, [*joint, 0, 0, 0, 0, 0, 0, 0, 0, 2])) for joint in frame]
+        lines += ["1", "72057594037931648 0 1 1 1 1 0 0.1 0.1 2", "25", *joints]
+    return "\r\n".join([*lines, ""])
+
+
+def test_ntu_skeletons_by_protocol_and_without_those_that_are_missing(tmp_path):
+    points = np.random.default_rng(0).normal(0, 1, (6, 25, 3))
+    for name in ("S001C001P001R001A001", "S001C002P003R001A002", "S002C003P008R001A060"):
+        (tmp_path / f"{name}.skeleton").write_text(ntu_text(points))
+    (tmp_path / "samples_with_missing_skeletons.txt").write_text("Two samples:\n\nS002C003P008R001A060\n")
+    file = read(tmp_path)
+    assert [each.label for each in file.annotations] == ["drink water", "eat meal/snack"]
+    np.testing.assert_allclose(file.annotations[0].keypoints_MTVC[0], points, rtol=1e-5)
+    assert any("missing skeletons" in line for line in file.said)
+    import_skeletons(tmp_path, tmp_path / "S", ImportOptions(num_frames=4, protocol="xview"))
+    assert FeatureStore.open(tmp_path / "S").info().splits == {"test": 1, "train": 1}
 
 
 def test_a_skeleton_of_its_own_is_kept_by_the_store(tmp_path):
