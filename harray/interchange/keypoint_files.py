@@ -21,6 +21,7 @@ from harray.interchange.formats.source import JSON, OTHER, Source, kind_of
 from harray.interchange.formats.source import PICKLE as PICKLED
 from harray.interchange.formats.yolo import kpt_shape
 from harray.interchange.pickles import SkeletonFile, read_skeletons
+from harray.interchange.plausible import order_messages
 from harray.videos.datasets.ntu import samples_in
 from harray.videos.layout import CLASS, GROUP, SPLIT, guess_layout
 from harray.videos.listing import some
@@ -60,7 +61,7 @@ def read_keypoints(path: Path, reading: Reading) -> SkeletonFile:
     frames = [each for each in found if isinstance(each, FoundFrame)]
     if frames:
         clips += merged(frames, str(path), path.name if path.is_dir() else sources[0].name, reading.fps)
-    return _file(path, _unique(clips), left_out, format_of, reading)
+    return _file(path, format_of.settled(_unique(clips)), left_out, format_of, reading)
 
 
 def _sources(path: Path, reading: Reading) -> tuple[list[Source], dict[str, list[str]]]:
@@ -222,7 +223,7 @@ def _file(
     clips, folders_said = _by_folders(path, clips)
     said += folders_said
     annotations, more = to_ours(path, [_annotation(clip, reading) for clip in clips])
-    said += more + _shares(annotations)
+    said += more + _shares(annotations) + order_messages(annotations, clips[0].layout)
     splits: dict[str, list[str]] = {}
     called = canonical_splits({split for clip in clips for split in clip.splits}, str(path))
     for clip in clips:

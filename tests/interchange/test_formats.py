@@ -163,6 +163,25 @@ def test_openpose_frames_become_a_clip(tmp_path, joints, layout):
     np.testing.assert_allclose(clip.scores_MTV, 0.9, rtol=1e-5)
 
 
+def test_openpose_of_body_25b_is_told_by_where_joints_lie(tmp_path):
+    from harray.interchange.formats.body25b import ORDER_B
+
+    body = {"nose": (0, 0), "neck": (0, 20), "head": (0, -20), "mid_hip": (0, 80)}
+    places = {"eye": (0.3, -3), "ear": (0.7, 0), "shoulder": (1.5, 20), "elbow": (1.8, 50), "wrist": (2, 75)}
+    places |= {"hip": (1, 80), "knee": (1, 120), "ankle": (1, 160)}
+    places |= {"big_toe": (1.2, 170), "small_toe": (1.6, 168), "heel": (0.9, 165)}
+    for side, x in (("left", 10), ("right", -10)):
+        body |= {f"{side}_{name}": (x * wide, y) for name, (wide, y) in places.items()}
+    expected = np.array([body[joint] for joint in BODY25.joints], float) + 300
+    for order in (BODY25.joints, ORDER_B):
+        points = np.array([[body[joint] for joint in order]] * 4, float) + 300
+        (clip,) = read(openpose_folder(tmp_path / order[1], points)).annotations
+        np.testing.assert_allclose(clip.keypoints_MTVC[0, 0], expected, atol=1e-3)
+    assert not any("another order" in line for line in read(tmp_path / order[1]).said)
+    shuffled = points[:, np.random.default_rng(0).permutation(25)]
+    assert any("another order" in line for line in read(openpose_folder(tmp_path / "odd", shuffled)).said)
+
+
 def test_frames_are_ordered_by_number_and_those_that_lack_show_nobody(tmp_path):
     points = pose(25, frames=12)
     folder = openpose_folder(tmp_path / "clips", points, name="walk.{}.json")
