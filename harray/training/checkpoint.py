@@ -27,7 +27,7 @@ from harray.model.network import FusionNetwork, PoseNetwork
 from harray.skeleton import SkeletonLayout, layout_named
 from harray.training.calibration import Calibration
 
-FORMAT = 2  # raise it when the files change so that older code cannot read them
+FORMAT = 3  # raise it when the files change so that older code cannot read them
 WEIGHTS_FILE, ABOUT_FILE, EXPERIMENT_FILE = "model.safetensors", "checkpoint.yaml", "experiment.yaml"
 CLIPS_FILE, CALIBRATION_FILE = "clips.txt", "calibration.json"
 

@@ -127,7 +127,7 @@ def test_who_is_alone_is_seen_alike_in_any_place():
     keypoints, visible, tokens = batch(people=2)
     keypoints[:, 1], visible[:, 1] = 0.0, False
     net = network(people=2)
-    net.people.place_PD.data.zero_()
+    net.people[0].place_PD.data.zero_()
     first, second = net(keypoints, visible, tokens), net(keypoints.flip(1), visible.flip(1), tokens)
     assert torch.allclose(first.logits_BA, second.logits_BA, atol=1e-5)
     assert torch.allclose(first.attention_time_BT, second.attention_time_BT, atol=1e-5)
