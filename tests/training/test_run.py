@@ -83,7 +83,7 @@ def test_a_checkpoint_holds_no_pickle(tmp_path):
         "clips.txt",
         "model.safetensors",
     ]
-    assert yaml.safe_load((folder / "checkpoint.yaml").read_text())["format"] == 2
+    assert yaml.safe_load((folder / "checkpoint.yaml").read_text())["format"] == 3
 
 
 def test_stores_without_scenes_without_splits_or_with_val_are_trained_on(tmp_path):
@@ -177,7 +177,7 @@ def test_wrong_models_are_refused_in_one_line(folder, tmp_path):
         load_checkpoint(folder)
     assert "\n" not in str(refusal.value)
     (folder / "checkpoint.yaml").write_text(yaml.safe_dump(about | {"format": 99}))
-    with pytest.raises(InputError, match="format 99, expected 2"):
+    with pytest.raises(InputError, match="format 99, expected 3"):
         load_checkpoint(folder)
     (folder / "checkpoint.yaml").write_text(yaml.safe_dump(about))
     (folder / "model.safetensors").write_bytes(b"nonsense")
