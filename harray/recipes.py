@@ -54,6 +54,8 @@ def skeleton() -> ExperimentConfig:
         pose_only(),
         {
             "model.pcm.hidden_size": 32,
+            "model.mme.num_members": 2,
+            "model.mme.summary": False,
             "model.mme.width": 64,
             "model.mme.kernel_size": 3,
             "model.mme.num_blocks": 2,
