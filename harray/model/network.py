@@ -290,10 +290,13 @@ class FusionNetwork(PoseBranch):
     def classify(
         self, motion_BED: Tensor | None, scene: SceneView | None, random: RowRandom | None = None
     ) -> Tensor:
-        """Each member's logits `[B, E, A]` from motion, scene, or both (`[B, 1, A]` from the scene alone); a scene counts
-        by its linear probe where there is one."""
+        """Each member's logits `[B, E, A]` from motion, scene, or both; from the scene alone `[B, 1, A]`.
+
+        A scene counts by its linear probe where there is one.
+        """
         if motion_BED is None:
-            logits_BEA = torch.stack([each.bias for each in self.classify_motion]).mean(dim=0)[None, None]
+            biases = [each.get_parameter("bias") for each in self.classify_motion]
+            logits_BEA = torch.stack(biases).mean(dim=0)[None, None]
         else:
             members = self.drop_motion(motion_BED, random).unbind(dim=1)
             each = zip(self.classify_motion, members, strict=True)

@@ -87,7 +87,7 @@ class TrainingStep(nn.Module):
         network = self.network
         known_BA = network.classify(motion_BED, None, random).detach().mean(dim=1)
         looks = [known_BA + network.classify_look(both, random), network.classify_look(alone, random)]
-        return sum(self._recognition(logits_BA[:, None], labels_B) for logits_BA in looks)
+        return self._recognition(torch.stack(looks, dim=1), labels_B) * len(looks)
 
     def _recognition(self, logits_BEA: Tensor, labels_B: Tensor) -> Tensor:
         """The members' mean loss: each learns to answer by itself."""
