@@ -8,11 +8,10 @@ import dataclasses
 import difflib
 import hashlib
 import json
-import re
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le
 
@@ -51,7 +50,7 @@ def with_overrides(config: Config, overrides: Mapping[str, Any]) -> Config:
     types = leaf_types(type(config))
     for name, value in overrides.items():
         if name not in types:
-            raise InputError(_unknown_key(name, types))
+            raise InputError(unknown_key(name, types))
         overrides = {**overrides, name: _validated(name, types[name], value)}
     return _replaced(config, overrides, prefix="")
 
@@ -71,7 +70,7 @@ def parse_overrides(config: Any, assignments: Iterable[str]) -> dict[str, Any]:
         if not equals:
             raise InputError(f"override {text!r}: expected key=value, such as training.num_epochs=20")
         if name not in types:
-            raise InputError(_unknown_key(name, types))
+            raise InputError(unknown_key(name, types))
         try:
             overrides[name] = _validated(name, types[name], yaml.safe_load(value))
         except (InputError, yaml.YAMLError):
@@ -149,6 +148,36 @@ def flatten_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
     return leaves
 
 
+def type_name(leaf_type: Any) -> str:
+    """A type as people read it, without what bounds its values.
+
+    >>> type_name(Count), type_name(Fraction | None), type_name(tuple[int, ...])
+    ('int', 'float or null', 'list of int')
+    """
+    origin, inner = typing.get_origin(leaf_type), typing.get_args(leaf_type)
+    if origin is Annotated:
+        return type_name(inner[0])
+    if origin is Literal:
+        return " or ".join(map(str, inner))
+    if origin is tuple:
+        return f"list of {type_name(inner[0])}"
+    if inner:
+        return " or ".join(type_name(part) for part in inner)
+    return (
+        "null"
+        if leaf_type is type(None)
+        else {str: "text", bool: "true or false"}.get(leaf_type, leaf_type.__name__)
+    )
+
+
+def unknown_key(name: str, known: Mapping[str, Any]) -> str:
+    """What to say of a name that is no key of `known`: the nearest, else the sections that there are."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near += [key for key in known if key.rpartition(".")[2] == name.rpartition(".")[2] and key not in near]
+    hint = f"nearest: {', '.join(near[:4])}" if near else f"sections: {', '.join(_sections(known))}"
+    return f"unknown key {name!r}; {hint}"
+
+
 def _replaced(config: Config, overrides: Mapping[str, Any], prefix: str) -> Config:
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(typing.cast(Any, config)):
@@ -167,20 +196,7 @@ def _validated(name: str, leaf_type: Any, value: Any) -> Any:
         return TypeAdapter(leaf_type).validate_python(value)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
-        raise InputError(f"{name}: found {value!r}, expected {_type_name(leaf_type)} ({reason})") from error
-
-
-def _type_name(leaf_type: Any) -> str:
-    """As people write it; what bounds it is in the reason."""
-    name = leaf_type.__name__ if isinstance(leaf_type, type) else str(leaf_type)
-    return re.sub(r"Annotated\[(\w+), .*?\)\]", r"\1", name.replace("typing.", ""))
-
-
-def _unknown_key(name: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    near += [key for key in known if key.rpartition(".")[2] == name.rpartition(".")[2] and key not in near]
-    hint = f"nearest: {', '.join(near[:4])}" if near else f"sections: {', '.join(_sections(known))}"
-    return f"unknown key {name!r}; {hint}"
+        raise InputError(f"{name}: found {value!r}, expected {type_name(leaf_type)} ({reason})") from error
 
 
 def _sections(known: Mapping[str, Any]) -> list[str]:

@@ -16,11 +16,17 @@ class ExperimentConfig:
     """One experiment, from video to model; every leaf has one dotted name everywhere."""
 
     videos: VideosConfig = field(default_factory=VideosConfig)
+    """Frames of a video."""
     poses: PosesConfig = field(default_factory=PosesConfig)
+    """Keypoints of people."""
     scenes: ScenesConfig = field(default_factory=ScenesConfig)
+    """Tokens of the scene."""
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    """The model's input, and augmentation."""
     model: ModelConfig = field(default_factory=ModelConfig)
+    """The network."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    """The optimisation."""
 
     @property
     def extraction(self) -> ExtractionConfig:

@@ -17,6 +17,8 @@ SCHEMA_VERSION = 1  # raise it when a column changes; a store of another version
 EXTRACTED, QUARANTINED = "extracted", "quarantined"
 MOVED = "moved"  # of a path that is gone, and of one whose clip came back under another
 
+STREAM_COLUMNS = ("keypoints", "second_keypoints")  # of the clips table, one per stream of keypoints
+
 MANIFEST = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),  # absolute or URI; of a pickle's clip PICKLE#frame_dir

@@ -24,8 +24,10 @@ HEAVY = (
 )
 # From left to right; a room imports itself and rooms of earlier tiers, nothing beside it.
 TIERS = [
-    {"errors", "names", "files"},
+    {"errors", "names", "files", "reporting"},
+    {"workspace"},
     {"config", "schema", "skeleton", "metrics", "downloads"},
+    {"config_keys"},
     {"synth", "videos", "networks"},
     {"poses", "scenes"},
     {"extraction"},

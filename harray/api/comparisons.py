@@ -16,6 +16,7 @@ from harray.tracking.location import probe, tracking_uri
 from harray.tracking.runs import TrainingRun
 from harray.validation.ablations import Comparison
 from harray.validation.cross_validation import CrossValidation
+from harray.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def check_tracking(out: Path, tracking: str | None) -> None:
     Raises:
         InputError: it does not.
     """
-    found = probe(out, tracking)
+    found = probe(Workspace(out, tracking))
     if found.reachable is False:
         raise InputError(
             f"tracking store {found.uri}: {found.detail}; start the server, or name another by --tracking-uri"
@@ -55,7 +56,7 @@ def record_comparison(
     tags |= {f"harray.verdict.{_key(name)}": text for name, text in found.verdicts.items()}
     name = f"{found.kind}: {run_name(recipe, store, seed)}"
     with (
-        TrainingRun(tracking_uri(out, tracking), experiment, name=name, tags=tags) as run,
+        TrainingRun(tracking_uri(Workspace(out, tracking)), experiment, name=name, tags=tags) as run,
         tempfile.TemporaryDirectory() as folder,
     ):
         run.log_metrics({_key(name): value for name, value in found.metrics.items()}, step=0)

@@ -29,6 +29,7 @@ from harray.tracking.run_folder import held
 from harray.tracking.runs import check_recording, outcome_of
 from harray.tuning.outcome import SweepOutcome
 from harray.videos.sources import list_videos
+from harray.workspace import Workspace
 
 MODEL_NAME = "demo"
 NUM_EXPLAINED = 3
@@ -88,7 +89,7 @@ def run_demo(
         InputError: `out` holds a demo of another seed or size, or another one runs there.
         NotRecorded: the tracking store does not take what the demo made; its `outcome` is the `DemoOutcome`.
     """
-    uri = tracking_uri(out, tracking)
+    uri = tracking_uri(Workspace(out, tracking))
     check_recording(uri)
     complaint = f"{out}: another `harray demo` works there; wait for its end, or name another folder by --out"
     with held(out, complaint):

@@ -14,6 +14,7 @@ from harray.tracking.recorded import RecordedRun, recorded_run
 from harray.tracking.runs import RECIPE_TAG, NotRecorded, TrainingRun, epoch_metrics
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, device_named, new_trainer, threads, training_clips
+from harray.workspace import Workspace
 
 COMPARED = ("train.loss.", "val.")  # metrics; times are not repeated
 TOLERANCE = 1e-3  # of a metric; the same machine gives the same figures, another one rounds otherwise
@@ -54,7 +55,7 @@ def rerun_recorded(
         InputError: no such run, one without epochs, or a store with other clips than then.
         NotRecorded: the tracking store does not take the repetition; its `outcome` is a `Rerun` where that is done.
     """
-    uri = tracking_uri(out, tracking)
+    uri = tracking_uri(Workspace(out, tracking))
     recorded = recorded_run(uri, run_id, COMPARED)
     experiment, num_epochs = experiment_of(recorded), max(recorded.history.get("train.loss.total", {0: 0}))
     if not num_epochs:

@@ -33,6 +33,7 @@ from harray.training.floors import floor_scores
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, TrainingResult, train_store, training_clips
 from harray.training.splits import carve_val
+from harray.workspace import Workspace
 
 CONFIG_FILE, FIGURE_FILE = "config.yaml", "training.png"
 
@@ -158,7 +159,7 @@ def train_recorded(
     experiment = as_extracted(experiment, store)
     if name:
         check_model_name(name)
-    uri = tracking_uri(out, tracking)
+    uri = tracking_uri(Workspace(out, tracking))
     on_message(val_part(store, experiment.training))
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()

@@ -19,6 +19,7 @@ from harray.tuning.demand import Places, cluster_for_sweep, demand_of
 from harray.tuning.folder import ID_FILE, TRIALS_FOLDER, claimed_folder
 from harray.tuning.outcome import SweepOutcome, finish
 from harray.tuning.settings import ACCURACY, LATENCY, SweepSettings
+from harray.workspace import Workspace
 
 if TYPE_CHECKING:
     from harray.tracking.sweeps import SweepLog
@@ -92,7 +93,7 @@ def tune_recorded(
     first = first_point(search, request.experiment, request.fixed)
     for name, (asked, found) in moved(first, request.experiment).items():
         on_message(f"{name}: the search has no {asked}, so its first trial starts from {found}")
-    uri = tracking_uri(request.out, request.tracking)
+    uri = tracking_uri(Workspace(request.out, request.tracking))
     check_answers(uri, CHECK_SEC)
     check_recording(uri)
     settings = request.settings()

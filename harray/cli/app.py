@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import bench, data, demo, models, skeletons, system, tuning, validation
+from harray.cli import bench, config, data, demo, models, skeletons, system, tuning, validation
 from harray.cli.guesses import instead_of
 from harray.cli.terminal import Fault, Interrupted
 from harray.errors import InputError
@@ -64,6 +64,7 @@ COMMANDS: tuple[Callable, ...] = (
     system.promote,
     system.doctor,
     system.recipes,
+    config.config,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -13,6 +13,7 @@ from harray.cli import advice, options
 from harray.cli.terminal import Terminal, session
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.workspace import Workspace
 
 if TYPE_CHECKING:
     from harray.api.train import Trained
@@ -161,7 +162,7 @@ def evaluate(
         from harray.tracking.location import tracking_uri as ruling
         from harray.tracking.runs import outcome_of
 
-        uri = ruling(out, tracking_uri)
+        uri = ruling(Workspace(out, tracking_uri))
         with terminal.progress("evaluating", "steps") as update:
             (report, files), missed = outcome_of(
                 lambda: evaluate_recorded(
@@ -213,7 +214,7 @@ def predict(
 
             update(0, len(paths), "")
             entries = predict_videos(
-                resolve_model(model, ruling(out, tracking_uri)),
+                resolve_model(model, ruling(Workspace(out, tracking_uri))),
                 paths,
                 top=top,
                 assignments=overrides,

@@ -1,6 +1,5 @@
 """Arguments and options that several commands share, and how they become a config."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,20 +12,11 @@ from harray.config import leaf_types, load, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.training.config import TrainingConfig
+from harray.workspace import local_folder
 
 
 def _mounted(folder: Path | None) -> Path | None:
-    """Refuse a URI, which would silently become a folder of that name.
-
-    Raises:
-        InputError: what looks like `s3://BUCKET/store`.
-    """
-    if folder is not None and re.match(r"[a-z][a-z0-9+]+:/", str(folder)):
-        raise InputError(
-            f"{folder}: found a URI, expected a folder, which on a cluster every node mounts: a bucket cannot rename; "
-            "only videos and --storage may be remote"
-        )
-    return folder
+    return None if folder is None else local_folder(folder)
 
 
 Json = Annotated[bool, typer.Option("--json", help="Last line on standard output: one JSON object.")]

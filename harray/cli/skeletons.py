@@ -51,7 +51,13 @@ def import_(
         check_share(store, test_share)
     terminal = Terminal(as_json=as_json)
     how = ImportOptions(
-        skeleton=skeleton, also=also, labels=labels, num_frames=num_frames, max_people=max_people, fps=fps
+        skeleton=skeleton,
+        also=also,
+        labels=labels,
+        num_frames=num_frames,
+        max_people=max_people,
+        fps=fps,
+        test_share=test_share,
     )
     with terminal.progress("importing", "clips") as update:
         imported = import_skeletons(
@@ -59,7 +65,6 @@ def import_(
             store.absolute(),
             how,
             on_progress=lambda done, total: update(done, total, ""),
-            test_share=test_share,
         )
     for message in imported.messages:
         terminal.say(message)

@@ -16,6 +16,7 @@ from harray import recipes as named
 from harray.cli import options
 from harray.cli.terminal import Terminal, session
 from harray.errors import InputError
+from harray.workspace import Workspace
 
 
 def doctor(
@@ -64,7 +65,7 @@ def promote(
     from harray.tracking.location import tracking_uri as ruling
     from harray.tracking.registry import promote as promote_version
 
-    registered = promote_version(ruling(out, tracking_uri), name, version, alias)
+    registered = promote_version(ruling(Workspace(out, tracking_uri)), name, version, alias)
     terminal = Terminal(as_json=as_json)
     terminal.result(f"{registered.name} version {registered.version} is now {alias}: {registered.uri}")
     terminal.json({"name": registered.name, "version": registered.version, "aliases": registered.aliases})
@@ -141,6 +142,6 @@ def _backend(room: str, requested: str) -> str:
 def _tracking(out: Path, explicit: str | None) -> str:
     from harray.tracking.location import probe
 
-    found = probe(out, explicit)
+    found = probe(Workspace(out, explicit))
     state = {True: "ready", False: "NOT REACHABLE", None: "not checked"}[found.reachable]
     return f"{found.uri} (from {found.source}): {state}, {found.detail}"

@@ -25,6 +25,7 @@ from rich.progress import (
 from rich.table import Table
 
 from harray.errors import InputError
+from harray.reporting import Reporter, Update
 from harray.tracking.location import without_password
 
 SAY_EVERY_SEC = 15.0  # where there is no terminal to draw a bar on
@@ -63,7 +64,7 @@ def speed(per_sec: float | None, unit: str) -> str:
 
 
 @dataclass
-class Terminal:
+class Terminal(Reporter):
     """Where the commands print: `say` for people, `result` for the answer, `json` for scripts.
 
     With `as_json` everything for people goes to standard error, and the last line on standard output is one
@@ -93,8 +94,8 @@ class Terminal:
             print(without_password(json.dumps(values, default=str)), file=self.out, flush=True)
 
     @contextlib.contextmanager
-    def progress(self, title: str, unit: str) -> Generator[Callable[[int, int, str], None]]:
-        """A bar with rate and time left; the caller's function takes (done, total, note).
+    def progress(self, title: str, unit: str) -> Generator[Update]:
+        """A bar with rate and time left.
 
         Where standard error is no terminal (a job's log), a line is printed every 15 seconds instead, whether
         anything was done meanwhile or not.
@@ -127,7 +128,7 @@ class Terminal:
                 self.bar = None
 
     @contextlib.contextmanager
-    def stages(self) -> Generator[Callable[[str, str], Callable[[int, int, str], None]]]:
+    def stages(self) -> Generator[Callable[[str, str], Update]]:
         """Several bars one after another; each stage's time is said when it ends."""
         with contextlib.ExitStack() as stack:
             running: dict[str, float] = {}
@@ -138,7 +139,7 @@ class Terminal:
                     self.say(f"{title}: {time.monotonic() - started:.1f} s")
                 running.clear()
 
-            def start(title: str, unit: str) -> Callable[[int, int, str], None]:
+            def start(title: str, unit: str) -> Update:
                 end()
                 running[title] = time.monotonic()
                 return stack.enter_context(self.progress(title, unit))
@@ -147,7 +148,7 @@ class Terminal:
             end()
 
     @contextlib.contextmanager
-    def _plain_progress(self, title: str, unit: str) -> Generator[Callable[[int, int, str], None]]:
+    def _plain_progress(self, title: str, unit: str) -> Generator[Update]:
         started, pace, over = time.monotonic(), Pace(), threading.Event()
         state: tuple[int, int, str, float | None] = (
             0,

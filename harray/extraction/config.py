@@ -28,8 +28,11 @@ class ExtractionConfig:
     """Video to features."""
 
     videos: VideosConfig = dataclasses.field(default_factory=VideosConfig)
+    """Frames of a video."""
     poses: PosesConfig = dataclasses.field(default_factory=PosesConfig)
+    """Keypoints of people."""
     scenes: ScenesConfig = dataclasses.field(default_factory=ScenesConfig)
+    """Tokens of the scene."""
 
 
 def shaping_values(config: ExtractionConfig) -> dict[str, Any]:

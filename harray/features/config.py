@@ -1,4 +1,4 @@
-"""How keypoints become the model's input, and how they are varied in training."""
+"""How keypoints become the model's input, and how training clips are augmented."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,48 +8,71 @@ from harray.config import Fraction
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """Random changes of training clips; lengths in units of the clip's own body size."""
+    """Random changes of training clips. Lengths are in body sizes: 1 is about a person's height."""
 
     enabled: bool = True
-    mirror_probability: Fraction | None = (
-        None  # of left and right changing places; None: 0.5 where a test on the training clips finds that it helps
-    )
-    rotation_deg: float = 15.0  # greatest turn in the picture's plane; in 3D about the viewing axis
-    turn_deg: float = 15.0  # greatest turn about the two other axes; 3D only
-    scale: float = 0.1  # greatest relative change of size
-    shear: float = 0.05  # greatest change of proportions between the axes
-    time_crop: Fraction = 0.25  # greatest share of the clip's time that is cut away
-    speed: float = 0.25  # greatest relative change of speed
-    noise: float = (
-        0.005  # greatest standard deviation of the error added to observed coordinates, drawn per clip
-    )
-    misplace_probability: Fraction = 0.1  # of misplacing a random share of the joints, as a detector does
-    misplace_share: Fraction = 0.5  # greatest share of joints misplaced
-    misplaced: float = 0.2  # standard deviation of a misplaced joint's error
-    swap_people_probability: Fraction = 0.0  # people change places; for interactions, where neither leads
-    hide_nothing_probability: Fraction = (
-        0.0  # of leaving a clip's joints as they were seen; the rest is of others
-    )
-    hide_probability: Fraction = 0.7  # of hiding a random share of the joints
-    hide_share: Fraction = 0.8  # greatest share of joints hidden, drawn per clip
-    hide_joint_probability: Fraction = 0.1  # of hiding a random share of each person's joints throughout
-    hide_joint_share: Fraction = 0.8  # greatest share of joints hidden throughout
-    hide_limb_probability: Fraction = 0.3  # of hiding each limb for a part of the clip
-    hide_span_probability: Fraction = 0.4  # of hiding everybody for a span of frames
-    hide_span_share: Fraction = 0.4  # greatest share of the clip that a hidden span or limb takes
-    hide_person_probability: Fraction = 0.05  # of hiding everyone but the first who is there
-    token_dropout: Fraction = 0.15  # of dropping each scene token
-    token_noise: float = 0.3  # standard deviations of a scene channel; one draw per clip and channel
-    scene_replaced_probability: Fraction = 0.1  # of replacing a clip's whole scene by noise
+    """Whether training clips are varied at all."""
+    mirror_probability: Fraction | None = None
+    """Probability of mirroring a clip, left and right joints exchanged. None: 0.5 where a probe of the training
+    clips finds that mirrored copies help, else 0."""
+    rotation_deg: float = 15.0
+    """Largest rotation in the image plane, degrees; in 3D about the viewing axis."""
+    turn_deg: float = 15.0
+    """Largest rotation about the two other axes, degrees; 3D keypoints only."""
+    scale: float = 0.1
+    """Largest relative change of size."""
+    shear: float = 0.05
+    """Largest relative change of one axis against the others."""
+    time_crop: Fraction = 0.25
+    """Largest share of the clip's time that is cropped."""
+    speed: float = 0.25
+    """Largest relative change of speed."""
+    noise: float = 0.005
+    """Largest standard deviation of the noise added to visible joints, body sizes; drawn anew for each clip."""
+    misplace_probability: Fraction = 0.1
+    """Probability that joints of a clip are misplaced, as by a detector that takes one for another."""
+    misplace_share: Fraction = 0.5
+    """Largest share of joints that are misplaced in such a clip."""
+    misplaced: float = 0.2
+    """Standard deviation of a misplaced joint's error, body sizes."""
+    swap_people_probability: Fraction = 0.0
+    """Probability of shuffling the people of a clip; for interactions in which either person may lead."""
+    hide_nothing_probability: Fraction = 0.0
+    """Probability that a clip keeps all its joints; the `hide_*` settings below apply to the other clips."""
+    hide_probability: Fraction = 0.7
+    """Probability of hiding random joints, each frame by itself."""
+    hide_share: Fraction = 0.8
+    """Largest share of joints hidden so; drawn anew for each clip."""
+    hide_joint_probability: Fraction = 0.1
+    """Probability of hiding some of each person's joints throughout the clip."""
+    hide_joint_share: Fraction = 0.8
+    """Largest share of joints hidden throughout."""
+    hide_limb_probability: Fraction = 0.3
+    """Probability, for each limb, of hiding it for a span of frames."""
+    hide_span_probability: Fraction = 0.4
+    """Probability of hiding everybody for a span of frames."""
+    hide_span_share: Fraction = 0.4
+    """Longest such span, as a share of the clip; limbs are hidden for up to twice as long."""
+    hide_person_probability: Fraction = 0.05
+    """Probability of hiding everybody but the clip's first visible person."""
+    token_dropout: Fraction = 0.15
+    """Probability of dropping each scene token."""
+    token_noise: float = 0.3
+    """Standard deviation of the noise on scene tokens, in standard deviations of the channel; one draw per clip
+    and channel."""
+    scene_replaced_probability: Fraction = 0.1
+    """Probability of replacing the whole scene of a clip by noise, so that the pose has to decide."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesConfig:
-    """What counts as observed, and the augmentation."""
+    """Which keypoints count as visible, and the augmentation."""
 
-    min_confidence: Fraction = 0.3  # in [0, 1]; a joint below it counts as hidden
-    min_presence: Fraction = (
-        0.4  # of the joints seen of the best seen person; who shows fewer is a false track
-    )
-    keypoints: Literal["all", "2d", "3d"] = "all"  # which are looked at, where the clips have both
+    min_confidence: Fraction = 0.3
+    """Confidence in [0, 1] below which a joint counts as hidden."""
+    min_presence: Fraction = 0.4
+    """People with fewer visible joints than this share of the most visible person's are left out as false tracks."""
+    keypoints: Literal["all", "2d", "3d"] = "all"
+    """Which keypoints the model reads where a store holds both 2D and 3D ones."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    """Random changes of training clips."""

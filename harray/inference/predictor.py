@@ -37,6 +37,23 @@ class ClipPredictions:
     attention_scene_NS: np.ndarray | None  # sums to 1
     gate_N: np.ndarray | None  # in [0, 1]; 0 shuts the scene out
 
+    def row(self, i: int) -> "ClipPredictions":
+        """Of the clip at this place alone, N = 1."""
+        return replace(
+            self, **{name: None if value is None else value[i : i + 1] for name, value in vars(self).items()}
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipArrays:
+    """One clip or window as the pose and scene networks saw it; the arrays as in `ClipFeatures`."""
+
+    source: str  # of whom or what it is, for people
+    keypoints_PTKC1: np.ndarray  # px, then confidence in [0, 1]; absent = all 0
+    height_px: int
+    width_px: int
+    scene_tokens_FSD: np.ndarray | None = None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
@@ -167,7 +184,10 @@ class Predictor:
                 f"keypoints: found shape {list(keypoints_PTKC1.shape)}, expected {list(expected)} "
                 "[people, frames, joints, coordinates + confidence]"
             )
-        return self._prediction("keypoints", keypoints_PTKC1, height_px, width_px, None)
+        clip = ClipArrays(
+            source="keypoints", keypoints_PTKC1=keypoints_PTKC1, height_px=height_px, width_px=width_px
+        )
+        return self.predict_arrays([clip])[0]
 
     def predict_video(self, path: Path | str) -> Prediction:
         """Extract one video as the training store was, and predict it.
@@ -179,18 +199,22 @@ class Predictor:
             ExtractionError: the video cannot be read.
             InputError: weights for extraction are missing.
         """
+        extracted = self.extractor.extract(path)
+        predictions = self.predict_arrays(
+            [
+                ClipArrays(
+                    source=str(path),
+                    keypoints_PTKC1=features.keypoints_PTKC1,
+                    height_px=features.height_px,
+                    width_px=features.width_px,
+                    scene_tokens_FSD=features.scene_tokens_FSD,
+                )
+                for features in extracted
+            ]
+        )
         of_clips = [
-            replace(
-                self._prediction(
-                    str(path),
-                    features.keypoints_PTKC1,
-                    features.height_px,
-                    features.width_px,
-                    features.scene_tokens_FSD,
-                ),
-                features=features,
-            )
-            for features in self.extractor.extract(path)
+            replace(prediction, features=features)
+            for prediction, features in zip(predictions, extracted, strict=True)
         ]
         mean = {
             label: sum(clip.probabilities[label] for clip in of_clips) / len(of_clips)
@@ -204,23 +228,37 @@ class Predictor:
             surest, label=label, probability=probability, probabilities=probabilities, evidence=evidence
         )
 
-    def _prediction(
-        self,
-        source: str,
-        keypoints_PTKC1: np.ndarray,
-        height_px: int,
-        width_px: int,
-        scene_tokens_FSD: np.ndarray | None,
-    ) -> Prediction:
-        clips = clips_from_arrays(
-            keypoints_PTKC1[None],
+    def predict_arrays(self, clips: Sequence[ClipArrays]) -> list[Prediction]:
+        """Predict clips or windows, of one video or of many streams, in one batch; in their order.
+
+        Every way to an answer leads through here: files, keypoints, live windows and timelines. Clips may have
+        fewer people than the model has places, and some scene tokens where others have none.
+        """
+        answers: dict[int, Prediction] = {}
+        for has_scene in (True, False):
+            places = [i for i, clip in enumerate(clips) if (clip.scene_tokens_FSD is not None) == has_scene]
+            if places:
+                batch = [clips[i] for i in places]
+                answers |= zip(places, self._predict_batch(batch), strict=True)
+        return [answers[i] for i in range(len(clips))]
+
+    def _predict_batch(self, clips: Sequence[ClipArrays]) -> list[Prediction]:
+        """Predict clips that all have scene tokens, or none of them."""
+        num_people = max(len(clip.keypoints_PTKC1) for clip in clips)
+        tokens = [clip.scene_tokens_FSD for clip in clips if clip.scene_tokens_FSD is not None]
+        tensors = clips_from_arrays(
+            np.stack([_with_places(clip.keypoints_PTKC1, num_people) for clip in clips]),
             skeleton=self.checkpoint.skeleton,
-            scene_tokens_NFSD=None if scene_tokens_FSD is None else scene_tokens_FSD[None],
-            frame_size_N2=np.array([[height_px, width_px]]),
+            scene_tokens_NFSD=np.stack(tokens) if tokens else None,
+            frame_size_N2=np.array([[clip.height_px, clip.width_px] for clip in clips]),
             classes=self.classes,
-            paths=[source],
+            paths=[clip.source for clip in clips],
         )
-        said = self.predict_clips(clips)
+        said = self.predict_clips(tensors)
+        return [self._prediction(clip.source, said.row(i)) for i, clip in enumerate(clips)]
+
+    def _prediction(self, source: str, said: ClipPredictions) -> Prediction:
+        """What is said of one clip, N = 1."""
         order = np.argsort(-said.probabilities_NA[0], kind="stable")
         probabilities = {self.classes[i]: float(said.probabilities_NA[0, i]) for i in order}
         label, probability = next(iter(probabilities.items()))
@@ -232,6 +270,12 @@ class Predictor:
             clips=said,
             evidence=evidence_of(said.visible_NPTK[0]),
         )
+
+
+def _with_places(keypoints_PTKC1: np.ndarray, num_people: int) -> np.ndarray:
+    """The keypoints with empty places after them, `num_people` together."""
+    missing = num_people - len(keypoints_PTKC1)
+    return np.pad(keypoints_PTKC1, [(0, missing), (0, 0), (0, 0), (0, 0)])
 
 
 def _in_pixels(completed_NPTKC: Tensor, clips: ClipTensors, visible_NPTK: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 from harray.errors import InputError
 from harray.interchange.annotations import Annotation
 from harray.interchange.pickles import SkeletonFile, write_skeletons
-from harray.interchange.skeleton_import import DATASET
+from harray.interchange.rows import DATASET
 from harray.store import FeatureStore
 from harray.store.files import write_atomically
 

@@ -1,9 +1,13 @@
-"""A skeleton pickle into a feature store.
+"""A file of keypoints into a feature store.
 
-pickle --read and checked whole--> annotations --sampled--> rows of clips --a few hundred at a time--> store
+file --read and checked whole--> streams --sampled--> rows of clips --a few hundred at a time--> store
+
+Another tool's format needs one function beside `harray.interchange.pickles.read_skeletons`: it takes a path, gives a
+`SkeletonFile` (annotations in our conventions, splits, layout, class names) or raises `InputError`, and is handed to
+`import_skeletons` as `read`. All that follows is the same for every format.
 """
 
-import hashlib
+import dataclasses
 import itertools
 import math
 import time
@@ -12,22 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from harray.errors import InputError
-from harray.interchange.annotations import Annotation
+from harray.interchange.labels import class_names, labels_of
 from harray.interchange.messages import messages_about
-from harray.interchange.pickles import SkeletonFile, read_skeletons
-from harray.interchange.sampled import SampledClip, sample_clip
+from harray.interchange.pickles import read_skeletons
+from harray.interchange.rows import DATASET, Sampling, clip_rows, manifest_rows
+from harray.interchange.streams import Reader, Stream, read_streams
 from harray.schema import EXTRACTED, MANIFEST, MOVED
-from harray.skeleton import GENERIC, LAYOUTS, SkeletonLayout, layout_named, layout_of_size
 from harray.store import FeatureStore, StoreSettings
 from harray.store.lock import writing
 from harray.store.test_part import HeldOut, as_dealt, check_named, complete, hold_out_test
 from harray.videos.files import stamp_of
 
-DATASET = "skeleton"  # of manifest rows that come from a pickle
-IMPORT_VERSION = 1  # raise it when the code gives other features for the same pickle
 CLIPS_PER_SHARD = 256
 
 Progress = Callable[[int, int], None]
@@ -37,17 +37,29 @@ Progress = Callable[[int, int], None]
 class ImportOptions:
     """How annotations become clips."""
 
-    skeleton: str | None = None  # layout of a pickle that names none; None: the usual one of as many joints
-    labels: Path | None = None  # class names, one per line, of a pickle without a label_map
-    num_frames: int = 32  # per clip, evenly spaced; short clips repeat some
-    max_people: int = 2  # per clip, by how much is seen of them
-    also: Path | None = None  # second pickle, with other keypoints of the same frame_dirs
-    fps: float = 25.0  # of the source videos, for the times of frames that the pickle does not give
+    skeleton: str | None = None
+    """Layout of a file that names none; None: the usual one of as many joints."""
+    labels: Path | None = None
+    """Class names, one per line, of a file without its own."""
+    num_frames: int = 32
+    """Per clip, evenly spaced; a shorter clip repeats some."""
+    max_people: int = 2
+    """Per clip, those of whom most is seen."""
+    also: Path | None = None
+    """Second file, with other keypoints of the same frame_dirs: 3D beside 2D, or the reverse."""
+    fps: float = 25.0
+    """Of the source videos, for the times of frames where the file gives none."""
+    test_share: float | None = None
+    """Of the clips, to hold out for the test where the file names no test split; None: none."""
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(num_frames=self.num_frames, max_people=self.max_people, fps=self.fps)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """What became of a pickle. It is good or bad as a whole, so that no annotation is quarantined."""
+    """What became of a file. It is good or bad as a whole, so that no annotation is quarantined."""
 
     inputs: int
     extracted: int
@@ -56,52 +68,42 @@ class Imported:
     seconds: float
     skeleton: str
     keypoints_shape: tuple[int, ...]
-    second_skeleton: str | None  # of the second pickle's keypoints
+    second_skeleton: str | None  # of the second file's keypoints
     messages: list[str]  # what the user should know
     held_out: HeldOut | None  # the store's own test part
 
 
 def import_skeletons(
-    pickle: Path,
+    path: Path,
     store_path: Path,
     options: ImportOptions,
     on_progress: Progress | None = None,
-    test_share: float | None = None,
+    *,
+    read: Reader = read_skeletons,
 ) -> Imported:
-    """Bring a store up to date with a skeleton pickle; clips that it has already are not written again.
+    """Bring a store up to date with a file of keypoints; clips that it has already are not written again.
 
     Args:
-        test_share: of the clips, to hold out where the pickle names no test split.
+        read: reads a file of this format; by default a skeleton pickle.
 
     Raises:
-        InputError: the pickle, its layout, its class names or an option cannot be used, and then nothing is written;
+        InputError: the file, its layout, its class names or an option cannot be used, and then nothing is written;
             or the store was made with other settings, or cannot be written.
     """
     started = time.monotonic()
     if not 0 < options.fps < math.inf:
         raise InputError(f"--fps {options.fps}: expected the frame rate of the source videos, such as 25")
-    pickle = pickle.absolute()
-    file = read_skeletons(pickle)
-    layout = layout_of(pickle, file, options.skeleton)
-    names = class_names(pickle, file, options.labels)
-    labels, said = labels_of(pickle, file, names, options.labels or "label_map")
-    rows = manifest_rows(pickle, file, labels)
-    if test_share is not None:
-        check_named(str(pickle), rows)
-    second = None if options.also is None else second_file(options.also.absolute(), pickle, file)
-    settings = _settings(file, layout, second, options)
+    streams = read_streams(read, path, options.also, options.skeleton)
+    rows, messages = labelled_rows(streams[0], options)
+    settings = settings_of(streams, options)
     try:
         store = FeatureStore.open_or_create(store_path, settings)
-        clips = _clip_rows(file, second, settings, options)
         with writing(store.path, "harray skeleton import"):
             rows = as_dealt(rows, store.path)
-            computed = _write(store, rows, clips, stamp_of(str(pickle)), on_progress)
-            num_retired = _retire(store, pickle, {row["path"] for row in rows})
-        command = "harray skeleton import"
-        if test_share is None:
-            held_out = complete(store.path, command)
-        else:
-            held_out = hold_out_test(store.path, test_share, command)
+            clips = clip_rows(streams, options.sampling)
+            computed = _write(store, rows, clips, stamp_of(str(streams[0].path)), on_progress)
+            num_retired = _retire(store, streams[0].path, {row["path"] for row in rows})
+        held_out = _test_part(store, options.test_share)
     except OSError as error:
         raise InputError(
             f"store {store_path}: cannot be written ({error.strerror}); name a folder that can be"
@@ -112,197 +114,42 @@ def import_skeletons(
         quarantined=0,
         computed=computed,
         seconds=time.monotonic() - started,
-        skeleton=layout.name,
+        skeleton=settings.skeleton,
         keypoints_shape=settings.keypoints_shape,
         second_skeleton=settings.second_skeleton,
-        messages=said + _messages(file, layout, second, options, num_retired),
+        messages=[*messages, *_messages(streams, num_retired)],
         held_out=held_out,
     )
 
 
-def layout_of(pickle: Path, file: SkeletonFile, wanted: str | None) -> SkeletonLayout:
-    """The layout that the pickle names, else the wanted one, else the usual one of as many joints and coordinates.
-
-    A name that is not known here may be overruled, a known one may not. `generic` is the generic layout of as many
-    joints as there are.
+def labelled_rows(stream: Stream, options: ImportOptions) -> tuple[list[dict[str, Any]], list[str]]:
+    """Manifest rows of the clips, and what is to be said of their labels.
 
     Raises:
-        InputError: an unknown layout, one with another number of joints, or two that contradict each other.
+        InputError: labels or class names that cannot be used, or a share to hold out where a test split is named.
     """
-    named, wanted = (
-        f"{GENERIC}{file.num_joints}" if name == GENERIC else name for name in (file.skeleton, wanted)
-    )
-    if named in LAYOUTS and wanted not in (None, named):
-        raise InputError(f"{pickle}: its skeleton is {named}, not {wanted}; leave --skeleton out")
-    usual = layout_of_size(file.num_joints, file.num_coordinates)
-    try:
-        name = wanted or named
-        layout = layout_named(name) if name else usual
-    except InputError as error:
-        like = f"--skeleton {GENERIC}{file.num_joints}"
-        raise InputError(f"{pickle}: {error}; {like} takes its joints without bones") from error
-    if layout.num_joints != file.num_joints:
-        raise InputError(
-            f"{pickle}: its keypoints have {file.num_joints} joints, but skeleton {layout.name} has "
-            f"{layout.num_joints}; such a layout is --skeleton {usual.name}"
-        )
-    return layout
+    names = class_names(stream.path, stream.file, options.labels)
+    labels, messages = labels_of(stream.path, stream.file, names, options.labels or "label_map")
+    rows = manifest_rows(stream.path, stream.file, labels)
+    if options.test_share is not None:
+        check_named(str(stream.path), rows)
+    return rows, messages
 
 
-def second_file(pickle: Path, first: Path, of_first: SkeletonFile) -> SkeletonFile:
-    """The pickle with other keypoints of the first one's clips: 3D where those are 2D, or the reverse.
-
-    Raises:
-        InputError: it cannot be used, or has as many coordinates, a clip in common with the first under another
-            label, or none in common.
-    """
-    file = read_skeletons(pickle)
-    if file.num_coordinates == of_first.num_coordinates:
-        raise InputError(
-            f"{pickle}: its keypoints are {file.num_coordinates}D as those of {first}; "
-            "--also takes 3D beside 2D, or the reverse"
-        )
-    labels = {annotation.frame_dir: annotation.label for annotation in of_first.annotations}
-    common = [annotation for annotation in file.annotations if annotation.frame_dir in labels]
-    if not common:
-        raise InputError(f"{pickle}: no frame_dir in common with {first}; name the same clips alike in both")
-    for annotation in common:
-        if annotation.label != labels[annotation.frame_dir]:
-            raise InputError(
-                f"{pickle}: {annotation.frame_dir} has label {annotation.label}, but {labels[annotation.frame_dir]} in "
-                f"{first}; mend one of them"
-            )
-    return file
-
-
-def _settings(
-    file: SkeletonFile, layout: SkeletonLayout, second: SkeletonFile | None, options: ImportOptions
-) -> StoreSettings:
+def settings_of(streams: Sequence[Stream], options: ImportOptions) -> StoreSettings:
+    """Of the store that takes these streams: layout and shape of each."""
     size = options.max_people, options.num_frames
-    shape = (*size, layout.num_joints, file.num_coordinates + 1)
-    if second is None or options.also is None:
-        return StoreSettings(skeleton=layout.name, keypoints_shape=shape)
-    other = layout_of(options.also, second, None)
-    return StoreSettings(
-        skeleton=layout.name,
-        keypoints_shape=shape,
-        second_skeleton=other.name,
-        second_shape=(*size, other.num_joints, second.num_coordinates + 1),
-    )
+    shapes = [(*size, stream.layout.num_joints, stream.num_values) for stream in streams]
+    first, *others = zip([stream.layout.name for stream in streams], shapes, strict=True)
+    settings = StoreSettings(skeleton=first[0], keypoints_shape=first[1])
+    for name, shape in others:
+        settings = dataclasses.replace(settings, second_skeleton=name, second_shape=shape)
+    return settings
 
 
-def class_names(pickle: Path, file: SkeletonFile, labels: Path | None) -> tuple[str, ...] | None:
-    """Names of the classes, from the pickle's own map or from the file; None where there are none.
-
-    Raises:
-        InputError: no such file, or a map too many.
-    """
-    if labels is None:
-        return file.label_map
-    if file.label_map is not None:
-        raise InputError(f"{pickle}: it has a label_map of its own; leave --labels out")
-    return tuple(_lines(labels))
-
-
-def labels_of(
-    pickle: Path, file: SkeletonFile, names: Sequence[str] | None, source: object = "label_map"
-) -> tuple[list[str], list[str]]:
-    """The label of every annotation as text: its name or, without names, its number; and what is to be said of it.
-
-    Labels from 1 to the number of names count from 1.
-
-    Raises:
-        InputError: a label that the names, which are from `source`, do not reach.
-    """
-    numbers = [annotation.label for annotation in file.annotations]
-    if names is None:
-        return [str(number) for number in numbers], []
-    messages, first = [], 0
-    if min(numbers) == 1:
-        if max(numbers) == len(names):
-            first = 1
-            messages = [f"labels run from 1 to {len(names)}, the number of class names: counted from 1"]
-        else:
-            messages = [f"no clip has label 0, {names[0]}; if labels count from 1, make them count from 0"]
-    for annotation in file.annotations:
-        if annotation.label - first >= len(names):
-            number = numbers.index(annotation.label)
-            raise InputError(
-                f"{pickle}: annotation {number} ({annotation.frame_dir}): label: found {annotation.label}, expected "
-                f"less than {len(names)}, the number of class names in {source}"
-            )
-    return [names[number - first] for number in numbers], messages
-
-
-def manifest_rows(pickle: Path, file: SkeletonFile, labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Manifest rows of the annotations, in their order; the splits of each sorted."""
-    splits: dict[str, list[str]] = {annotation.frame_dir: [] for annotation in file.annotations}
-    for name in sorted(file.splits):
-        for frame_dir in set(file.splits[name]):
-            splits[frame_dir].append(name)
-    return [
-        {
-            "path": f"{pickle}#{annotation.frame_dir}",
-            "label": label,
-            "group": annotation.group,
-            "dataset": DATASET,
-            "splits": splits[annotation.frame_dir],
-        }
-        for annotation, label in zip(file.annotations, labels, strict=True)
-    ]
-
-
-def clip_row(
-    clip: SampledClip,
-    size_hw: tuple[int, int],
-    skeleton: str,
-    second_skeleton: str | None = None,
-    second_PNVC1: np.ndarray | None = None,
-) -> dict[str, Any]:
-    """A row of the clips table; its clip_id is a digest of all the rest of it and of the layouts."""
-    about = (IMPORT_VERSION, skeleton, size_hw, clip.keypoints_PNVC1.shape)
-    arrays = [clip.keypoints_PNVC1, clip.frame_index_N, clip.frame_sec_N]
-    beside = {}
-    if second_PNVC1 is not None:
-        about = (*about, second_skeleton, second_PNVC1.shape)
-        arrays.append(second_PNVC1)
-        beside = {"second_keypoints": second_PNVC1}
-    identity = hashlib.blake2b(repr(about).encode(), digest_size=16)
-    for array in arrays:
-        identity.update(array.tobytes())
-    return beside | {
-        "clip_id": identity.hexdigest(),
-        "frame_index": clip.frame_index_N,
-        "frame_sec": clip.frame_sec_N,
-        "height_px": size_hw[0],
-        "width_px": size_hw[1],
-        "keypoints": clip.keypoints_PNVC1,
-    }
-
-
-def _clip_rows(
-    file: SkeletonFile, second: SkeletonFile | None, settings: StoreSettings, options: ImportOptions
-) -> Iterator[dict[str, Any]]:
-    others = {} if second is None else {each.frame_dir: each for each in second.annotations}
-    for annotation in file.annotations:
-        second_PNVC1 = None
-        if second is not None:
-            second_PNVC1 = np.zeros(settings.second_shape or (), np.float32)
-            if other := others.get(annotation.frame_dir):
-                second_PNVC1 = _sampled(other, second, options).keypoints_PNVC1
-        clip = _sampled(annotation, file, options)
-        yield clip_row(clip, annotation.size_hw, settings.skeleton, settings.second_skeleton, second_PNVC1)
-
-
-def _sampled(annotation: Annotation, file: SkeletonFile, options: ImportOptions) -> SampledClip:
-    return sample_clip(
-        annotation,
-        num_frames=options.num_frames,
-        max_people=options.max_people,
-        fps=options.fps,
-        people_ranked=file.people_ranked,
-        origin_joints=file.origin_joints,
-    )
+def _test_part(store: FeatureStore, share: float | None) -> HeldOut | None:
+    command = "harray skeleton import"
+    return complete(store.path, command) if share is None else hold_out_test(store.path, share, command)
 
 
 def _write(
@@ -331,21 +178,20 @@ def _write(
     return len(known) - num_known
 
 
-def _retire(store: FeatureStore, pickle: Path, paths: set[str]) -> int:
-    """Retire what this pickle no longer holds, and rows of pickles that are gone whose clips it holds; how many.
+def _retire(store: FeatureStore, path: Path, paths: set[str]) -> int:
+    """Retire what the file no longer holds, and rows of files that are gone whose clips it holds; how many.
 
     Else a clip that was moved from train to test would stand in both.
     """
     rows = [row for row in store.ledger().to_pylist() if row["status"] == EXTRACTED]
     here = {row["clip_id"] for row in rows if row["path"] in paths}
     others = [row for row in rows if row["dataset"] == DATASET and row["path"] not in paths]
-    pickle_of = {row["path"]: row["path"].rpartition("#")[0] for row in others}
-    gone = {name for name in set(pickle_of.values()) if stamp_of(name) is None}
+    file_of = {row["path"]: row["path"].rpartition("#")[0] for row in others}
+    gone = {name for name in set(file_of.values()) if stamp_of(name) is None}
     retired = [
         {name: value for name, value in row.items() if name != "time"} | {"status": MOVED}
         for row in others
-        if pickle_of[row["path"]] == str(pickle)
-        or (pickle_of[row["path"]] in gone and row["clip_id"] in here)
+        if file_of[row["path"]] == str(path) or (file_of[row["path"]] in gone and row["clip_id"] in here)
     ]
     store.append_ledger(retired)
     return len(retired)
@@ -356,48 +202,26 @@ def _is_recorded(row: dict[str, Any], before: dict[str, dict[str, Any]]) -> bool
     return all(recorded.get(name) == row[name] for name in (*MANIFEST.names, "clip_id", "status"))
 
 
-def _lines(labels: Path) -> list[str]:
-    try:
-        names = [line.strip() for line in labels.read_text(encoding="utf-8-sig").rstrip().splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"labels {labels}: not a readable text file; expected one class name per line"
-        ) from error
-    if "" in names:
-        raise InputError(
-            f"labels {labels}: line {names.index('') + 1} is empty; expected one class name per line"
-        )
-    return names
-
-
-def _messages(
-    file: SkeletonFile,
-    layout: SkeletonLayout,
-    second: SkeletonFile | None,
-    options: ImportOptions,
-    num_retired: int,
-) -> list[str]:
+def _messages(streams: Sequence[Stream], num_retired: int) -> list[str]:
+    """What the user should know of the files."""
     messages = []
     if num_retired:
         messages.append(
-            f"{num_retired} clips of earlier imports are retired: this pickle holds them, or no longer does"
+            f"{num_retired} clips of earlier imports are retired: this file holds them, or no longer does"
         )
-    if second is not None:
-        there = {annotation.frame_dir for annotation in second.annotations}
-        if alone := sum(annotation.frame_dir not in there for annotation in file.annotations):
-            messages.append(f"{alone} of {len(file.annotations)} clips are not in {options.also}")
-    if not (file.skeleton or options.skeleton):
-        messages.append(
-            f"skeleton {layout.name}, for its {layout.num_joints} joints in {file.num_coordinates}D; "
-            "--skeleton says otherwise"
-        )
-    messages += messages_about(file, layout)
-    if second is not None and options.also is not None:
-        other = layout_of(options.also, second, None)
-        if not second.skeleton:
-            messages.append(
-                f"{options.also}: skeleton {other.name}, for its {other.num_joints} joints in "
-                f"{second.num_coordinates}D; its key `skeleton` would say otherwise"
+    clips = streams[0].file.annotations
+    for stream in streams[1:]:
+        if missing := sum(annotation.frame_dir not in stream.by_frame_dir for annotation in clips):
+            messages.append(f"{missing} of {len(clips)} clips are not in {stream.path}")
+    for number, stream in enumerate(streams):
+        layout = stream.layout
+        said = messages_about(stream.file, layout)
+        if not stream.is_layout_named:
+            otherwise = "its key `skeleton` would say otherwise" if number else "--skeleton says otherwise"
+            said.insert(
+                0,
+                f"skeleton {layout.name}, for its {layout.num_joints} joints in {stream.file.num_coordinates}D; "
+                f"{otherwise}",
             )
-        messages += [f"{options.also}: {message}" for message in messages_about(second, other)]
+        messages += [f"{stream.path}: {message}" if number else message for message in said]
     return messages

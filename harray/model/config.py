@@ -8,61 +8,99 @@ from harray.config import Count, Fraction
 
 @dataclass(frozen=True, kw_only=True)
 class PCMConfig:
-    """Predictive coding: completes hidden joints."""
+    """PCM, the predictive coding module: completes hidden joints."""
 
     enabled: bool = True
-    prior: bool = (
-        True  # whether completion starts from Gaussians over the clip; costly beyond about 50 joints
-    )
-    num_kinds: Count = 8  # of motion, which the prior tells apart
-    hidden_size: Count = 64  # of each LSTM direction
-    num_layers: Count = 1  # of each LSTM direction
-    predict_size: Count = 128  # of the layer between LSTM states and the prediction
-    refine_size: Count = 24  # of each joint's vector in each frame while the prediction is refined
-    num_blocks: Count = 1  # of the refinement
-    bottleneck_size: Count = 48  # in which the joints of a frame meet
-    fill: Literal["zero", "hold", "linear"] = "zero"  # what stands for hidden joints when PCM is off
-    surprise: bool = True  # whether MME sees the prediction's error on visible joints
+    """Whether hidden joints are completed by PCM; if not, `fill` stands in for them."""
+    prior: bool = True
+    """Whether completion starts from a mixture of Gaussians over the whole clip; costly beyond about 50 joints."""
+    num_kinds: Count = 8
+    """Number of mixture components of the prior: kinds of motion that it tells apart."""
+    hidden_size: Count = 64
+    """State size of the LSTM, per direction."""
+    num_layers: Count = 1
+    """Layers of the LSTM, per direction."""
+    predict_size: Count = 128
+    """Width of the layer between the LSTM's states and the prediction."""
+    refine_size: Count = 24
+    """Channels of each joint in each frame while the completion is refined."""
+    num_blocks: Count = 1
+    """Blocks of the refinement."""
+    bottleneck_size: Count = 48
+    """Width of the bottleneck in which the joints of a frame exchange information."""
+    fill: Literal["zero", "hold", "linear"] = "zero"
+    """What stands in for hidden joints when PCM is off: zeros, the last visible value, or linear interpolation."""
+    surprise: bool = True
+    """Whether MME reads PCM's prediction error on visible joints."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MMEConfig:
-    """Micro-movement encoder: one person's joints -> one vector, and the people's -> the clip's."""
+    """MME, the micro-movement encoder: each person's joints to one vector, and all people's to the clip's."""
 
-    width: Count = 96  # channels; also the size of the motion vector
+    width: Count = 96
+    """Channels of the encoder and size of the motion vector."""
     num_blocks: Count = 3
-    kernel_size: Count = 5  # frames
+    """Residual convolution blocks (or transformer layers)."""
+    kernel_size: Count = 5
+    """Kernel of the convolutions, frames."""
     head: Literal["conv", "transformer"] = "conv"
-    num_heads: Count = 4  # of the transformer and of the attention between people
-    bones: bool = True  # whether joints are also seen from their parent, as bone vectors
-    differences: bool = True  # whether movements, over `lags` and within `windows`, are seen
-    lags: tuple[int, ...] = (1, 2, 4)  # frames
-    windows: tuple[int, ...] = (9, 0)  # odd numbers of frames in which spread is measured; 0 = the whole clip
-    distances: bool = True  # whether distances between a person's joints are seen
-    medians: bool = True  # whether the summary over time holds medians beside means and deviations
-    people_distances: bool = False  # whether distances to the nearest other person's joints are seen
-    people_attention: bool = True  # whether people attend to each other
-    dropout: Fraction = 0.05  # of the input streams' and of the blocks' channels
+    """What encodes the time axis: residual 1D convolutions or a temporal transformer."""
+    num_heads: Count = 4
+    """Attention heads of the transformer, and of the attention between people."""
+    bones: bool = True
+    """Whether bone vectors (each joint relative to its parent) are read beside the joints."""
+    differences: bool = True
+    """Whether movements are read: differences over `lags` and spread within `windows`."""
+    lags: tuple[int, ...] = (1, 2, 4)
+    """Time lags of the differences, frames."""
+    windows: tuple[int, ...] = (9, 0)
+    """Windows within which a joint's spread is measured, odd numbers of frames; 0: the whole clip."""
+    distances: bool = True
+    """Whether distances between each two joints of a person are read."""
+    medians: bool = True
+    """Whether the summary over time holds medians beside means and standard deviations."""
+    people_distances: bool = False
+    """Whether distances to the joints of the nearest other person are read."""
+    people_attention: bool = True
+    """Whether people attend to each other before they are pooled."""
+    dropout: Fraction = 0.05
+    """Dropout of channels, of the input streams and in the blocks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CFNConfig:
-    """Contextual fusion: motion attends to scene tokens."""
+    """CFN, the contextual fusion network: motion attends to the scene's tokens."""
 
     enabled: bool = True
-    width: Count = 64  # channels of a projected scene token
+    """Whether the scene is looked at; if not, the pose decides alone."""
+    width: Count = 64
+    """Channels of a projected scene token."""
     num_heads: Count = 4
+    """Attention heads."""
     num_queries: Count = 2
-    gate: bool = True  # whether the scene can be shut out
-    probe: bool = True  # whether a linear probe of the pooled tokens, fitted before training, decides as well
-    dropout: Fraction = 0.2  # of the projected tokens' channels
+    """Queries that motion addresses to the scene."""
+    gate: bool = True
+    """Whether a learned gate can shut the scene out."""
+    probe: bool = True
+    """Whether a linear probe of the pooled tokens, fitted and calibrated before training, adds its logits."""
+    dropout: Fraction = 0.2
+    """Dropout of the projected tokens' channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
+    """The network: PCM, MME, CFN and the classifier on top."""
+
     pcm: PCMConfig = field(default_factory=PCMConfig)
+    """Completion of hidden joints."""
     mme: MMEConfig = field(default_factory=MMEConfig)
+    """Encoding of movements."""
     cfn: CFNConfig = field(default_factory=CFNConfig)
-    max_people: Count | None = None  # looked at, the best tracks first; None: all that the store has
-    dropout: Fraction = 0.2  # of what the classifier reads
-    view_dropout: Fraction = 0.2  # of leaving out one of two streams of keypoints in training
+    """Fusion with the scene."""
+    max_people: Count | None = None
+    """People per clip that the model reads, best tracks first. None: all in the store."""
+    dropout: Fraction = 0.2
+    """Dropout of the classifier's input."""
+    view_dropout: Fraction = 0.2
+    """Probability, in training, of leaving out the 2D or the 3D keypoints of a clip that has both."""

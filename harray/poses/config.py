@@ -14,12 +14,17 @@ EMBEDDED_MIN_BOX_CONFIDENCE = 0.75
 class PosesConfig:
     """The pose network, and which people of a clip are kept."""
 
-    weights: str = "yolov8n-pose.pt"  # a path, an official name, or "embedded" (for procedural videos only)
-    image_size: Count | None = None  # px of the longer side; None: as in training (official: 640)
-    min_box_confidence: Fraction = (
-        0.25  # in [0, 1]; people found with less are dropped (embedded: at least 0.75)
-    )
-    max_people: Count = 2  # tracks kept per clip, the best first
-    backend: str = "auto"  # what runs the network: auto (the fastest here), torch, onnx or openvino
-    batch_size: Count = 8  # frames per forward pass; changes speed and memory, not the result
-    gpus_per_actor: float = 0.25  # share of a GPU that each extraction worker takes, where there are GPUs
+    weights: str = "yolov8n-pose.pt"
+    """Weights of the pose network: a path, an official name, or `embedded` (rendered videos only)."""
+    image_size: Count | None = None
+    """Longer side of the network's input, px. None: as the weights were trained (official ones: 640)."""
+    min_box_confidence: Fraction = 0.25
+    """Confidence in [0, 1] below which a detected person is dropped; at least 0.75 with `embedded` weights."""
+    max_people: Count = 2
+    """Tracks kept per clip, best first."""
+    backend: str = "auto"
+    """What runs the network: `torch`, `onnx`, `openvino`, or `auto`, the fastest on this machine."""
+    batch_size: Count = 8
+    """Frames per forward pass; affects speed and memory only."""
+    gpus_per_actor: float = 0.25
+    """GPUs per extraction actor where the cluster has any; 0.25 puts four actors on a GPU."""

@@ -25,16 +25,25 @@ NUM_BEFORE = 8  # differences that show it; two of `USUAL` stand in for it at fi
 FLAT = 2.0  # standard deviation of grey values under which a picture has no arrangement
 
 
+Look = tuple[
+    np.ndarray, np.ndarray
+]  # of a frame: shares of its colours, and grey values of the small picture
+
+
 class CutDetector:
     """Says of each frame as it comes whether a new shot begins with it."""
 
     def __init__(self) -> None:
-        self._last: tuple[np.ndarray, np.ndarray] | None = None  # colours, grey
+        self._last: Look | None = None
         self._before: collections.deque[float] = collections.deque(maxlen=NUM_BEFORE)
 
     def update(self, rgb_HWC: np.ndarray) -> bool:
         """Whether a cut lies between the frame before and this one, uint8 RGB; never before the first."""
-        last, self._last = self._last, _seen(rgb_HWC)
+        return self.update_look(look_of(rgb_HWC))
+
+    def update_look(self, look: Look) -> bool:
+        """As `update`, of a frame of which only its `look_of` is at hand."""
+        last, self._last = self._last, look
         if last is None:
             return False
         colours = _colour_difference(last[0], self._last[0])
@@ -60,8 +69,8 @@ def cut_frames(rgb_THWC: np.ndarray) -> np.ndarray:
     return np.array([detector.update(frame) for frame in rgb_THWC], bool)
 
 
-def _seen(rgb_HWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What is compared: shares of the colours, and grey values `[H, W]`."""
+def look_of(rgb_HWC: np.ndarray) -> Look:
+    """What of a frame is compared: shares of its colours, and grey values `[H, W]`; some 10 kB."""
     import cv2
 
     small = cv2.resize(rgb_HWC, SMALL_WH, interpolation=cv2.INTER_AREA)

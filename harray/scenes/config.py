@@ -9,12 +9,20 @@ IMAGENET, RANDOM, NONE = "imagenet", "random", "none"
 
 @dataclass(frozen=True, kw_only=True)
 class ScenesConfig:
-    """Which frames the scene network sees, and how finely it tells places apart."""
+    """Which frames the scene network sees, and how fine its grid of tokens is."""
 
-    weights: str = IMAGENET  # a path (torchvision state dict), "imagenet", "random" (seeded) or "none"
-    num_frames: Count = 2  # of the clip's frames, evenly spaced
-    image_size: Count = 224  # px; the whole frame is squeezed into this square, so tokens lie over it evenly
-    grid: Count = 7  # tokens per side of a frame
-    seed: int = 0  # of "random" weights
-    backend: str = "auto"  # what runs the network: auto (the fastest here), torch, onnx or openvino
-    batch_size: Count = 8  # frames per forward pass; changes speed and memory, not the result
+    weights: str = IMAGENET
+    """Weights of the scene network: a path (torchvision state dict), `imagenet`, `random` (seeded), or `none` for no
+    scene branch."""
+    num_frames: Count = 2
+    """Frames per clip that the scene network sees, evenly spaced."""
+    image_size: Count = 224
+    """Side of the network's square input, px; the whole frame is squeezed into it."""
+    grid: Count = 7
+    """Tokens along each side of a frame; grid * grid tokens per frame."""
+    seed: int = 0
+    """Seed of `random` weights."""
+    backend: str = "auto"
+    """What runs the network: `torch`, `onnx`, `openvino`, or `auto`, the fastest on this machine."""
+    batch_size: Count = 8
+    """Frames per forward pass; affects speed and memory only."""

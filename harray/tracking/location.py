@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from harray.errors import InputError
 from harray.names import sqlite_file, sqlite_uri
 from harray.tracking import moved
+from harray.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,22 +57,18 @@ class Reachability:
     detail: str
 
 
-def tracking_uri(out: Path, explicit: str | None = None) -> str:
+def tracking_uri(workspace: Workspace) -> str:
     """The tracking URI that rules; a relative sqlite file is made absolute.
-
-    Args:
-        out: the output folder that holds the default store.
-        explicit: what the command line said, if anything.
 
     Raises:
         InputError: a scheme that MLflow cannot record runs in, such as a plain folder.
     """
-    return _decide(out, explicit)[0]
+    return _decide(workspace)[0]
 
 
-def probe(out: Path, explicit: str | None = None, *, timeout_sec: float = 2.0) -> Reachability:
+def probe(workspace: Workspace, *, timeout_sec: float = 2.0) -> Reachability:
     """Which tracking URI would rule, and whether something answers there; creates nothing."""
-    uri, source = _decide(out, explicit)
+    uri, source = _decide(workspace)
     reachable, detail = _answers(uri, timeout_sec)
     return Reachability(uri=without_password(uri), source=source, reachable=reachable, detail=detail)
 
@@ -206,12 +203,15 @@ def _unreachable(uri: str, detail: str) -> Unreachable:
     )
 
 
-def _decide(out: Path, explicit: str | None) -> tuple[str, str]:
-    named = {"--tracking-uri": explicit, "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI")}
+def _decide(workspace: Workspace) -> tuple[str, str]:
+    named = {
+        "--tracking-uri": workspace.tracking_uri,
+        "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI"),
+    }
     for source, uri in named.items():
         if uri:
             return _validated(uri, source), source
-    return sqlite_uri(out.resolve() / "mlflow.db"), "the output folder"
+    return sqlite_uri(workspace.out.resolve() / "mlflow.db"), "the output folder"
 
 
 def _validated(uri: str, source: str) -> str:

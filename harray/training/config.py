@@ -8,39 +8,60 @@ from harray.config import Count, Fraction
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    train_split: str = "train"  # several as `train+val`; a store without any split trains on all its clips
-    val_split: str = "val"  # scored after each epoch; `val_share` is carved out where the store lacks it
+    """Data, optimiser, losses and machine of a training."""
+
+    train_split: str = "train"
+    """Split to learn from; several as `train+val`. A store without any split trains on all its clips."""
+    val_split: str = "val"
+    """Split that is scored after each epoch."""
     num_epochs: Count = 60
-    epoch_clips: Count = (
-        1  # in an epoch; fewer clips are gone through as often as that takes, up to five times
-    )
-    batch_size: Count = 16  # over all workers
-    learning_rate: float = 4e-3  # the highest, after warm-up
-    pcm_rate_factor: float = 2.0  # PCM's learning rate, in learning rates
-    warmup_share: Fraction = 0.1  # of all steps
-    weight_decay: float = 0.05  # of weight matrices; AdamW
+    """Passes over the training clips (see `epoch_clips`)."""
+    epoch_clips: Count = 1
+    """Clips per epoch, at least: a smaller training set is repeated within an epoch, up to five times."""
+    batch_size: Count = 16
+    """Clips per step, over all workers."""
+    learning_rate: float = 4e-3
+    """Highest learning rate (one-cycle schedule)."""
+    pcm_rate_factor: float = 2.0
+    """PCM's learning rate as a multiple of `learning_rate`."""
+    warmup_share: Fraction = 0.1
+    """Share of all steps in which the learning rate rises."""
+    weight_decay: float = 0.05
+    """AdamW's weight decay; weight matrices only."""
     label_smoothing: Fraction = 0.1
+    """Label smoothing of the cross-entropy losses."""
     max_grad_norm: float = 1.0
-    average_decay: Fraction = 0.99  # of the weights' moving average, per step; less at first
-    fusion_weight: float = 1.0  # of the loss when pose and scene decide together
-    pose_weight: float = 0.5  # of the loss when the pose decides alone
-    scene_weight: float = 0.5  # of the loss when the scene decides alone
-    scene_attention_weight: float = (
-        1.0  # of the motion's look at the scene straying from the scene's own, nats
-    )
-    completion_weight: float = 0.1  # of hidden joints' error, relative to that of PCM's prior
-    prediction_weight: float = 1.0  # of PCM's error in predicting a frame from the others, in body sizes
-    patience: int = (
-        0  # epochs without a lower val loss before stopping; 0: all epochs run, and the last counts
-    )
-    val_share: Fraction = (
-        0.0  # of the train clips, carved by group where there is no val split; sweeps take 0.15
-    )
+    """Norm to which gradients are clipped."""
+    average_decay: Fraction = 0.99
+    """Decay per step of the weights' moving average, which is what is saved; less in the first steps."""
+    fusion_weight: float = 1.0
+    """Loss weight: cross-entropy of pose and scene together."""
+    pose_weight: float = 0.5
+    """Loss weight: cross-entropy of the pose alone."""
+    scene_weight: float = 0.5
+    """Loss weight: cross-entropy of the scene alone."""
+    scene_attention_weight: float = 1.0
+    """Loss weight: KL divergence, in nats, between the attention of the scene alone and that of the fusion."""
+    completion_weight: float = 0.1
+    """Loss weight: PCM's error on hidden joints, relative to the error of its prior."""
+    prediction_weight: float = 1.0
+    """Loss weight: PCM's error in predicting a frame from the others, body sizes."""
+    patience: int = 0
+    """Epochs without a lower val loss after which training stops, and the best epoch counts. 0: all epochs run, and
+    the last counts."""
+    val_share: Fraction = 0.0
+    """Share of the training clips to carve out as val, whole groups, where the store has no val split. Sweeps take
+    0.15 where it is 0."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    num_threads: Count = 1  # of torch on a CPU; so small a network gains next to nothing from more
-    mixed_precision: bool = True  # bfloat16 on a GPU
-    state_sec: float = 5.0  # at least, between savings of what resuming needs; 0 saves after each epoch
+    """Where to train. auto: on a GPU if there is one."""
+    num_threads: Count = 1
+    """Torch's threads on a CPU; a network this small gains next to nothing from more."""
+    mixed_precision: bool = True
+    """Whether to compute in bfloat16 on a GPU."""
+    state_sec: float = 5.0
+    """Least time between two saves of the state that resuming needs, seconds. 0: after each epoch."""
     seed: int = 0
+    """Seed of initialisation, batches and augmentation."""
 
     @property
     def train_splits(self) -> list[str]:

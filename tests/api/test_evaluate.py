@@ -7,6 +7,7 @@ from harray.api.train import train_recorded
 from harray.config import with_overrides
 from harray.recipes import recipe_named
 from harray.tracking.location import connect, tracking_uri
+from harray.workspace import Workspace
 from tests.stores import arm_store
 
 TINY = {
@@ -52,7 +53,7 @@ def test_scores_of_clips_that_the_model_learned_from_have_another_name_and_a_tag
     trained, split, recorded, num_learned
 ):
     out, store, training = trained
-    uri = tracking_uri(out)
+    uri = tracking_uri(Workspace(out))
     model = f"runs:/{training.run_id}"
     report, files = evaluate_recorded(model, store, split, out, uri, occlusion=False)
     assert report.num_learned == num_learned

@@ -4,7 +4,6 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from harray.interchange import skeleton_import
 from harray.api.cross_validate import plan_cross_validation
 from harray.config import with_overrides
 from harray.errors import InputError
@@ -14,6 +13,7 @@ from harray.experiment import ExperimentConfig
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import load_clips, normalised
 from harray.inference import Predictor
+from harray.interchange import skeleton_import
 from harray.interchange.pickles import read_skeletons
 from harray.interchange.skeleton_import import ImportOptions, import_skeletons
 from harray.model.config import ModelConfig

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from harray.errors import InputError
-from harray.rendered import from_scratch
 from harray.poses.embedded import load_card, load_embedded_model
 from harray.poses.weights import prepare_ultralytics
+from harray.rendered import from_scratch
 from harray.rendered.from_scratch import PoseTrainingConfig, evaluation_specs, training_specs
 from harray.rendered.limb_losses import DistanceLoss, JointMaps
 from harray.rendered.training_frames import PoseFrames, make_batch

@@ -18,6 +18,7 @@ from harray.tracking.location import (
     without_password,
 )
 from harray.tracking.runs import experiment_id
+from harray.workspace import Workspace
 
 
 @pytest.fixture(autouse=True)
@@ -51,14 +52,14 @@ def test_the_command_line_beats_the_environment_beats_the_output_folder(
     if environment is not None:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", environment)
     out = tmp_path / "out"
-    assert tracking_uri(out, explicit) == expected.format(out=out, cwd=tmp_path)
+    assert tracking_uri(Workspace(out, explicit)) == expected.format(out=out, cwd=tmp_path)
 
 
 def test_a_relative_output_folder_gives_an_absolute_uri(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     from pathlib import Path
 
-    assert tracking_uri(Path("runs")) == f"sqlite:///{tmp_path}/runs/mlflow.db"
+    assert tracking_uri(Workspace(Path("runs"))) == f"sqlite:///{tmp_path}/runs/mlflow.db"
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "./mlruns", "file:///tmp/mlruns", "ftp://host/x"])
@@ -66,7 +67,7 @@ def test_a_place_that_mlflow_cannot_record_in_is_refused_in_one_line(tmp_path, u
     with pytest.raises(
         InputError, match=r"^--tracking-uri: found '.*', expected http://HOST:PORT .*$"
     ) as caught:
-        tracking_uri(tmp_path, uri)
+        tracking_uri(Workspace(tmp_path, uri))
     assert "\n" not in str(caught.value)
 
 
@@ -83,20 +84,20 @@ def test_whatever_a_folder_is_called_the_store_stays_in_it(tmp_path, monkeypatch
     out = tmp_path / "runs" / name
     out.mkdir(parents=True)
     shutil.copy(tmp_path / "mlflow.db", out / "mlflow.db")
-    found = tracking_uri(out)
+    found = tracking_uri(Workspace(out))
     client = connect(found)
     run = client.create_run(experiment_id(client, found, "harray"))
     client.log_text(run.info.run_id, "here", "note.txt")
-    assert probe(out).detail == "1 runs"
+    assert probe(Workspace(out)).detail == "1 runs"
     assert (out / "mlartifacts" / run.info.run_id / "artifacts" / "note.txt").read_text() == "here"
-    assert tracking_uri(tmp_path, found) == found
+    assert tracking_uri(Workspace(tmp_path, found)) == found
     monkeypatch.setenv("MLFLOW_TRACKING_URI", found)
-    assert tracking_uri(tmp_path) == found
+    assert tracking_uri(Workspace(tmp_path)) == found
     assert [folder.name for folder in (tmp_path / "runs").iterdir()] == [name]
 
 
 def test_folders_that_differ_after_a_question_mark_have_stores_of_their_own(tmp_path):
-    first, second = (tracking_uri(tmp_path / name) for name in ("try?a", "try?b"))
+    first, second = (tracking_uri(Workspace(tmp_path / name)) for name in ("try?a", "try?b"))
     connect(first).create_experiment("only in a")
     assert connect(second).get_experiment_by_name("only in a") is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["try?a", "try?b"]
@@ -105,7 +106,7 @@ def test_folders_that_differ_after_a_question_mark_have_stores_of_their_own(tmp_
 @pytest.mark.parametrize("uri", ["sqlite:///try?a/mlflow.db", "sqlite:////data/mlflow.db?timeout=30"])
 def test_a_question_mark_in_a_uri_is_asked_about(tmp_path, uri):
     with pytest.raises(InputError, match=r"^--tracking-uri: found .*, expected no options; .* written %3F$"):
-        tracking_uri(tmp_path, uri)
+        tracking_uri(Workspace(tmp_path, uri))
 
 
 @pytest.mark.parametrize(
@@ -130,20 +131,20 @@ def test_a_password_is_not_shown(text, shown):
 
 
 def test_a_fresh_output_folder_is_reachable_and_nothing_is_created(tmp_path):
-    found = probe(tmp_path / "out")
+    found = probe(Workspace(tmp_path / "out"))
     assert (found.reachable, found.source, found.detail) == (True, "the output folder", "no such file yet")
     assert not (tmp_path / "out").exists()
 
 
 def test_an_existing_store_tells_its_number_of_runs(tmp_path, uri):
-    assert probe(tmp_path).detail == "0 runs"
+    assert probe(Workspace(tmp_path)).detail == "0 runs"
     (tmp_path / "notes.db").write_text("not a database at all")
-    assert probe(tmp_path, f"sqlite:///{tmp_path}/notes.db").reachable is False
+    assert probe(Workspace(tmp_path, f"sqlite:///{tmp_path}/notes.db")).reachable is False
 
 
 def test_an_absent_server_is_told_within_the_timeout_and_before_mlflow_retries(tmp_path):
     uri = f"http://127.0.0.1:{free_port()}"
-    found = probe(tmp_path, uri, timeout_sec=1)
+    found = probe(Workspace(tmp_path, uri), timeout_sec=1)
     assert found.reachable is False
     assert found.detail.startswith("no answer")
     with pytest.raises(InputError, match="start the server, or name another with --tracking-uri"):
@@ -179,7 +180,7 @@ def serving(answer):
 @pytest.mark.parametrize("user", ["", "me:secret@"])
 def test_a_server_is_asked_for_its_health(tmp_path, status, reachable, user):
     with serving(lambda path, _: (status if path == "/mlflow/health" else 404, b"")) as port:
-        found = probe(tmp_path, f"http://{user}127.0.0.1:{port}/mlflow/")
+        found = probe(Workspace(tmp_path, f"http://{user}127.0.0.1:{port}/mlflow/"))
     assert (found.reachable, found.detail) == (reachable, f"answers with {status}")
     assert "secret" not in found.uri
 

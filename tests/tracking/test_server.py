@@ -21,6 +21,7 @@ from harray.tracking.location import connect, probe, tracking_uri
 from harray.tracking.registry import register, resolve_model
 from harray.tracking.runs import NotRecorded, TrainingRun
 from harray.tracking.sweeps import SweepLog
+from harray.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ def server_process(empty_database, tmp_path_factory):
     uri = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + 120
-        while not probe(folder, uri, timeout_sec=1).reachable:
+        while not probe(Workspace(folder, uri), timeout_sec=1).reachable:
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail((folder / "log").read_text()[-2000:])
             time.sleep(0.2)
@@ -99,7 +100,7 @@ def test_a_sweep_loses_nothing_while_the_server_does_not_answer(server_process, 
 
 def test_a_run_and_its_model_go_through_a_server(server, checkpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    uri = tracking_uri(tmp_path)
+    uri = tracking_uri(Workspace(tmp_path))
     (tmp_path / "report.html").write_text("<p>")
     with TrainingRun(uri, Config(), name="remote") as run:
         for epoch in range(3):

@@ -30,6 +30,7 @@ from harray.tracking.sweeps import JOURNAL_FILE
 from harray.training.state import load_state
 from harray.tuning.settings import STUDY_FILE, SweepSettings
 from harray.tuning.study import open_study
+from harray.workspace import Workspace
 
 
 class Driver:
@@ -168,7 +169,7 @@ class Server:
             self.process = subprocess.Popen(
                 command, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-        while not probe(self.folder, self.uri, timeout_sec=1).reachable:
+        while not probe(Workspace(self.folder, self.uri), timeout_sec=1).reachable:
             assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
             time.sleep(0.2)
 
