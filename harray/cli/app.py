@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import bench, config, data, demo, models, skeletons, system, tuning, validation
+from harray.cli import bench, config, data, demo, models, serve, skeletons, system, tuning, validation
 from harray.cli.guesses import instead_of
 from harray.cli.terminal import Fault, Interrupted
 from harray.errors import InputError
@@ -60,6 +60,7 @@ COMMANDS: tuple[Callable, ...] = (
     models.evaluate,
     models.predict,
     models.ablate,
+    serve.serve,
     validation.cross_validate,
     system.promote,
     system.doctor,

@@ -23,7 +23,7 @@ class Limits:
     """px of the longer side of a frame, on a socket or in a video."""
 
     max_frames_per_sec: Positive = 30.0
-    """Of a socket; frames beyond are skipped."""
+    """Of a socket; frames wait that come faster, and a newer one takes the place of one that waits."""
 
     max_unread: Count = 8
     """Answers that a guest may leave unread before frames are skipped."""
@@ -51,7 +51,7 @@ class Limits:
 class ServingConfig:
     """One served model."""
 
-    model: str
+    model: str = ""
     """Checkpoint folder (absolute), runs:/RUN or models:/NAME@ALIAS; an alias is followed."""
 
     tracking_uri: str = ""

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from harray.serving.config import Limits
 
+BURST = 4.0  # frames that may come at once
+
 
 class Refused(Exception):
     """A request that is not served; an HTTP status and a line for the guest."""
@@ -35,18 +37,15 @@ def is_own_page(origin: str | None, host: str | None) -> bool:
 
 
 class Pace:
-    """Lets so many frames a second through, a few at a time."""
+    """Lets so many frames a second through; a few may come at once."""
 
     def __init__(self, limits: Limits):
         self.per_sec = limits.max_frames_per_sec
-        self._left, self._at = self.per_sec / 2, time.monotonic()
+        self._left, self._at = BURST, time.monotonic()
 
-    def allows(self) -> bool:
-        """Whether one more may pass now."""
+    def wait_sec(self) -> float:
+        """How long the next frame has to wait from now; counts it."""
         now = time.monotonic()
-        self._left = min(self.per_sec / 2, self._left + (now - self._at) * self.per_sec)
+        self._left = min(BURST, self._left + (now - self._at) * self.per_sec) - 1
         self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+        return max(0.0, -self._left / self.per_sec)

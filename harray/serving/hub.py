@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,6 +56,12 @@ class Hub:
         """What new decisions come from."""
         assert self.following.current is not None
         return self.following.current
+
+    @property
+    def model_name(self) -> str:
+        """As guests may know it: a folder by its own name."""
+        model = self.config.model
+        return model if model.startswith(("models:/", "runs:/")) else PurePath(model).name
 
     async def start(self) -> None:
         """Load the models, and begin to follow their aliases.

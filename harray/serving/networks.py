@@ -5,6 +5,7 @@ alias. So a replica may hold the version that leaves beside the one that comes, 
 """
 
 import contextlib
+import logging
 import os
 import tempfile
 import threading
@@ -16,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from harray.errors import InputError
 from harray.inference.entries import VideoTask, said_of, video_entry
 from harray.inference.predictor import Prediction, Predictor
 from harray.live.config import LiveConfig
@@ -30,6 +30,7 @@ from harray.serving.protocol import Malformed, decode_jpeg
 from harray.tracking.registry import resolve_model
 from harray.videos.decoding import Video, VideoError
 
+_log = logging.getLogger(__name__)
 KEPT_MODELS = 3  # the one that leaves, the one that comes, and the shadow
 SCENE_PX = 256  # a frame's longer side that serves the scene network
 SURVEY_SEC = 20.0  # for reading a video's packets
@@ -139,9 +140,27 @@ class ModelPool:
                 said[place] = seen
         return [each for each in said if each is not None]
 
-    def decide(self, name: str, windows: Sequence[Window]) -> list[Prediction]:
-        """What a model says of windows of any streams, in one batch."""
-        return decide(self.model(name).predictor, windows)
+    def decide_all(self, jobs: Sequence[tuple[str, Sequence[Window]]]) -> list[list[Prediction]]:
+        """What the named models say of windows of any streams, in one batch a model; in the jobs' order.
+
+        A job whose model fails gets nothing.
+        """
+        said: list[list[Prediction]] = [[] for _ in jobs]
+        for name in dict.fromkeys(name for name, _ in jobs):
+            of_model = [
+                (place, window)
+                for place, (each, windows) in enumerate(jobs)
+                if each == name
+                for window in windows
+            ]
+            try:
+                predictions = decide(self.model(name).predictor, [window for _, window in of_model])
+            except Exception:  # a shadow that fails must not take the first model's decisions with it
+                _log.exception("%s did not decide", name)
+                continue
+            for (place, _), prediction in zip(of_model, predictions, strict=True):
+                said[place].append(prediction)
+        return said
 
     def predict_video(self, name: str, content: bytes) -> dict[str, Any]:
         """An entry as `harray predict` gives it, with all classes; `error` where the video cannot be read.
@@ -152,7 +171,10 @@ class ModelPool:
         with _file_of(content) as path:
             if (seconds := _duration_sec(path)) > self.config.limits.max_upload_sec:
                 limit = self.config.limits.max_upload_sec
-                return {"error": f"found a video of {seconds:.0f} s, expected at most {limit:g} s", "refused": True}
+                return {
+                    "error": f"found a video of {seconds:.0f} s, expected at most {limit:g} s",
+                    "refused": True,
+                }
             entry = video_entry(predictor, VideoTask(video=str(path), top=len(predictor.classes)))
         return {key: value for key, value in entry.items() if key != "video"}
 
@@ -165,7 +187,9 @@ class ModelPool:
             InputError: another shape than the model's.
         """
         predictor = self.model(name).predictor
-        return said_of(predictor.predict_keypoints(keypoints_PTKC1, height_px, width_px), len(predictor.classes))
+        return said_of(
+            predictor.predict_keypoints(keypoints_PTKC1, height_px, width_px), len(predictor.classes)
+        )
 
 
 @contextlib.contextmanager

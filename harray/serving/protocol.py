@@ -101,7 +101,9 @@ def decode_jpeg(jpeg: bytes, max_px: int) -> np.ndarray:
     if size is None:
         raise Malformed("jpeg", "found no JPEG")
     if max(size) > max_px:
-        raise Malformed("large", f"found a frame of {size[1]} x {size[0]} px, expected at most {max_px} a side")
+        raise Malformed(
+            "large", f"found a frame of {size[1]} x {size[0]} px, expected at most {max_px} a side"
+        )
     try:
         image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error:

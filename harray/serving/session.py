@@ -1,7 +1,7 @@
 """One socket: what its guest sends, the stream that is followed, and what is answered.
 
-    receive --newest frame only--> see (networks, batched over sockets) --> Stream --> answer
-                                                   `--due windows--> decide, beside the frames --^
+receive --newest frame only--> see (networks, batched over sockets) --> Stream --> answer
+                                               `--due windows--> decide, beside the frames --^
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from harray.errors import InputError
 from harray.live.stream import Stream
 from harray.live.windows import Window
 from harray.serving import protocol
@@ -47,6 +46,13 @@ class Mailbox:
         self._frame = frame, time.monotonic()
         self._filled.set()
 
+    def newer(self) -> tuple[FrameMessage, float] | None:
+        """A frame that came after the one that was taken, which is then skipped."""
+        taken, self._frame = self._frame, None
+        self._filled.clear()
+        self.num_skipped += taken is not None
+        return taken
+
     async def take(self) -> tuple[FrameMessage, float]:
         """The newest frame and when it came."""
         await self._filled.wait()
@@ -77,21 +83,22 @@ class Session:
     async def run(self) -> None:
         """From the handshake to the end, whoever ends it."""
         await self.socket.accept()
+        tasks: list[asyncio.Task] = []
         try:
             self._admit()
             await self._hello()
-            async with asyncio.TaskGroup() as tasks:
-                for loop in (self._receive(), self._answer(), self._watch()):
-                    tasks.create_task(loop)
-        except* Closed as group:
-            closed = _first(group)
+            tasks += [asyncio.create_task(loop) for loop in (self._receive(), self._answer(), self._watch())]
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()  # raises what ended it
+        except Closed as closed:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await self.socket.close(closed.code, closed.reason[:120])
-        except* (WebSocketDisconnect, RuntimeError):  # gone; a send to who is gone is a RuntimeError
+        except (WebSocketDisconnect, RuntimeError):  # gone; a send to who is gone is a RuntimeError
             pass
         finally:
-            if self.deciding is not None:
-                self.deciding.cancel()
+            for task in [*tasks, *([self.deciding] if self.deciding else [])]:
+                task.cancel()
 
     def _admit(self) -> None:
         headers = self.socket.headers
@@ -133,7 +140,7 @@ class Session:
         while True:
             message = await self.socket.receive()
             if message["type"] == "websocket.disconnect":
-                raise Closed(1000, "")
+                raise WebSocketDisconnect(message.get("code", 1006))
             self.heard_at = time.monotonic()
             try:
                 if (data := message.get("bytes")) is not None:
@@ -152,7 +159,7 @@ class Session:
         if frame.captured_ms <= self.newest_ms:
             raise Malformed("time", "found a capture time that is not after the one before")
         self.newest_ms = frame.captured_ms
-        if self._is_unread() or not self.pace.allows():
+        if self._is_unread():
             self.mailbox.num_skipped += 1
             self.hub.counters.frames.labels(outcome="skipped").inc()
             return
@@ -164,6 +171,9 @@ class Session:
     async def _answer(self) -> None:
         while True:
             frame, came_at = await self.mailbox.take()
+            if (too_early_sec := self.pace.wait_sec()) > 0:
+                await asyncio.sleep(too_early_sec)  # meanwhile a newer one may come
+                frame, came_at = self.mailbox.newer() or (frame, came_at)
             if self.served is not self.hub.served:
                 await self._change_over()
             try:
@@ -247,16 +257,15 @@ def hello_of(hub: Hub, served: Served) -> dict[str, Any]:
     facts, limits = served.facts, hub.config.limits
     return {
         "type": "hello",
-        "model": hub.config.model if hub.config.model.startswith(("models:/", "runs:/")) else "model",
+        "model": hub.model_name,
         "version": served.version,
         "classes": list(facts.classes),
         "bones": [list(bone) for bone in facts.bones],
         "has_scene": facts.traits.num_scene_frames > 0,
         "frame_px": min(facts.frame_px, limits.max_frame_px),
-        "limits": {"max_frame_bytes": limits.max_frame_bytes, "max_frames_per_sec": limits.max_frames_per_sec},
+        "limits": {
+            "max_frame_bytes": limits.max_frame_bytes,
+            "max_frames_per_sec": limits.max_frames_per_sec,
+        },
     }
 
-
-def _first(group: BaseExceptionGroup) -> Closed:
-    found = group.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found  # type: ignore[return-value]

@@ -6,6 +6,7 @@
 const $ = (id) => document.getElementById(id);
 const MAX_IN_FLIGHT = 2;
 const LOST_ANSWER_MS = 4000; // after which a frame counts as lost
+const KEEP_ALIVE_MS = 20000; // silent sockets are closed
 const BACK_OFF_MS = [500, 1000, 2000, 4000, 8000];
 const TIMELINE_SEC = 60;
 const KEPT_SEGMENTS = 500;
@@ -40,10 +41,16 @@ function connect() {
   socket.onclose = (event) => lost(socket, event);
 }
 
+function sendSettings() {
+  if (state.socket?.readyState !== WebSocket.OPEN || !state.server) return;
+  state.socket.send(JSON.stringify({ type: "settings", attention: $("show-attention").checked }));
+}
+
 function lost(socket, event) {
   if (socket !== state.socket) return;
   state.socket = null;
   state.inFlight = [];
+  state.numAnswers = 0;
   closeSegments();
   if (event.code === 4401) return askForToken(event.reason);
   if (event.code === 4400 || event.code === 4403) {
@@ -58,7 +65,7 @@ function lost(socket, event) {
 function receive(message) {
   if (message.type === "hello") {
     const before = state.server;
-    Object.assign(state, { server: message, attempt: 0, numAnswers: 0, inFlight: [] });
+    Object.assign(state, { server: message, attempt: 0 });
     setStatus("open", "Connected");
     showModel(message);
     if (before && before.version !== message.version) say(`Model version ${message.version} has taken over`);
@@ -294,11 +301,11 @@ function drawName(context, person, points, unit) {
   if (!points.length) return;
   const text = headline(person);
   const x = Math.min(...points.map((point) => point[0]));
-  const y = Math.max(16 * unit, Math.min(...points.map((point) => point[1])) - 12 * unit);
-  context.font = `600 ${11 * unit}px system-ui, sans-serif`;
+  const y = Math.max(14 * unit, Math.min(...points.map((point) => point[1])) - 20 * unit);
+  context.font = `600 ${9.5 * unit}px system-ui, sans-serif`;
   const width = context.measureText(text).width;
   context.fillStyle = "#000000b8";
-  context.fillRect(x - 3 * unit, y - 11 * unit, width + 6 * unit, 14 * unit);
+  context.fillRect(x - 3 * unit, y - 9.5 * unit, width + 6 * unit, 12.5 * unit);
   context.fillStyle = person.verdict === "ok" ? "#ffffff" : "#c9c4ba";
   context.fillText(text, x, y);
 }
@@ -432,7 +439,7 @@ function drawTimeline() {
   const [ink, faint, line] = ["--ink", "--faint", "--line"].map((name) => style.getPropertyValue(name).trim());
   const x = (ms) => ((ms - begin) / (TIMELINE_SEC * 1000)) * width;
   context.font = "12px system-ui, sans-serif";
-  for (let sec = 0; sec <= TIMELINE_SEC; sec += 10) {
+  for (let sec = 0; sec <= TIMELINE_SEC; sec += width < 500 ? 20 : 10) {
     const at = Math.min(width - 1, Math.max(1, x(now - sec * 1000)));
     context.fillStyle = line;
     context.fillRect(at, 0, 1, height - 20);
@@ -492,6 +499,7 @@ setInterval(() => {
 }, 2000);
 setInterval(() => { showSpeed(); listSegments(); }, 500);
 setInterval(drawTimeline, 100);
+setInterval(() => sendSettings(), KEEP_ALIVE_MS);
 
 $("use-camera").onclick = () => useCamera();
 $("use-file").onclick = () => $("file").click();
@@ -508,9 +516,7 @@ $("camera").onchange = () => useCamera($("camera").value);
 $("show-skeleton").onchange = draw;
 $("show-attention").onchange = () => {
   state.attention = null;
-  if (state.socket?.readyState === WebSocket.OPEN) {
-    state.socket.send(JSON.stringify({ type: "settings", attention: $("show-attention").checked }));
-  }
+  sendSettings();
   draw();
 };
 window.addEventListener("resize", draw);
