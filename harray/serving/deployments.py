@@ -33,6 +33,7 @@ AWAY = (RayActorError, DeploymentUnavailableError, BackPressureError, TimeoutErr
 
 
 @serve.deployment(
+    name="Networks",
     max_ongoing_requests=64,
     health_check_period_s=5,
     graceful_shutdown_timeout_s=5,
@@ -119,6 +120,7 @@ async def _all(responses: Any) -> None:
 
 
 @serve.deployment(
+    name="Ingress",
     max_ongoing_requests=256,  # every open socket is one
     health_check_period_s=5,
     graceful_shutdown_timeout_s=5,

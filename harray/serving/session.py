@@ -268,4 +268,3 @@ def hello_of(hub: Hub, served: Served) -> dict[str, Any]:
             "max_frames_per_sec": limits.max_frames_per_sec,
         },
     }
-

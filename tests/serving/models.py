@@ -49,7 +49,9 @@ def little_checkpoint(folder: Path, labels: tuple[str, ...] = LABELS, seed: int 
             num_source_frames=num_frames(spec),
         )
         features.append(extractor.extract_frames(frames).row(f"c{number}"))
-        rows.append({"path": f"/{number}.mp4", "label": spec.label, "clip_id": f"c{number}", "splits": ["train"]})
+        rows.append(
+            {"path": f"/{number}.mp4", "label": spec.label, "clip_id": f"c{number}", "splits": ["train"]}
+        )
     settings = StoreSettings(
         skeleton="coco17",
         keypoints_shape=keypoints_shape(EXTRACTION),

@@ -14,7 +14,6 @@ from harray.serving.config import Limits
 from harray.serving.demo_clip import demo_clip
 from harray.serving.protocol import pack_frame
 from harray.synth.render import write_video
-
 from tests.serving.local import local_application
 from tests.serving.models import LABELS, frames_of, jpegs_of, looped
 
@@ -206,7 +205,11 @@ def test_keypoints_get_label_and_probabilities(client, hub_and_client):
         (b"{", {"Content-Type": "application/json"}, 422),
         (b"[" * 100_000, {"Content-Type": "application/json"}, 422),
         (b'{"keypoints": [1, 2], "height_px": 2, "width_px": 2}', {"Content-Type": "application/json"}, 422),
-        (b'{"keypoints": [[1], [2, 3]], "height_px": 2, "width_px": 2}', {"Content-Type": "application/json"}, 422),
+        (
+            b'{"keypoints": [[1], [2, 3]], "height_px": 2, "width_px": 2}',
+            {"Content-Type": "application/json"},
+            422,
+        ),
         (b"--x", {"Content-Type": "multipart/form-data; boundary=x"}, 415),
     ],
 )
