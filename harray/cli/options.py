@@ -19,25 +19,32 @@ def _mounted(folder: Path | None) -> Path | None:
     return None if folder is None else local_folder(folder)
 
 
-Json = Annotated[bool, typer.Option("--json", help="Last line on standard output: one JSON object.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
+]
 Out = Annotated[
     Path,
     typer.Option(
         "--out",
         envvar="HARRAY_OUT",
         callback=_mounted,
-        help="Folder of runs, logs and the default tracking store.",
+        help="Folder for runs, reports, logs and the default tracking store.",
     ),
 ]
 Store = Annotated[
-    Path, typer.Option("--store", callback=_mounted, help="Feature store, as `harray extract` makes it.")
+    Path, typer.Option("--store", callback=_mounted, help="Feature store, made by `harray extract`.")
 ]
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Checkpoint folder, runs:/... or models:/name@alias.")
+    str,
+    typer.Argument(
+        metavar="MODEL", help="Checkpoint folder, runs:/ID, models:/NAME@ALIAS or models:/NAME/VERSION."
+    ),
 ]
 TrackingUri = Annotated[
     str | None,
-    typer.Option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else sqlite under --out."),
+    typer.Option(
+        "--tracking-uri", help="MLflow store. Default: MLFLOW_TRACKING_URI, else sqlite under --out."
+    ),
 ]
 Explain = Annotated[
     Path | None,
@@ -45,7 +52,7 @@ Explain = Annotated[
         "--explain",
         metavar="DIR",
         callback=_mounted,
-        help="Write overlay videos and attention pictures here.",
+        help="Write annotated videos and attention maps to this folder.",
     ),
 ]
 Storage = Annotated[
@@ -54,7 +61,7 @@ Storage = Annotated[
         "--storage",
         envvar="HARRAY_STORAGE",
         metavar="URI",
-        help="Where workers keep their state, reached by every node, such as s3://BUCKET/ray; else --out.",
+        help="Where workers save their state, reached by every node, such as s3://BUCKET/ray. Default: --out.",
     ),
 ]
 MaxFailures = Annotated[
@@ -62,25 +69,36 @@ MaxFailures = Annotated[
     typer.Option(
         "--max-failures",
         min=0,
-        help="How often lost workers are replaced; more for long runs on spot machines.",
+        help="How many times lost workers are replaced; raise it for long runs on spot machines.",
+    ),
+]
+MinPrecision = Annotated[
+    float | None,
+    typer.Option(
+        "--min-precision",
+        metavar="SHARE",
+        min=0.0,
+        max=1.0,
+        help='Answer "unsure" where answers that sure are right less often, such as 0.95; else below one in two.',
     ),
 ]
 Recipe = Annotated[
     str,
     typer.Option(
         "--recipe",
-        help=f"Named config to start from: {', '.join(recipes.names())}.",
+        help=f"Named config to start from: {', '.join(recipes.names())}; `harray recipes` describes them.",
         autocompletion=lambda incomplete: [name for name in recipes.names() if name.startswith(incomplete)],
     ),
 ]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="YAML of an earlier run to start from, instead of a recipe.")
+    Path | None,
+    typer.Option("--config", help="YAML config of an earlier run to start from, instead of a recipe."),
 ]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[key=value ...]",
-        help="Such as training.num_epochs=20.",
+        help="Config overrides, such as training.num_epochs=20; `harray config` lists the keys.",
         autocompletion=lambda incomplete: [
             f"{key}=" for key in leaf_types(ExperimentConfig) if key.startswith(incomplete)
         ],
@@ -91,7 +109,7 @@ TestShare = Annotated[
     typer.Option(
         "--test-share",
         metavar="SHARE",
-        help="Hold out so much as split test, such as 0.2: whole groups, for good. Where a manifest names no test.",
+        help="Where there is no test split: hold out this share of the clips, such as 0.2; whole groups, for good.",
     ),
 ]
 
@@ -115,9 +133,9 @@ def check_store(store: Path) -> None:
     Raises:
         InputError: no such folder, not a store, or one of another version.
     """
-    from harray.store.settings import load_settings
+    from harray.api.stores import Store
 
-    load_settings(store)
+    Store(store)
 
 
 def check_split(store: Path, split: str) -> None:
@@ -126,9 +144,9 @@ def check_split(store: Path, split: str) -> None:
     Raises:
         InputError: no store, or no such split; those that there are are listed, and without a test part how to get one.
     """
-    from harray.store import FeatureStore
+    from harray.api.stores import Store
 
-    if split in (splits := FeatureStore.open(store).splits()):
+    if split in (splits := Store(store).splits()):
         return
     if split == "test" and (missing := no_test_part(store, TrainingConfig())):
         raise InputError(missing)
@@ -139,15 +157,15 @@ def check_split(store: Path, split: str) -> None:
 
 def no_test_part(store: Path, training: TrainingConfig) -> str:
     """What to say of a store without a split that scores what is so trained; empty where it has one."""
-    from harray.store import FeatureStore
-    from harray.store.test_part import can_hold_out, scored_split, train_split_among
+    from harray.api.stores import Store
 
-    splits = FeatureStore.open(store).splits()
-    trained = train_split_among(splits, training.train_split)
-    if trained and scored_split(splits, trained, training.val_split):
+    there = Store(store)
+    if there.scored_split(training):
         return ""
-    missing = f"store {store}: no test part to score models on (splits: {', '.join(splits) or 'none'})"
-    if not can_hold_out(store, advice.TEST_SHARE):
+    missing = (
+        f"store {store}: no test part to score models on (splits: {', '.join(there.splits()) or 'none'})"
+    )
+    if not there.can_hold_out(advice.TEST_SHARE):
         return f"{missing}, and too few groups to hold one out; add videos"
     how = advice.command("train", flags={"--store": store, "--test-share": advice.TEST_SHARE})
     return f"{missing}; `{how}` holds one out by group, and trains on the rest"
@@ -157,14 +175,14 @@ def train_command(
     store: Path, training: TrainingConfig, flags: dict[str, object], overrides: list[str] | None = None
 ) -> str:
     """The command that trains on a store as it is: on the split that it has, holding out a test part if it has none."""
-    from harray.store import FeatureStore
-    from harray.store.test_part import can_hold_out, train_split_among
+    from harray.api.stores import Store
 
-    trained = train_split_among(FeatureStore.open(store).splits(), training.train_split)
+    there = Store(store)
+    trained = there.train_split(training)
     if trained is None:
         return advice.command("store info", store)
     last = [] if trained == training.train_split else [f"training.train_split={trained}"]
-    wanted = no_test_part(store, training) and can_hold_out(store, advice.TEST_SHARE)
+    wanted = no_test_part(store, training) and there.can_hold_out(advice.TEST_SHARE)
     share = advice.TEST_SHARE if wanted else None
     return advice.command(
         "train", flags={"--store": store, **flags, "--test-share": share}, last=[*(overrides or []), *last]

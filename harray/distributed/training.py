@@ -32,7 +32,6 @@ from ray.train import (
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from harray.distributed.resources import cluster_resources, gpus_for
-from harray.distributed.training_demand import check_training
 from harray.errors import InputError
 from harray.metrics import Scores
 from harray.training.checkpoint import save_checkpoint
@@ -56,7 +55,8 @@ def train_on_ray(
     max_failures: int = 3,
     min_workers: int | None = None,
 ) -> TrainingResult:
-    """Train on `num_workers` workers of the running cluster; the result is that of `train_store` with this seed.
+    """Train on `num_workers` workers of a running cluster that holds them (`cluster_for`); the result is that of
+    `train_store` with this seed.
 
     It is so on any number of workers, also where that changes on the way.
 
@@ -69,15 +69,14 @@ def train_on_ray(
         min_workers: with so few it goes on when nodes are lost, until others come; None waits for all.
 
     Raises:
-        InputError: more workers than the cluster can hold, or a store that cannot be trained on.
+        InputError: a store that cannot be trained on.
         Diverged: the loss is no longer a number.
     """
     started = time.perf_counter()
     request = dataclasses.replace(request, store=request.store.absolute(), out=request.out.absolute())
     storage = ray_storage(request, storage)
     if gpus_per_worker is None:
-        gpus_per_worker = gpus_for(request.training.device, num_workers, cluster_resources())
-    check_training(num_workers, gpus_per_worker)
+        gpus_per_worker = gpus_for(request.learning.training.device, num_workers, cluster_resources())
     name = run_name(request, num_workers)
     rescued = None if is_uri(storage) else rescued_state(Path(storage, name), request.digest)
     with _epochs_told(on_epoch) as log:
@@ -123,7 +122,7 @@ def remove_storage(storage: str) -> None:
     filesystem.delete_dir(inner)
 
 
-def rescued_state(run: Path, mark: str) -> Path | None:
+def rescued_state(run: Path, fingerprint: str) -> Path | None:
     """The newest state of a run whose controller was killed while it wrote down which one that is; None otherwise.
 
     What it left half-written is removed: Ray Train would not start on it. On a bucket nothing is half-written.
@@ -138,7 +137,7 @@ def rescued_state(run: Path, mark: str) -> Path | None:
         listed.unlink()
     for file in sorted(run.glob(f"checkpoint_*/{STATE_FILE}"), reverse=True):
         try:
-            load_state(file, mark)
+            load_state(file, fingerprint)
         except InputError:  # half-written itself
             continue
         return file
@@ -173,20 +172,20 @@ def _work(config: dict[str, Any]) -> None:
     """One worker's part, from the beginning or from the last state."""
     request: TrainingRequest = config["request"]
     leads = get_context().get_world_rank() == 0
-    mark, state, last = request.digest, None, get_checkpoint()
+    fingerprint, state, last = request.digest, None, get_checkpoint()
     if last is not None:
         with last.as_directory() as folder:
-            state = load_state(Path(folder, STATE_FILE), mark)
+            state = load_state(Path(folder, STATE_FILE), fingerprint)
     elif config["state"]:
-        state = load_state(config["state"], mark)
+        state = load_state(config["state"], fingerprint)
     started = saved = time.perf_counter()
 
     def keep(state: dict[str, Any], epoch: EpochReport) -> None:
         nonlocal saved
-        due = leads and time.perf_counter() - saved >= request.training.state_sec
+        due = leads and time.perf_counter() - saved >= request.learning.training.state_sec
         with _files(due) as folder:
             if due:
-                save_state(state, folder / STATE_FILE, mark)
+                save_state(state, folder / STATE_FILE, fingerprint)
                 saved = time.perf_counter()
             report({"epoch": dataclasses.asdict(epoch)}, checkpoint=Checkpoint(folder) if due else None)
 
@@ -201,7 +200,7 @@ def _work(config: dict[str, Any]) -> None:
     with _files(leads) as folder:
         if leads:
             save_checkpoint(fitted.checkpoint, folder / MODEL_FOLDER, request.experiment_yaml)
-            save_state(fitted.trainer.state(), folder / STATE_FILE, mark)
+            save_state(fitted.trainer.state(), folder / STATE_FILE, fingerprint)
             outcome = dataclasses.asdict(
                 result_of(fitted.trainer, Path(MODEL_FOLDER), time.perf_counter() - started)
             )

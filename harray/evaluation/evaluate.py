@@ -10,6 +10,7 @@ import torch
 
 from harray.errors import InputError
 from harray.evaluation.attention import object_attention
+from harray.evaluation.calibration import calibration_report
 from harray.evaluation.occlusion import HIDDEN_SHARES, KINDS, occlusion_curves
 from harray.evaluation.reconstruction import reconstruction
 from harray.evaluation.report import ClassScores, EvaluationReport, Mistake
@@ -29,6 +30,7 @@ def evaluate(
     *,
     model: str,
     occlusion: bool = True,
+    min_precision: float | None = None,
     on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
 ) -> EvaluationReport:
     """Evaluate on every extracted clip of `split`.
@@ -37,6 +39,7 @@ def evaluate(
         model: the name under which the report speaks of the checkpoint.
         occlusion: whether to measure accuracy and completion with joints hidden (some forty more passes over
             the clips).
+        min_precision: share of right answers for which the threshold of "unsure" is chosen; None: one in two.
         on_progress: called with steps done, steps in all, and what comes next.
 
     Raises:
@@ -79,6 +82,7 @@ def evaluate(
         num_missing=_num_quarantined(store, split),
         num_learned=_num_learned(predictor.checkpoint.learned_clips, clips),
         scores=ablation["fusion"],
+        calibration=calibration_report(predictor.checkpoint.calibration, min_precision, fusion_NA, labels_N),
         ablation=ablation,
         gate=_gate(predictor, by_part),
         occlusion=curves,

@@ -13,6 +13,7 @@ from harray.videos.frames import read_frames_at
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from harray.evaluation.calibration import CalibrationReport
     from harray.evaluation.report import Look, ObjectAttention, OcclusionCurve
 
 INK, ACCENT, MUTED = "#1f2933", "#2b6cb0", "#a0aec0"
@@ -43,6 +44,27 @@ def confusion_figure(confusion_AA: np.ndarray, classes: Sequence[str]) -> Figure
                 va="center",
                 color="white" if share_AA[row, column] > 0.5 else INK,
             )
+    return figure
+
+
+def calibration_figure(found: "CalibrationReport") -> Figure:
+    """Reliability diagram, the points as large as their share of the clips, and accuracy against coverage."""
+    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
+    diagram, curve = figure.subplots(1, 2)
+    bins = found.reliability
+    diagram.plot([0, 1], [0, 1], "--", color=MUTED, label="as sure as right")
+    diagram.plot(bins["confidence"], bins["accuracy"], "-", color=ACCENT, alpha=0.5)
+    sizes = [20 + 400 * share for share in bins["share"]]
+    diagram.scatter(bins["confidence"], bins["accuracy"], sizes, color=ACCENT, alpha=0.7)
+    error = f"expected calibration error {found.expected_calibration_error:.3f}"
+    diagram.set(xlabel="probability", ylabel="share right", xlim=(0, 1.03), ylim=(0, 1.03), title=error)
+    diagram.legend(frameon=False)
+    curve.plot(found.curve["coverage"], found.curve["accuracy"], "o-", color=ACCENT, markersize=3)
+    curve.axvline(found.coverage, color=MUTED, linestyle="--", label='answered; the rest "unsure"')
+    curve.set(xlabel="share answered, the surest first", ylabel="share right", xlim=(0, 1.03), ylim=(0, 1.03))
+    curve.legend(frameon=False, loc="lower left")
+    for axes in (diagram, curve):
+        axes.grid(alpha=0.3)
     return figure
 
 

@@ -1,16 +1,27 @@
 """What an evaluation found, and its page: one HTML file that needs no other."""
 
 import base64
+import html
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harray.evaluation.figures import confusion_figure, objects_figure, occlusion_figure
+from harray.evaluation.calibration import CalibrationReport
+from harray.evaluation.figures import (
+    calibration_figure,
+    confusion_figure,
+    objects_figure,
+    occlusion_figure,
+)
 from harray.inference.lettering import save_figure
 from harray.metrics import Scores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +106,10 @@ class EvaluationReport:
     confusion_AA: np.ndarray
     per_class: Sequence[ClassScores]
     mistakes: Sequence[Mistake]
+    calibration: CalibrationReport | None = None
     floors: Mapping[str, Scores] = field(default_factory=dict)  # of training/floors.py; {} if not known
     num_floor_clips: int = 0  # that the floors learned from: the model's, as far as the store has them
+    page: Path | None = None  # the HTML page, where it was written
 
     def to_json(self) -> dict:
         """The keys that scripts rely on."""
@@ -113,6 +126,7 @@ class EvaluationReport:
             "floors": {name: asdict(scores) for name, scores in self.floors.items()},
             "num_floor_clips": self.num_floor_clips,
             "gate": dict(self.gate),
+            "calibration": None if self.calibration is None else asdict(self.calibration),
             "occlusion": {
                 kind: {"hidden_shares": curve.hidden_shares, **curve.top1}
                 for kind, curve in self.occlusion.items()
@@ -124,6 +138,23 @@ class EvaluationReport:
             },
             "per_class": {row.label: asdict(row) for row in self.per_class},
         }
+
+    def figure(self) -> "Figure":
+        """The confusion matrix."""
+        return confusion_figure(self.confusion_AA, self.classes)
+
+    def _repr_html_(self) -> str:
+        columns = ("top1", "top5", "macro_precision", "macro_recall", "macro_f1")
+        rows = {**self.ablation} | {f"floor: {name}": scores for name, scores in self.floors.items()}
+        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in ("", *columns))
+        body = "".join(
+            f"<tr><th>{html.escape(name.replace('_', ' '))}</th>"
+            + "".join(f"<td>{getattr(scores, column):.3f}</td>" for column in columns)
+            + "</tr>"
+            for name, scores in rows.items()
+        )
+        title = f"{self.model}: {self.scores.num_clips} clips of {self.split!r}, {self.num_missing} missing"
+        return f"<b>{html.escape(title)}</b><table><tr>{head}</tr>{body}</table>"
 
 
 def _object_json(found: ObjectAttention) -> dict:
@@ -137,6 +168,8 @@ def write_report(report: EvaluationReport, folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"confusion": confusion_figure(report.confusion_AA, report.classes)}
+    if report.calibration:
+        figures["calibration"] = calibration_figure(report.calibration)
     if report.occlusion:
         figures["occlusion"] = occlusion_figure(report.occlusion)
     if any(report.objects.values()):

@@ -7,9 +7,7 @@ appears under its name in one step, so that several actors may make it at the sa
 """
 
 import hashlib
-import os
 import tempfile
-import uuid
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from harray.downloads import cache_dir
 from harray.errors import InputError
+from harray.files import write_atomically
 from harray.networks.runtimes import EXPORTED, ONNX, OPENVINO
 from harray.networks.source import NetworkSource, on_host
 
@@ -30,11 +29,11 @@ DIGEST_BYTES = 32
 
 
 class NotExportable(InputError):
-    """A network that another runtime cannot run, or runs with other results than torch."""
+    """The network cannot be exported, or the runtime's results differ from torch's."""
 
 
 def exported(source: NetworkSource, backend: str) -> bytes:
-    """The network for that runtime, from the cache or made now.
+    """The network as an ONNX model for that runtime, from the cache or exported now.
 
     Raises:
         NotExportable: it cannot be exported, or its output is not torch's; the figures are in the message.
@@ -51,7 +50,7 @@ def exported(source: NetworkSource, backend: str) -> bytes:
 
 
 def export_file(source: NetworkSource, backend: str) -> Path:
-    """Where the export is kept; another version of torch or of the runtime makes another file."""
+    """Path of the export in the cache; it depends on the versions of torch and of the runtime."""
     package = RUNTIME_PACKAGE[backend]
     parts = (source.digest(), EXPORT_VERSION, OPSET, version("torch"), package, version(package))
     name = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
@@ -123,13 +122,7 @@ def _compare(source: NetworkSource, module: "torch.nn.Module", backend: str, mod
 
 
 def _keep(model: bytes, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
-    try:
-        part.write_bytes(hashlib.sha256(model).digest() + model)
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(file, lambda part: part.write_bytes(hashlib.sha256(model).digest() + model))
 
 
 def _first_line(error: Exception) -> str:

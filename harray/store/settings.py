@@ -21,6 +21,9 @@ class StoreSettings:
     scene_shape: tuple[int, ...] | None = None  # [scene_frames, grid * grid, channels]; None: no scene branch
     second_skeleton: str | None = None  # layout of the second keypoints; None: there are none
     second_shape: tuple[int, ...] | None = None  # as keypoints_shape
+    layout: dict[str, Any] | None = (
+        None  # joints and bones where the skeleton is a file's own, not the code's
+    )
     extraction: dict[str, Any] = dataclasses.field(default_factory=dict)  # the values that shape the features
     weights: dict[str, str] = dataclasses.field(default_factory=dict)  # room -> digest of its weights' bytes
     origin: dict[str, Any] = dataclasses.field(
@@ -36,7 +39,10 @@ class StoreSettings:
 
 def dump_settings(settings: StoreSettings) -> str:
     """The text of store.json."""
-    return json.dumps({"harray_store": SCHEMA_VERSION, **dataclasses.asdict(settings)}, indent=2) + "\n"
+    values = dataclasses.asdict(settings)
+    if settings.layout is None:
+        del values["layout"]
+    return json.dumps({"harray_store": SCHEMA_VERSION, **values}, indent=2) + "\n"
 
 
 def load_settings(store: Path) -> StoreSettings:
@@ -69,6 +75,7 @@ def load_settings(store: Path) -> StoreSettings:
         scene_shape=None if scene_shape is None else tuple(scene_shape),
         second_skeleton=values.get("second_skeleton"),
         second_shape=None if second_shape is None else tuple(second_shape),
+        layout=values.get("layout"),
         extraction=values["extraction"],
         weights=values["weights"],
         origin=values["origin"],

@@ -11,21 +11,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from harray.config import digest, to_dict
 from harray.errors import InputError
 from harray.features.config import FeaturesConfig
-from harray.features.tensors import ClipTensors, load_clips, normalised
+from harray.features.tensors import ClipTensors, load_clips, normalised, without_false_tracks
 from harray.metrics import Scores
-from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork, StreamShape
 from harray.store import FeatureStore
+from harray.training.calibration import EPOCH_SHARE, LEAST_CLIPS, Calibration, calibration_of
 from harray.training.checkpoint import Checkpoint, save_checkpoint
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig
+from harray.training.evaluate import predict_logits
 from harray.training.floors import ties_of
 from harray.training.loop import EpochReport, Share, Trainer
 from harray.training.mirroring import try_mirroring
+from harray.training.probes import dealt
 from harray.training.splits import carve_val
 from harray.training.state import load_state, save_state
 from harray.training.workers import Team
@@ -37,16 +40,23 @@ class TrainingRequest:
 
     store: Path
     out: Path  # the checkpoint folder
-    features: FeaturesConfig = field(default_factory=FeaturesConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    learning: LearningConfig = field(default_factory=LearningConfig)
     experiment_yaml: str = ""  # kept beside the checkpoint for the record
 
     @property
     def digest(self) -> str:
         """Stands for everything that decides the outcome, the store's clips included."""
-        parts = [to_dict(self.features), to_dict(self.model), to_dict(self.training)]
-        return digest([*parts, FeatureStore.open(self.store).digest()])
+        return learned_from(self.learning, self.store)
+
+
+def parts_of(learning: LearningConfig) -> list[dict[str, Any]]:
+    """The configs as plain values, in the order in which digests take them."""
+    return [to_dict(learning.features), to_dict(learning.model), to_dict(learning.training)]
+
+
+def learned_from(learning: LearningConfig, store: Path) -> str:
+    """A digest of everything that decides the outcome, the store's clips included."""
+    return digest([*parts_of(learning), FeatureStore.open(store).digest()])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,22 +90,20 @@ def train_store(
     Raises:
         InputError: a store that cannot be trained on, or a state file of another training.
     """
-    started = time.perf_counter()
-    mark = request.digest if state_file else ""
-    state = load_state(state_file, mark) if state_file and state_file.exists() else None
+    started, training = time.perf_counter(), request.learning.training
+    fingerprint = request.digest if state_file else ""
+    state = load_state(state_file, fingerprint) if state_file and state_file.exists() else None
 
     saved = time.monotonic()
 
     def keep(state: dict[str, Any], report: EpochReport) -> None:
         nonlocal saved
-        due = time.monotonic() - saved >= request.training.state_sec
+        due = time.monotonic() - saved >= training.state_sec
         if state_file and (due or report.epoch == report.num_epochs):
-            save_state(state, state_file, mark)
+            save_state(state, state_file, fingerprint)
             saved = time.monotonic()
 
-    fitted = fit(
-        request, device_named(request.training.device), on_epoch, keep if state_file else None, state
-    )
+    fitted = fit(request, device_named(training.device), on_epoch, keep if state_file else None, state)
     save_checkpoint(fitted.checkpoint, request.out, request.experiment_yaml)
     return result_of(fitted.trainer, request.out, time.perf_counter() - started)
 
@@ -109,12 +117,12 @@ def fit(
 ) -> Fitted:
     """Train on this worker's share of the store (all of it where there is one process)."""
     store = FeatureStore.open(request.store)
-    train, val = training_clips(request, store)
-    return fit_clips(request, store, train, val, device, on_epoch, on_state, state)
+    train, val = training_clips(request.learning, store)
+    return fit_clips(request.learning, store, train, val, device, on_epoch, on_state, state)
 
 
 def fit_clips(
-    request: TrainingRequest,
+    learning: LearningConfig,
     store: FeatureStore,
     train: ClipTensors,
     val: ClipTensors | None,
@@ -124,35 +132,78 @@ def fit_clips(
     state: dict[str, Any] | None = None,
 ) -> Fitted:
     """Train on these clips of the store, whatever its splits say; without val all epochs run and the last counts."""
-    with threads(request.training.num_threads, device):  # what the trainer is made of too: sums depend on it
-        trainer = new_trainer(request, train, val, device)
+    with threads(learning.training.num_threads, device):  # what the trainer is made of too: sums depend on it
+        trainer = new_trainer(learning, train, val, device)
         trained = trainer.run(on_epoch, on_state, state)
-    return Fitted(checkpoint=checkpoint_of(trained, request, train, val, origin_of(store)), trainer=trainer)
+        checkpoint = checkpoint_of(trained, learning, train, val, origin_of(store))
+        if val is None:
+            held_out = _held_out_calibration(learning, train, trainer)
+            checkpoint = dataclasses.replace(checkpoint, calibration=held_out)
+    found = checkpoint.calibration
+    trainer.decisions = [*trainer.decisions, f"calibration: temperature {found.temperature:.2f}, {found.how}"]
+    return Fitted(checkpoint=checkpoint, trainer=trainer)
+
+
+def _held_out_calibration(learning: LearningConfig, train: ClipTensors, trainer: Trainer) -> Calibration:
+    """Calibration by a fifth of the clips, held out of a second, short training."""
+    labelled_N = (train.labels_N >= 0).nonzero().squeeze(1)
+    train = train.select(labelled_N)
+    fold_N, num_folds = dealt(train.labels_N.tolist(), ties_of(train))
+    held_out, rest = train.select(np.flatnonzero(fold_N == 0)), train.select(np.flatnonzero(fold_N > 0))
+    if num_folds < 2 or len(held_out) < max(LEAST_CLIPS, Team.current().size):
+        return Calibration(how=f"not calibrated: {len(held_out)} held-out clips are too few")
+    num_epochs = max(1, round(EPOCH_SHARE * learning.training.num_epochs))
+    short = dataclasses.replace(
+        learning,
+        features=dataclasses.replace(
+            learning.features, augmentation=trainer.augmentation
+        ),  # as it was decided
+        training=dataclasses.replace(learning.training, num_epochs=num_epochs, val_share=0.0),
+    )
+    second = new_trainer(short, rest, None, trainer.device, measured=trainer.network)
+    return _calibration(second.run(), learning, held_out, "clips held out of a second, short training")
+
+
+def _calibration(
+    network: FusionNetwork, learning: LearningConfig, clips: ClipTensors, how: str
+) -> Calibration:
+    """By what a network says of clips that it did not learn from."""
+    clips = clips.looked_at(learning.features.keypoints)
+    logits_NA = predict_logits(network, normalised(clips, learning.features))
+    return calibration_of(logits_NA.astype(np.float64), clips.labels_N.numpy(), how)
 
 
 def new_trainer(
-    request: TrainingRequest, train: ClipTensors, val: ClipTensors | None, device: torch.device
+    learning: LearningConfig,
+    train: ClipTensors,
+    val: ClipTensors | None,
+    device: torch.device,
+    measured: FusionNetwork | None = None,
 ) -> Trainer:
     """A trainer of a fresh network on this worker's share of the clips.
+
+    Args:
+        measured: a network whose prior and scales are taken rather than measured anew.
 
     Raises:
         InputError: fewer clips than workers.
     """
     if len(train) < (size := Team.current().size):
         raise InputError(f"found {len(train)} clips to train on and {size} workers; use fewer --workers")
-    which = request.features.keypoints
+    which = learning.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
-    features, decisions = decided(request.features, train)
+    features, decisions = decided(learning.features, train)
     return Trainer(
-        new_network(request, train),
+        new_network(learning, train),
         share_of(train, features),
         None if val is None else share_of(val, features),
         features=features,
         decisions=decisions,
-        config=request.training,
+        config=learning.training,
         layout=train.skeleton,
         second_layout=train.second_skeleton,
         device=device,
+        measured=measured,
     )
 
 
@@ -172,47 +223,64 @@ def origin_of(store: FeatureStore) -> dict[str, Any]:
     settings = store.settings
     return {
         "store_digest": store.digest(),
+        "clip_sec": median_clip_sec(store),
         "extraction": settings.extraction,
         "weights": settings.weights,
         "origin": settings.origin,
     }
 
 
+def median_clip_sec(store: FeatureStore) -> float | None:
+    """Seconds from the first to the last frame of the store's clips, their median; None where times are not known."""
+    times = store.read(columns=["frame_sec"])["frame_sec"].to_pylist()
+    lengths = [each[-1] - each[0] for each in times if each]
+    median = float(np.median(lengths)) if lengths else 0.0
+    return median if median > 0 else None
+
+
+def num_people_of(clips: ClipTensors, features: FeaturesConfig) -> int:
+    """How many people the model looks at together: as many as most clips of some class show, false tracks apart."""
+    people_N = (without_false_tracks(clips, features).confidence_NPTK > 0).any(dim=3).any(dim=2).sum(dim=1)
+    by_class = [people_N[clips.labels_N == label] for label in clips.labels_N.unique() if label >= 0]
+    return max(1, max(int(of_class.median()) for of_class in by_class))
+
+
 def checkpoint_of(
     network: FusionNetwork,
-    request: TrainingRequest,
+    learning: LearningConfig,
     train: ClipTensors,
     val: ClipTensors | None,
     origin: dict[str, Any],
 ) -> Checkpoint:
     """A trained network with all that using it needs; `origin` as `origin_of` gives it."""
-    looked_at = train.looked_at(request.features.keypoints)
+    looked_at = train.looked_at(learning.features.keypoints)
     return Checkpoint(
         network=network,
-        features=request.features,
+        features=learning.features,
         classes=train.classes,
         skeleton=looked_at.skeleton,
         second_skeleton=looked_at.second_skeleton,
         scene_grid=looked_at.scene_grid,
+        num_people=num_people_of(looked_at, learning.features),
+        calibration=Calibration() if val is None else _calibration(network, learning, val, "clips of val"),
         learned_clips=frozenset(train.clip_ids).union([] if val is None else val.clip_ids),
         **origin,
     )
 
 
-def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipTensors, ClipTensors | None]:
+def training_clips(learning: LearningConfig, store: FeatureStore) -> tuple[ClipTensors, ClipTensors | None]:
     """Clips to train on and to select by; a store without any split trains on all its clips.
 
     Raises:
         InputError: no such split, or fewer than two classes in it.
     """
-    splits = store.splits()
-    train = load_clips(store, request.training.train_splits if splits else None)
+    config, splits = learning.training, store.splits()
+    train = load_clips(store, config.train_splits if splits else None)
     if len(train.labels_N[train.labels_N >= 0].unique()) < 2:
         raise InputError(
             f"store {store.path}: its clips to train on bear fewer than two labels; "
             "give its manifest a label column (or class folders) and extract again"
         )
-    config = request.training
     if config.val_split in splits and config.val_split not in config.train_splits:
         val = load_clips(store, [config.val_split], train.classes)
     else:
@@ -225,12 +293,12 @@ def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipT
     return train, val if len(val) else None
 
 
-def new_network(request: TrainingRequest, clips: ClipTensors) -> FusionNetwork:
+def new_network(learning: LearningConfig, clips: ClipTensors) -> FusionNetwork:
     """A network for such clips, its weights drawn by the seed; torch's own generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(request.training.seed)
+        torch.manual_seed(learning.training.seed)
         return FusionNetwork(
-            request.model,
+            learning.model,
             **stream_shape(clips),
             second=None if clips.second is None else stream_shape(clips.second),
             scene_dim=None if clips.tokens_NSD is None else clips.tokens_NSD.shape[2],

@@ -18,7 +18,7 @@ from typing import Any
 from harray.config import digest, dump, flatten, load
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
-from harray.tracking.run_folder import held
+from harray.files import holding
 from harray.tuning.settings import SweepSettings
 
 SETTINGS_FILE, BASE_FILE, ID_FILE, LOCK_FILE = "sweep.yaml", "base.yaml", "id", ".lock"
@@ -83,7 +83,7 @@ def claimed_folder(
     goes_on = last is not None and (resume is not False or not (last / SUMMARY_FILE).exists())
     folder = last if goes_on and last else _new_name(parent, settings, asked.mark)
     folder.mkdir(parents=True, exist_ok=True)
-    with held(folder, f"sweep {folder}: another `harray tune` works on it; wait for its end"):
+    with holding(folder, f"sweep {folder}: another `harray tune` works on it; wait for its end"):
         if goes_on and resume is False:
             raise InputError(
                 f"sweep {folder}: the same search is unfinished; go on with it by --resume, or remove the folder"

@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from harray.config import digest, to_dict, with_overrides
+from harray.config import digest, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, normalised
 from harray.model.network import FusionNetwork
 from harray.training.checkpoint import save_checkpoint
 from harray.training.evaluate import predict_probabilities
 from harray.training.loop import EpochReport, Trainer
-from harray.training.run import TrainingRequest, TrainingResult, checkpoint_of, new_trainer, threads
+from harray.training.run import TrainingRequest, TrainingResult, checkpoint_of, new_trainer, parts_of, threads
 from harray.training.state import load_state, save_state
 from harray.tuning.settings import TrialPlan
 
@@ -49,9 +50,7 @@ class TrialJob:
         return TrainingRequest(
             store=self.store,
             out=self.folder_of(plan.number) / CHECKPOINT_FOLDER,
-            features=config.features,
-            model=config.model,
-            training=config.training,
+            learning=config.learning,
         )
 
     def folder_of(self, number: int) -> Path:
@@ -68,10 +67,10 @@ def trial_steps(
     """
     started = time.perf_counter()
     request, state_file = job.request(plan), job.folder_of(plan.number) / STATE_FILE
-    mark = digest([to_dict(request.features), to_dict(request.model), to_dict(request.training), job.origin])
+    mark = digest([*parts_of(request.learning), job.origin])
     state = load_state(state_file, mark) if state_file.exists() else None
-    with threads(request.training.num_threads, device):
-        trainer = new_trainer(request, train, val, device)
+    with threads(request.learning.training.num_threads, device):
+        trainer = new_trainer(request.learning, train, val, device)
         before = 0.0
         if state is not None:
             told = state["progress"]["history"]
@@ -112,7 +111,7 @@ def team_steps(job: TrialJob, plan: TrialPlan, val: ClipTensors) -> Iterator[dic
     outcome = {
         "val": said.val and dataclasses.asdict(said.val),
         "checkpoint": str(said.checkpoint),
-        "latency_ms": latency_ms(network, request, val) if job.measures_latency else None,
+        "latency_ms": latency_ms(network, request.learning.features, val) if job.measures_latency else None,
     }
     reports = [dataclasses.asdict(report) for report in said.history]
     seconds = time.perf_counter() - started
@@ -129,9 +128,9 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"
 
 
-def latency_ms(network: FusionNetwork, request: TrainingRequest, clips: ClipTensors) -> float:
+def latency_ms(network: FusionNetwork, features: FeaturesConfig, clips: ClipTensors) -> float:
     """Median time of recognising one clip whose features are there, in milliseconds."""
-    one = normalised(clips.looked_at(request.features.keypoints).select([0]), request.features)
+    one = normalised(clips.looked_at(features.keypoints).select([0]), features)
     times = []
     for _ in range(WARM_UP_PASSES + LATENCY_PASSES):
         started = time.perf_counter()
@@ -181,7 +180,7 @@ def _outcome(
     return {
         "val": dataclasses.asdict(scores),
         "checkpoint": str(
-            save_checkpoint(checkpoint_of(network, request, train, val, job.origin), request.out)
+            save_checkpoint(checkpoint_of(network, request.learning, train, val, job.origin), request.out)
         ),
-        "latency_ms": latency_ms(network, request, val) if job.measures_latency else None,
+        "latency_ms": latency_ms(network, request.learning.features, val) if job.measures_latency else None,
     }

@@ -10,7 +10,7 @@ from harray.config import parse_overrides, with_overrides
 from harray.recipes import pose_only
 from harray.tracking.location import connect
 from harray.training import run as training
-from tests.stores import arm_store
+from tests.toys import arm_store
 
 SMALL = ("training.num_epochs=2", "training.device=cpu", "model.mme.width=16", "model.pcm.hidden_size=8")
 FEW = ("--recipe", "pose_only", *SMALL)
@@ -62,7 +62,9 @@ def test_a_trainer_is_made_on_as_many_threads_as_it_trains_on(store, tmp_path, m
     monkeypatch.setattr(training, "new_trainer", watched)
     config = with_overrides(pose_only(), parse_overrides(pose_only(), SMALL))
     request = training.TrainingRequest(
-        store=store, out=tmp_path / "c", model=config.model, training=replace(config.training, num_epochs=1)
+        store=store,
+        out=tmp_path / "c",
+        learning=replace(config.learning, training=replace(config.training, num_epochs=1)),
     )
     with torch_threads(2):
         training.fit(request, torch.device("cpu"))

@@ -27,6 +27,7 @@ from harray.store import FeatureStore
 from harray.store.verify import verify
 from harray.videos.sources import list_videos, manifest_table
 from tests.distributed.conftest import todo_of, worker_for, write_video
+from tests.reporters import Recorder
 from tests.videos import test_frames
 
 
@@ -197,11 +198,11 @@ def test_a_worker_whose_weights_are_others_refuses(config, tmp_path):
 def test_over_ray_a_rerun_computes_nothing_and_what_is_added_alone_is_computed(
     ray_cluster, videos, config, tmp_path
 ):
-    store, reports = tmp_path / "store", []
-    first = extract(list_videos(videos), config, store, 1, on_progress=lambda *report: reports.append(report))
+    store, told = tmp_path / "store", Recorder()
+    first = extract(list_videos(videos), config, store, 1, reporter=told)
     assert (first.inputs, first.extracted, first.quarantined, first.computed) == (6, 3, 3, 2)
-    assert reports[0] == (0, 6, {"extracted": 0, "quarantined": 0, "computed": 0})
-    assert reports[-1] == (6, 6, {"extracted": 3, "quarantined": 3, "computed": 2})
+    assert told.updates[0] == ("extracting", 0, 6, "")
+    assert told.updates[-1] == ("extracting", 6, 6, "3 quarantined")
     digest = FeatureStore.open(store).digest()
 
     again = extract(list_videos(videos), config, store)

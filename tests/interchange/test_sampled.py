@@ -128,6 +128,7 @@ def test_half_precision_is_widened_and_normalised_coordinates_stay_as_they_are()
     assert found[0, 0, :, :2].tolist() == [[0.25, -0.125], [300.5, 8]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image_size", [320, 640])
 def test_our_keypoints_agree_with_those_published_for_the_same_video(shared_data, image_size):
     video = shared_data / "videos" / "ucf101" / "ApplyEyeMakeup" / "v_ApplyEyeMakeup_g01_c01.avi"

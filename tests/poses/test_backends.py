@@ -129,7 +129,7 @@ def test_a_runtime_that_gives_something_else_is_refused_with_figures_and_auto_ta
     with pytest.raises(NotExportable, match=rf"poses.backend={backend}: .*distance in px 7.5, at most 1"):
         open_network(Strict(EMBEDDED), backend, "cpu")
     [message] = make_ready(Strict(EMBEDDED), "auto", "cpu")
-    assert message.startswith("torch takes the place of onnx")
+    assert message.startswith("using torch instead of the faster onnx")
     assert isinstance(open_network(Strict(EMBEDDED), "auto", "cpu"), TorchNetwork)
 
 

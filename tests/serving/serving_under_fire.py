@@ -85,7 +85,7 @@ async def garbage(url: str, video: bytes) -> dict[str, int]:
     """Uploads that are none, of many kinds; how often each status came."""
     rng, statuses = random.Random(1), {}
     async with httpx.AsyncClient(timeout=120) as client:
-        for number in range(NUM_GARBAGE):
+        for _ in range(NUM_GARBAGE):
             damaged = bytearray(video)
             for _ in range(60):
                 damaged[rng.randrange(len(damaged))] = rng.randrange(256)

@@ -7,23 +7,16 @@ import pytest
 import torch
 import yaml
 
-from harray.config import with_overrides
 from harray.errors import InputError
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import clips_from_arrays, load_clips
-from harray.model.config import ModelConfig
 from harray.skeleton import COCO17, PENN13
 from harray.store import FeatureStore
 from harray.training.checkpoint import load_checkpoint
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.evaluate import predict_probabilities
 from harray.training.run import TrainingRequest, share_of, train_store
-from tests.stores import arm_store
-
-MODEL = with_overrides(
-    ModelConfig(),
-    {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1, "cfn.width": 8},
-)
+from tests.toys import TINY_MODEL, arm_store
 
 
 def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True) -> FeatureStore:
@@ -43,9 +36,13 @@ def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True
 
 
 def request(tmp_path, **changes) -> TrainingRequest:
-    values = {"store": tmp_path / "store", "out": tmp_path / "model", "model": MODEL}
     training = TrainingConfig(num_epochs=2, batch_size=8, device="cpu", val_share=0.34, state_sec=0)
-    return TrainingRequest(**({"training": training} | values | changes))
+    parts = {"model": TINY_MODEL, "training": training}
+    learning = LearningConfig(
+        **(parts | {name: changes.pop(name) for name in (*parts, "features") if name in changes})
+    )
+    values = {"store": tmp_path / "store", "out": tmp_path / "model", "learning": learning}
+    return TrainingRequest(**(values | changes))
 
 
 def test_a_store_becomes_a_checkpoint_that_predicts_the_same_after_loading(tmp_path):
@@ -60,7 +57,7 @@ def test_a_store_becomes_a_checkpoint_that_predicts_the_same_after_loading(tmp_p
     assert loaded.classes == ("down", "up")
     assert loaded.skeleton is PENN13
     assert loaded.scene_grid == (1, 2)
-    assert loaded.model == MODEL
+    assert loaded.model == TINY_MODEL
     assert loaded.features == FeaturesConfig()
     assert loaded.extraction == {"poses": {"image_size": 320}}
     assert loaded.weights == {"poses": "abc"}
@@ -80,6 +77,7 @@ def test_a_checkpoint_holds_no_pickle(tmp_path):
     make_store(tmp_path / "store")
     folder = train_store(request(tmp_path)).checkpoint
     assert sorted(file.name for file in folder.iterdir()) == [
+        "calibration.json",
         "checkpoint.yaml",
         "clips.txt",
         "model.safetensors",
@@ -131,7 +129,7 @@ def test_the_state_of_another_training_is_refused(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         train_store(request(tmp_path), interrupt, state)
-    other = dataclasses.replace(request(tmp_path).training, seed=5)
+    other = dataclasses.replace(request(tmp_path).learning.training, seed=5)
     with pytest.raises(InputError, match="other settings or clips"):
         train_store(request(tmp_path, training=other), state_file=state)
     state.write_text("no state")
