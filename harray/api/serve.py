@@ -1,12 +1,13 @@
 """A model on the network, for as long as it is wanted."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 
-from harray.serving.config import ServingConfig
-from harray.serving.server import Address, check_address, running
+from harray.serving.config import Address, ServingConfig
+from harray.serving.server import check_address, running
 from harray.tracking.location import tracking_uri
 from harray.tracking.registry import pinned, resolve_model
 from harray.workspace import Workspace
@@ -45,3 +46,9 @@ def served(
 def _absolute(model: str) -> str:
     """A folder by its whole path, since replicas work elsewhere."""
     return model if model.startswith(("models:/", "runs:/")) else str(Path(model).absolute())
+
+
+def wait_for_interruption() -> None:
+    """Until Ctrl-C or SIGTERM, which come as KeyboardInterrupt."""
+    while not threading.Event().wait(3600):
+        pass

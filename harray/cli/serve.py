@@ -46,9 +46,8 @@ def serve(
     if not re.fullmatch(r"auto|[1-9]\d*", replicas):
         raise InputError(f"--replicas {replicas}: expected auto or a number from 1")
     with session(out, "serve", as_json) as terminal:
-        from harray.api.serve import served
-        from harray.serving.config import ServingConfig
-        from harray.serving.server import Address, wait_for_interruption
+        from harray.api.serve import served, wait_for_interruption
+        from harray.serving.config import Address, ServingConfig
 
         config = ServingConfig(model=model, shadow=shadow, token=token or None, replicas=replicas)
         address = Address(host=host, port=port)

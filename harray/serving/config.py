@@ -1,6 +1,7 @@
 """What is served, to whom, and how much of it."""
 
 import dataclasses
+import socket
 from dataclasses import dataclass, field
 
 from harray.config import Count, Positive
@@ -43,6 +44,9 @@ class Limits:
     max_upload_sec: Positive = 120.0
     """Length of a video sent to /predict."""
 
+    upload_sec: Positive = 60.0
+    """In which an upload must have arrived."""
+
     max_uploads: Count = 2
     """Videos worked on at a time, of one ingress replica; others are told to come back."""
 
@@ -70,3 +74,22 @@ class ServingConfig:
     """How often the registry is asked whether the alias has moved."""
 
     limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where the server listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+
+    @property
+    def is_local(self) -> bool:
+        return self.host in LOCALHOST
+
+    @property
+    def url(self) -> str:
+        host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname(), "::1": "[::1]"}.get(
+            self.host, self.host
+        )
+        return f"http://{host}:{self.port}"

@@ -6,6 +6,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from harray.serving.hub import Hub, Unavailable
 from harray.serving.networks import Facts, FrameJob, ModelPool
 from harray.serving.protocol import Malformed
 
-FRAMES_AT_ONCE = 8
+FRAMES_AT_ONCE, UPLOADS_AT_ONCE = 8, 2
 ANSWER_SEC = 20.0  # for frames and decisions; a replica that starts anew has that long
 VIDEO_SEC = 300.0
 RETRY_SEC = 0.5
@@ -44,6 +45,7 @@ class NetworksReplica:
 
     def __init__(self, config: dict[str, Any], num_threads: int | None = None):
         self.pool = ModelPool(serving_config(config), num_threads)
+        self.uploads = ThreadPoolExecutor(UPLOADS_AT_ONCE)  # of their own: frames do not wait for videos
 
     async def load(self, name: str) -> Facts:
         return await asyncio.to_thread(self.pool.load, name)
@@ -57,7 +59,8 @@ class NetworksReplica:
         return await asyncio.to_thread(self.pool.decide_all, jobs)
 
     async def predict_video(self, name: str, content: bytes) -> dict[str, Any]:
-        return await asyncio.to_thread(self.pool.predict_video, name, content)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.uploads, self.pool.predict_video, name, content)
 
     async def predict_keypoints(
         self, name: str, keypoints_PTKC1: np.ndarray, height_px: int, width_px: int
@@ -186,6 +189,10 @@ def application(arguments: dict[str, Any]) -> serve.Application:
     if not arguments.get("model"):
         raise InputError("args: found no model, expected such as model: models:/actions@champion")
     tracking_uri = arguments.get("tracking_uri") or os.environ.get("MLFLOW_TRACKING_URI", "")
+    if arguments["model"].startswith(("models:/", "runs:/")) and not tracking_uri:
+        raise InputError(
+            f"{arguments['model']}: found no registry; set MLFLOW_TRACKING_URI, or args.tracking_uri"
+        )
     values = {**arguments, "token": token, "tracking_uri": tracking_uri}
     config = from_dict(ServingConfig, values)
     return application_of(config, max_replicas=1)

@@ -4,36 +4,15 @@ import contextlib
 import os
 import re
 import socket
-import threading
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Any
 
 from harray.distributed.resources import RayHandle, cluster_resources, start_ray
 from harray.errors import InputError
-from harray.serving.config import AUTO, LOCALHOST, ServingConfig
+from harray.serving.config import AUTO, Address, ServingConfig
 
 APP = "harray"
 CPUS_PER_REPLICA = 4  # of a machine with many; fewer replicas of more threads answer sooner
-
-
-@dataclass(frozen=True, kw_only=True)
-class Address:
-    """Where the server listens."""
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-
-    @property
-    def is_local(self) -> bool:
-        return self.host in LOCALHOST
-
-    @property
-    def url(self) -> str:
-        host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname(), "::1": "[::1]"}.get(
-            self.host, self.host
-        )
-        return f"http://{host}:{self.port}"
 
 
 def check_address(address: Address, token: str | None) -> None:
@@ -47,6 +26,8 @@ def check_address(address: Address, token: str | None) -> None:
             f"--host {address.host} listens beyond this machine; give guests a token with --token or HARRAY_TOKEN, or "
             "leave --host out"
         )
+    if os.environ.get("RAY_ADDRESS", "").removeprefix("local"):
+        return  # the cluster's nodes listen, not this machine
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -109,9 +90,3 @@ def _deploy(config: ServingConfig, handle: RayHandle, logging_config: dict[str, 
         if found := re.search(r"harray\.errors\.InputError\S*: ([^\n]+)", said):
             raise InputError(found[1].strip()) from error
         raise
-
-
-def wait_for_interruption() -> None:
-    """Until Ctrl-C or SIGTERM, which come as KeyboardInterrupt."""
-    while not threading.Event().wait(3600):
-        pass

@@ -182,7 +182,7 @@ class Session:
                 await self._complain(error)
                 continue
             except Unavailable as error:
-                await self._complain(Malformed("busy", str(error)))
+                await self._complain(Malformed("busy", str(error)), is_theirs=False)
                 continue
             seconds = time.monotonic() - came_at
             self.num_errors = 0
@@ -239,8 +239,8 @@ class Session:
             if self._is_unread() and now - self.read_at > self.limits.max_idle_sec:
                 raise Closed(protocol.CLOSED_IDLE, f"nothing was read for {self.limits.max_idle_sec:g} s")
 
-    async def _complain(self, error: Malformed) -> None:
-        self.num_errors += 1
+    async def _complain(self, error: Malformed, is_theirs: bool = True) -> None:
+        self.num_errors += is_theirs
         self.hub.counters.frames.labels(outcome="refused").inc()
         if self.num_errors > self.limits.max_errors:
             raise Closed(protocol.CLOSED_MALFORMED, f"{self.num_errors} messages in a row were no good")

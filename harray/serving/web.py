@@ -164,7 +164,8 @@ def _add_predict(app: FastAPI, hub: Hub) -> None:
 async def _predicted(request: Request, hub: Hub) -> dict[str, Any]:
     """Raises Refused: whatever is wrong with the request, or that the networks are away."""
     _check_token(request, hub)
-    if hub.num_uploads >= hub.config.limits.max_uploads:
+    limits = hub.config.limits
+    if hub.num_uploads >= limits.max_uploads:
         raise Refused(429, "other uploads are being worked on; try again in a moment", {"Retry-After": "2"})
     hub.num_uploads += 1
     try:
@@ -176,10 +177,12 @@ async def _predicted(request: Request, hub: Hub) -> dict[str, Any]:
                 "-H 'Content-Type: video/mp4'` sends it, or keypoints as application/json"
             )  # fmt: skip
         if kind == "application/json":
-            answer = await _of_keypoints(await _body(request, KEYPOINTS_BYTES), served.name, hub)
+            answer = await _of_keypoints(
+                await _body(request, KEYPOINTS_BYTES, limits.upload_sec), served.name, hub
+            )
         else:
             answer = await _of_video(
-                await _body(request, hub.config.limits.max_upload_bytes), served.name, hub
+                await _body(request, limits.max_upload_bytes, limits.upload_sec), served.name, hub
             )
         return {**answer, "model": hub.model_name, "version": served.version}
     except Unavailable as error:
@@ -218,16 +221,20 @@ async def _of_keypoints(content: bytes, model: str, hub: Hub) -> dict[str, Any]:
         raise Refused(422, str(error)) from error
 
 
-async def _body(request: Request, max_bytes: int) -> bytes:
-    """The body, held in memory, as long as it is no longer than that."""
+async def _body(request: Request, max_bytes: int, within_sec: float) -> bytes:
+    """The body, held in memory, where it is no longer than that and comes in time."""
     refused = Refused(413, f"found more than {max_bytes >> 20} MiB, which is the limit")
     if int(request.headers.get("content-length", "0") or 0) > max_bytes:
         raise refused
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > max_bytes:
-            raise refused
+    try:
+        async with asyncio.timeout(within_sec):
+            async for part in request.stream():
+                body += part
+                if len(body) > max_bytes:
+                    raise refused
+    except TimeoutError:
+        raise Refused(408, f"the upload had not arrived after {within_sec:g} s") from None
     if not body:
         raise Refused(422, "found an empty body, expected a video or keypoints")
     return bytes(body)

@@ -14,7 +14,7 @@ from harray.model.config import ModelConfig
 from harray.store import FeatureStore, StoreSettings
 from harray.synth.clips import ClipSpec, clip_specs, num_frames, render_clip
 from harray.synth.config import FPS, SynthConfig
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.run import TrainingRequest, train_store
 from harray.videos.frames import Frames, uniform_indices
 
@@ -64,9 +64,9 @@ def little_checkpoint(folder: Path, labels: tuple[str, ...] = LABELS, seed: int 
     store.write_shard(features)
     store.append_ledger([{**row, "status": "extracted"} for row in rows])
     training = TrainingConfig(num_epochs=40, batch_size=8, device="cpu", val_share=0.0)
-    model = with_overrides(ModelConfig(), SMALL)
+    learning = LearningConfig(model=with_overrides(ModelConfig(), SMALL), training=training)
     return train_store(
-        TrainingRequest(store=store.path, out=folder / "checkpoint", model=model, training=training)
+        TrainingRequest(store=store.path, out=folder / "checkpoint", learning=learning)
     ).checkpoint
 
 

@@ -21,14 +21,11 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from harray.config import with_overrides
-from harray.experiment import ExperimentConfig
 from harray.synth.render import write_video
-from harray.tracking.registry import promote, register
-from harray.tracking.runs import TrainingRun
 from tests.clusters import free_ports
 from tests.serving.guests import behave, never_read, open_and_drop, talk_nonsense
 from tests.serving.models import frames_of, jpegs_of, little_checkpoint
+from tests.serving.registries import point, registered
 from tests.serving.servers import Server
 
 LABEL = "jumping_jacks"
@@ -49,13 +46,8 @@ def memory_bytes(server: Server) -> dict[str, int]:
 
 
 def registered_models(folder: Path) -> str:
-    """Two versions of `actions`; the first is champion. The tracking URI."""
-    uri = f"sqlite:///{folder}/mlflow.db"
-    for number in (1, 2):
-        checkpoint = little_checkpoint(folder / f"model{number}", seed=7 * number)
-        with TrainingRun(uri, with_overrides(ExperimentConfig(), {}), name=f"model{number}") as run:
-            register(uri, "actions", run.log_model(checkpoint))
-    return uri
+    """Two versions of `actions`; the tracking URI."""
+    return registered(folder, [little_checkpoint(folder / f"model{seed}", seed=seed) for seed in (7, 14)])
 
 
 async def good_uploads(url: str, video: bytes, stop: asyncio.Event) -> dict[str, int]:
@@ -130,7 +122,7 @@ async def under_fire(server: Server, uri: str, video: bytes) -> dict:
     server.replica("Networks").kill()
     killed_at = time.monotonic()
     await asyncio.sleep(10)
-    promote(uri, "actions", 2)
+    point(uri, 2)
     moved_at, changed_sec = time.monotonic(), None
     async with httpx.AsyncClient(timeout=20) as client:
         while time.monotonic() - moved_at < 2 * CHANGE_OVER_SEC and changed_sec is None:
@@ -191,7 +183,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "mlflow.db"
     uri = f"sqlite:///{database}" if database.exists() else registered_models(folder)
-    promote(uri, "actions", 1)
+    point(uri, 1)
     write_video(folder / "good.mp4", frames_of(LABEL))
     (port,) = free_ports(1)
     flags = ("--tracking-uri", uri, "--shadow", "models:/actions@challenger")

@@ -71,5 +71,10 @@ def test_on_a_cluster_there_is_no_server_without_a_token_or_a_model(monkeypatch)
     with pytest.raises(InputError, match="found no model"):
         application({})
     with pytest.raises(InputError, match="limits"):
-        application({"model": "models:/actions@champion", "limits": {"max_socks": 3}})
-    assert application({"model": "models:/actions@champion"}) is not None
+        application({"model": "/checkpoint", "limits": {"max_socks": 3}})
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(InputError, match="no registry"):
+        application({"model": "models:/actions@champion"})
+    assert (
+        application({"model": "models:/actions@champion", "tracking_uri": "http://mlflow:5000"}) is not None
+    )
