@@ -339,20 +339,26 @@ function headline(person) {
 
 function showPeople(answer) {
   const places = $("people");
-  const people = answer ? answer.tracks : [];
+  const people = answer ? [...answer.tracks].sort((a, b) => (a.track ?? -1) - (b.track ?? -1)) : [];
   const kept = new Map([...places.children].map((card) => [card.dataset.track, card]));
-  places.replaceChildren(...people.map((person) => {
+  const cards = people.map((person) => {
     const card = kept.get(String(person.track)) || newCard(person);
     fillCard(card, person);
     return card;
-  }));
-  if (!people.length) {
-    places.append(element("p", "nobody", answer ? "Nobody is seen." : "Nothing is being looked at."));
+  });
+  if (!cards.length) cards.push(nobodyCard(answer ? "Nobody is seen." : "Nothing is being looked at."));
+  if (cards.length !== places.children.length || cards.some((card, place) => card !== places.children[place])) {
+    places.replaceChildren(...cards);
   }
   const said = people.map((person) => `${nameOf(person.track)}: ${headline(person)}`).join(". ") ||
     (answer ? "Nobody is seen" : "");
   $("overlay").setAttribute("aria-label", said || "No picture yet");
   state.toSay = said;
+}
+
+function nobodyCard(text) {
+  const only = $("people").firstElementChild;
+  return only?.textContent === text ? only : element("p", "nobody", text);
 }
 
 function newCard(person) {
