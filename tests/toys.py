@@ -8,8 +8,9 @@ import numpy as np
 
 from harray.config import with_overrides
 from harray.experiment import ExperimentConfig
-from harray.extraction.config import ExtractionConfig, shaping_values, weights_digests, weights_origin
+from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import keypoints_shape
+from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork
@@ -103,9 +104,7 @@ def untrained_checkpoint(folder: Path, classes: Sequence[str] = ("run", "sit", "
         skeleton=skeleton,
         scene_grid=None,
         store_digest="",
-        extraction=shaping_values(EXTRACTION),
-        weights=weights_digests(EXTRACTION),
-        origin=weights_origin(EXTRACTION),
+        provenance=Provenance.of(EXTRACTION),
     )
     return save_checkpoint(saved, folder)
 

@@ -37,7 +37,7 @@ def made_section(checkpoint: Path, tags: Mapping[str, str]) -> dict[str, Any]:
         "recipe": tags.get(RECIPE_TAG, ""),
         "seed": tags[SEED_TAG],
         "harray_version": kept.harray_version,
-        "licences": licences_of(kept.origin),
+        "licences": licences_of(kept.provenance.origin),
     }
 
 

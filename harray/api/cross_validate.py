@@ -245,7 +245,7 @@ def plan_cross_validation(
 
 def _check_limbs(store: FeatureStore, occlusions: Sequence[tuple[str, float]]) -> None:
     wants_limbs = any(kind == "limbs" for kind, _ in occlusions)
-    if wants_limbs and not knows_limbs(store.skeleton, store.second_skeleton):
+    if wants_limbs and not knows_limbs(*store.layouts):
         raise InputError(
             f"--hide limbs: store {store.path} holds {store.skeleton.name} skeletons, which know no limbs; "
             "hide joints or whole_joints instead"

@@ -10,6 +10,7 @@ from harray.api.stores import Store, as_store
 from harray.evaluation.evaluate import evaluate as score
 from harray.evaluation.report import EvaluationReport, write_report
 from harray.names import short_name
+from harray.rendered.attention import with_objects
 from harray.reporting import Reporter
 from harray.tracking.cards import update_cards
 from harray.tracking.location import check_credentials, tracking_uri
@@ -56,6 +57,7 @@ def evaluate(
                 min_precision=min_precision,
                 on_progress=update,
             )
+        report = with_objects(report, loaded.predictor, opened)
         run_id = run_of_model(loaded.name, uri)
         name = short_name(f"{split}-{run_id[:8] if run_id else loaded.checkpoint.parent.name}")
         files = write_report(report, place.out / "evaluations" / name)

@@ -9,7 +9,7 @@ from harray.api.starting import Config, Overrides, start_from
 from harray.api.stores import Store, as_store
 from harray.config import parse_overrides
 from harray.errors import InputError
-from harray.extraction.config import ExtractionConfig, extraction_as_before
+from harray.extraction.config import ExtractionConfig
 from harray.names import is_uri
 from harray.reporting import SILENT, Reporter
 from harray.videos.listing import Listing
@@ -192,7 +192,7 @@ def retry(
         else parse_overrides(ExtractionConfig(), list(overrides or []))
     )
     with working(workspace, reporter) as (_, told):
-        config = extraction_as_before(settings.extraction, settings.weights, settings.origin, parsed)
+        config = settings.provenance.config(parsed)
         return _extract(manifest, config, there.path, options, told, retry=True)
 
 

@@ -19,7 +19,6 @@ from harray.config import digest, dump, to_dict, with_overrides
 from harray.distributed.training_demand import cluster_for
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
-from harray.extraction.config import dotted
 from harray.metrics import Scores
 from harray.names import sqlite_file
 from harray.reporting import SILENT, Reporter
@@ -98,8 +97,7 @@ class Trained:
 
 def as_extracted(experiment: ExperimentConfig, store: Path) -> ExperimentConfig:
     """The experiment with the settings that the store was extracted with, so that what is recorded is what was done."""
-    settings = FeatureStore.open(store).settings
-    return with_overrides(experiment, {**dotted(settings.extraction), **settings.origin})
+    return with_overrides(experiment, FeatureStore.open(store).settings.provenance.overrides())
 
 
 def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int = 0) -> None:

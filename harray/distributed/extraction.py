@@ -30,14 +30,9 @@ from harray.distributed.resources import (
     start_ray,
 )
 from harray.errors import InputError
-from harray.extraction.config import (
-    ExtractionConfig,
-    settings_digest,
-    shaping_values,
-    weights_digests,
-    weights_origin,
-)
+from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import SKELETON, clip_scene_shape, keypoints_shape, make_networks_ready
+from harray.extraction.provenance import Provenance
 from harray.poses.config import EMBEDDED
 from harray.poses.weights import check_pose_weights
 from harray.reporting import SILENT, Reporter
@@ -126,7 +121,7 @@ def extract(
             if len(plan.todo):
                 check_machine(actors_demand("extraction", min(num_actors or 0, len(plan.todo))))
                 with start_ray():
-                    for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors, told):
+                    for outcomes in _run(plan.todo, config, store, clip_ids, num_actors, told):
                         on_outcomes(outcomes)
                         tally.add(outcomes)
                         update(tally.done, tally.total, tally.note())
@@ -173,9 +168,7 @@ def store_settings(config: ExtractionConfig) -> StoreSettings:
         skeleton=SKELETON,
         keypoints_shape=keypoints_shape(config),
         scene_shape=clip_scene_shape(config),
-        extraction=shaping_values(config),
-        weights=weights_digests(config),
-        origin=weights_origin(config),
+        provenance=Provenance.of(config),
     )
 
 
@@ -279,7 +272,6 @@ def _run(
     todo: pa.Table,
     config: ExtractionConfig,
     store: FeatureStore,
-    settings: StoreSettings,
     clip_ids: set[str],
     num_actors: int | None,
     reporter: Reporter,
@@ -300,8 +292,7 @@ def _run(
     arguments: dict[str, Any] = {
         "config": config,
         "store": str(store.path),
-        "settings": settings_digest(settings.extraction, settings.weights),
-        "weights": settings.weights,
+        "provenance": store.settings.provenance,
         "clip_ids": clip_ids,
         "device": pool.device,
         "num_threads": pool.num_threads,

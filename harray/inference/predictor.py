@@ -18,7 +18,7 @@ from torch import Tensor
 
 from harray.config import parse_overrides
 from harray.errors import InputError
-from harray.extraction.config import ExtractionConfig, extraction_as_before
+from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import ClipExtractor, ClipFeatures
 from harray.features.normalise import centre_and_size
 from harray.features.tensors import ClipTensors, clips_from_arrays
@@ -188,11 +188,11 @@ class Predictor:
             InputError: the model learned from imported skeletons, or its weights are not to be had.
         """
         kept = self.checkpoint
-        if not kept.extraction:
+        if not kept.provenance:
             raise InputError(
                 "this model learned from imported skeletons; give it keypoints, or a store to evaluate"
             )
-        config = extraction_as_before(kept.extraction, kept.weights, kept.origin, self.overrides)
+        config = kept.provenance.config(self.overrides)
         return ClipExtractor(config, str(self.device), self.num_threads)
 
     def without_pcm(self) -> "Predictor":

@@ -87,7 +87,10 @@ def test_what_is_to_be_said_of_a_video_stands_in_the_ledger_and_is_counted_by_ki
 
 def test_a_store_of_other_features_is_refused_in_one_line(videos, config, tmp_path):
     settings = store_settings(config)
-    older = dataclasses.replace(settings, extraction={**settings.extraction, "version": 1})
+    extraction = {**settings.provenance.extraction, "version": 1}
+    older = dataclasses.replace(
+        settings, provenance=dataclasses.replace(settings.provenance, extraction=extraction)
+    )
     FeatureStore.create(tmp_path / "store", older)
     with pytest.raises(
         InputError, match=r"features of version 1, and this harray makes version \d+; extract into a"
@@ -187,8 +190,9 @@ def test_a_worker_whose_weights_are_others_refuses(config, tmp_path):
         ExtractionWorker(
             config=config,
             store=str(tmp_path / "store"),
-            settings="s",
-            weights={**settings.weights, "poses": "0"},
+            provenance=dataclasses.replace(
+                settings.provenance, weights={**settings.provenance.weights, "poses": "0"}
+            ),
             clip_ids=set(),
             device="cpu",
             num_threads=1,

@@ -9,17 +9,16 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from harray.config import with_overrides
-from harray.features.config import FeaturesConfig
 from harray.features.tensors import NormalisedClips
 from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork
 from harray.skeleton import PENN13
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.evaluate import predict_probabilities
 from harray.training.loop import Share, Trainer, rate_at
 from harray.training.state import load_state, save_state
 from harray.training.step import TrainingStep
-from harray.training.workers import Team
+from harray.training.workers import WorkerGroup
 
 MODEL = with_overrides(
     ModelConfig(),
@@ -66,16 +65,14 @@ def trainer(config=TRAINING, val=True, model=MODEL) -> Trainer:
     )
     shares = []
     for clips in (toy(), toy(15, first=1)):
-        rows = Team.current().share(len(clips))
+        rows = WorkerGroup.current().share(len(clips))
         mine = dataclasses.replace(clips.select(rows), rows_N=rows)
-        shares.append(Share(clips=mine, ties=[str(row) for row in range(len(clips))]))
+        shares.append(Share(clips=mine, ties=[str(row) for row in range(len(clips))], layouts=(PENN13,)))
     return Trainer(
         network,
         shares[0],
         shares[1] if val else None,
-        features=FeaturesConfig(),
-        config=config,
-        layout=PENN13,
+        learning=LearningConfig(training=config),
         device=torch.device("cpu"),
     )
 
@@ -139,8 +136,8 @@ def test_a_training_that_stops_and_resumes_ends_as_if_it_had_not(stop, tmp_path)
 
 def first_gradient(monkeypatch, rank, size) -> tuple[dict, dict]:
     """The gradient of the first batch as this worker alone would compute it, and the sums of its losses."""
-    monkeypatch.setattr(Team, "current", lambda: Team(rank, size))
-    monkeypatch.setattr(Team, "summed", lambda self, x: x)
+    monkeypatch.setattr(WorkerGroup, "current", lambda: WorkerGroup(rank, size))
+    monkeypatch.setattr(WorkerGroup, "summed", lambda self, x: x)
     run = trainer(val=False)
     run.average = AveragedModel(run.network)
     monkeypatch.setattr(run.optimizer, "step", lambda: None)

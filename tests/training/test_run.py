@@ -8,6 +8,7 @@ import torch
 import yaml
 
 from harray.errors import InputError
+from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import clips_from_arrays, load_clips
 from harray.skeleton import COCO17, PENN13
@@ -17,6 +18,8 @@ from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.evaluate import predict_probabilities
 from harray.training.run import TrainingRequest, share_of, train_store
 from tests.toys import TINY_MODEL, arm_store
+
+PROVENANCE = Provenance(extraction={"poses": {"image_size": 320}}, weights={"poses": "abc"})
 
 
 def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True) -> FeatureStore:
@@ -31,8 +34,7 @@ def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True
         for split in splits or (None,)
         for number in range(12)
     ]
-    extraction = {"poses": {"image_size": 320}}
-    return arm_store(path, rows, scene=scene, extraction=extraction, weights={"poses": "abc"})
+    return arm_store(path, rows, scene=scene, provenance=PROVENANCE)
 
 
 def request(tmp_path, **changes) -> TrainingRequest:
@@ -59,8 +61,7 @@ def test_a_store_becomes_a_checkpoint_that_predicts_the_same_after_loading(tmp_p
     assert loaded.scene_grid == (1, 2)
     assert loaded.model == TINY_MODEL
     assert loaded.features == FeaturesConfig()
-    assert loaded.extraction == {"poses": {"image_size": 320}}
-    assert loaded.weights == {"poses": "abc"}
+    assert loaded.provenance == PROVENANCE
     assert loaded.store_digest == store.digest()
     assert loaded.learned_clips == frozenset(
         load_clips(store, ["train"]).clip_ids
