@@ -4,7 +4,7 @@ up      text     {"type": "hello", "token": "...", "attention": false}     first
         text     {"type": "settings", "attention": true}
         binary   16 bytes, then a JPEG: float64 capture time in ms on the guest's clock, which never runs backwards;
                  uint32 number of answers and errors read so far; uint32 0 (little endian)
-down    hello    model, version, classes, bones, has_scene, frame_px, limits; again when the version changes
+down    hello    model, version, classes, bones, has_scene, sees_pictures, frame_px, limits; again with another version
         answer   of one frame: captured_ms (as it came), server_ms, skipped, version, events, and the stream's view
                  (`harray.live.view`): width_px, height_px, verdict, tracks; scene_attention where it was asked for
         error    code, message: this message was no good, the next may be

@@ -262,6 +262,7 @@ def hello_of(hub: Hub, served: Served) -> dict[str, Any]:
         "classes": list(facts.classes),
         "bones": [list(bone) for bone in facts.bones],
         "has_scene": facts.traits.num_scene_frames > 0,
+        "sees_pictures": facts.sees_videos,
         "frame_px": min(facts.frame_px, limits.max_frame_px),
         "limits": {
             "max_frame_bytes": limits.max_frame_bytes,

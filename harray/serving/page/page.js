@@ -83,6 +83,8 @@ function showModel(server) {
   $("model").textContent = `${server.model}${version}: ${server.classes.length} actions`;
   $("model").dataset.version = server.version || "";
   $("attention-switch").hidden = !server.has_scene;
+  for (const name of ["camera", "file", "demo"]) $(`use-${name}`).disabled = !server.sees_pictures;
+  if (!server.sees_pictures) notice("This model learned from imported skeletons: it takes keypoints at /predict only.");
 }
 
 function setStatus(kind, text) {
