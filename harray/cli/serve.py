@@ -51,7 +51,7 @@ def serve(
 
         config = ServingConfig(model=model, shadow=shadow, token=token or None, replicas=replicas)
         address = Address(host=host, port=port)
-        with served(config, address, Workspace(out, tracking_uri), terminal.say) as url:
+        with served(config, address, workspace=Workspace(out, tracking_uri), reporter=terminal) as url:
             terminal.result(f"serving {model} at {url}{' (guests need the token)' if token else ''}")
             terminal.say("Ctrl-C ends it")
             terminal.json({"url": url, "model": model})

@@ -63,7 +63,7 @@ class Model:
 
     def __init__(self, predictor: Predictor):
         self.predictor = predictor
-        self.frames = FrameNetworks(predictor.extractor).load() if predictor.checkpoint.extraction else None
+        self.frames = FrameNetworks(predictor.extractor).load() if predictor.checkpoint.provenance else None
 
     def facts(self) -> Facts:
         checkpoint = self.predictor.checkpoint

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from harray.config import with_overrides
-from harray.extraction.config import ExtractionConfig, shaping_values, weights_digests, weights_origin
+from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import ClipExtractor, keypoints_shape
+from harray.extraction.provenance import Provenance
 from harray.model.config import ModelConfig
 from harray.store import FeatureStore, StoreSettings
 from harray.synth.clips import ClipSpec, clip_specs, num_frames, render_clip
@@ -56,9 +57,7 @@ def little_checkpoint(folder: Path, labels: tuple[str, ...] = LABELS, seed: int 
         skeleton="coco17",
         keypoints_shape=keypoints_shape(EXTRACTION),
         scene_shape=None,
-        extraction=shaping_values(EXTRACTION),
-        weights=weights_digests(EXTRACTION),
-        origin=weights_origin(EXTRACTION),
+        provenance=Provenance.of(EXTRACTION),
     )
     store = FeatureStore.create(folder / "store", settings)
     store.write_shard(features)
