@@ -19,7 +19,7 @@ from harray.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Found:
+class Comparison:
     """What a comparison found."""
 
     kind: str  # the command's name
@@ -41,7 +41,7 @@ def check_tracking(workspace: Workspace) -> None:
         )
 
 
-def record_comparison(found: Found, store: Path, start: Start, workspace: Workspace) -> str:
+def record_comparison(found: Comparison, store: Path, start: Start, workspace: Workspace) -> str:
     """Record a comparison as a run: metrics, the verdicts as tags, all of it as a file; returns the run's id.
 
     Args:

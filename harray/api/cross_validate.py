@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import harray
-from harray.api.comparisons import Found, check_tracking, cross_validation_metrics, record_comparison
+from harray.api.comparisons import Comparison, check_tracking, cross_validation_metrics, record_comparison
 from harray.api.session import working
 from harray.api.starting import Config, Overrides, start_from
 from harray.api.stores import Store, as_store
@@ -135,7 +135,7 @@ def cross_validate(
         found = run_plan(plan, place.out, num_workers=options.num_workers, reporter=told)
         verdicts = verdicts_of_cross_validation(found)
         kind = "ablate" if options.score_split else "cross-validate"
-        record = Found(kind, cross_validation_metrics(found), found.to_json(), verdicts)
+        record = Comparison(kind, cross_validation_metrics(found), found.to_json(), verdicts)
         run_id = record_comparison(record, there.path, start, place)
     return CrossValidated(scores=found, verdicts=verdicts, run_id=run_id)
 

@@ -21,6 +21,7 @@ from harray.tracking.runs import store_of_run
 from harray.tracking.versions import Model, registered_models
 from harray.validation.duel import NUM_STEPS, Contender, Duel, duel
 from harray.validation.duel_page import Names, evidence_json, write_duel
+from harray.validation.gate import Floors as Floors
 from harray.validation.gate import Gate, Verdict, decide
 from harray.workspace import Workspace
 

@@ -287,6 +287,8 @@ def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
 
 def show_entry(terminal: Terminal, entry: dict) -> None:
     """One video's prediction in a line, and its pictures."""
+    from harray.api.predict import entry_line
+
     terminal.result(f"{entry['video']}: {entry_line(entry)}")
     if "top" in entry and "error" in entry:
         terminal.result(f"  {entry['error']}")
@@ -294,19 +296,3 @@ def show_entry(terminal: Terminal, entry: dict) -> None:
         terminal.result(f"  {kind}: {text}")
     for path in entry.get("explanation", []):
         terminal.result(f"  {path}")
-
-
-def entry_line(entry: dict) -> str:
-    """What is said of a video, and how much of it was seen."""
-    if "top" not in entry:
-        return f"not predicted ({entry['error']})"
-    labels = ", ".join(f"{said['label']} {said['probability']:.1%}" for said in entry["top"])
-    if entry["verdict"] == "nobody":
-        return f"nobody seen; by the scene alone {labels}" if labels else "nobody seen"
-    from harray.inference.evidence import MIN_JOINTS_SEEN
-
-    little = ", little was seen" if entry["joints_seen_share"] < MIN_JOINTS_SEEN else ""
-    doubt = f"unsure{little}: " if entry["verdict"] == "unsure" else ""
-    people = "1 person" if entry["num_people_seen"] == 1 else f"{entry['num_people_seen']} people"
-    frames, joints = (f"{entry[f'{what}_seen_share']:.0%} of the {what}" for what in ("frames", "joints"))
-    return f"{doubt}{labels}; seen: {people}, {frames}, {joints}"

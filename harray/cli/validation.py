@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harray.validation.cross_validation import CrossValidation
 
 
-Folds = Annotated[int, typer.Option("--folds", min=2, help="Number of folds; each is held out once.")]
+NumFolds = Annotated[int, typer.Option("--folds", min=2, help="Number of folds; each is held out once.")]
 LeaveOneGroupOut = Annotated[
     bool, typer.Option("--leave-one-group-out", help="One fold per group, instead of --folds.")
 ]
@@ -45,7 +45,7 @@ Splits = Annotated[
         help="Splits whose clips are divided into folds; repeatable. Default: training.train_split.",
     ),
 ]
-Workers = Annotated[
+NumWorkers = Annotated[
     int | None,
     typer.Option(
         "--workers",
@@ -59,14 +59,14 @@ def cross_validate(
     store: options.Store,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
-    folds: Folds = 5,
+    folds: NumFolds = 5,
     leave_one_group_out: LeaveOneGroupOut = False,
     seeds: Seeds = 3,
     without: Without = None,
     variant: Variant = None,
     hide: Hide = None,
     splits: Splits = None,
-    workers: Workers = None,
+    workers: NumWorkers = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     overrides: options.Overrides = None,
@@ -120,7 +120,7 @@ def ablate(
     ],
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each variant.")] = 3,
     split: Annotated[str, typer.Option("--split", help="Which split of the store is scored.")] = "test",
-    workers: Workers = None,
+    workers: NumWorkers = None,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
     out: options.Out = options.DEFAULT_OUT,

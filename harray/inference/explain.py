@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,16 +17,18 @@ from harray.inference.pictures import (
     explanation_card,
     write_overlay,
 )
-from harray.inference.predictor import Prediction
 from harray.scenes.encoder import scene_frame_indices
 from harray.videos.files import local_copy
 from harray.videos.frames import read_frames_at
 from harray.videos.picture import Needed
 
+if TYPE_CHECKING:
+    from harray.inference.predictor import Prediction
+
 DRAWN = Needed(long_px=1280, short_px=0)  # pictures need no more
 
 
-def explain(prediction: Prediction, folder: Path, name: str) -> list[Path]:
+def explain(prediction: "Prediction", folder: Path, name: str) -> list[Path]:
     """Write NAME_overlay.mp4, NAME_time.png, NAME_card.png and, with a scene branch, NAME_scene.png.
 
     Returns:
@@ -49,7 +52,7 @@ def explain(prediction: Prediction, folder: Path, name: str) -> list[Path]:
     return [overlay, *(folder / f"{name}_{kind}.png" for kind in figures)]
 
 
-def card(prediction: Prediction) -> Figure:
+def card(prediction: "Prediction") -> Figure:
     """One page: a drawn frame, where the motion looked in the scene, when, and the likeliest labels.
 
     Raises:
@@ -58,7 +61,7 @@ def card(prediction: Prediction) -> Figure:
     return _card(prediction, film_of(prediction))
 
 
-def film_of(prediction: Prediction) -> Film:
+def film_of(prediction: "Prediction") -> Film:
     """The frames of a predicted video, decoded once more: a prediction keeps features, not pictures.
 
     Raises:
@@ -81,7 +84,7 @@ def film_of(prediction: Prediction) -> Film:
     )
 
 
-def _card(prediction: Prediction, film: Film) -> Figure:
+def _card(prediction: "Prediction", film: Film) -> Figure:
     scene_FGG, shown_F = _scene_attention(prediction)
     t = int(shown_F[-1])
     picture = draw_skeletons(
@@ -91,7 +94,7 @@ def _card(prediction: Prediction, film: Film) -> Figure:
     return explanation_card(picture, last_GG, film.seconds_T.tolist(), film.attention_T, prediction.top(3))
 
 
-def _scene_attention(prediction: Prediction) -> tuple[np.ndarray | None, np.ndarray]:
+def _scene_attention(prediction: "Prediction") -> tuple[np.ndarray | None, np.ndarray]:
     """Attention `[F, G, G]`, None without a scene branch, and the places of those frames among the clip's."""
     features, attention_NS = prediction.features, prediction.clips.attention_scene_NS
     assert features is not None
