@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harray.api.session import working
 from harray.errors import InputError
 from harray.names import short_name
-from harray.reporting import SILENT, Reporter
+from harray.reporting import Reporter
 from harray.store import FeatureStore
 from harray.tracking.evidence import record_verdict
 from harray.tracking.history import ChampionChanged, alias_of, move_alias
@@ -103,7 +104,7 @@ def promote_by_evidence(
     question: Question,
     gate: Gate | None = None,
     workspace: Workspace | None = None,
-    reporter: Reporter = SILENT,
+    reporter: Reporter | None = None,
 ) -> Promotion:
     """Compare a version with whatever holds the alias, and move the alias if it earned it.
 
@@ -112,7 +113,11 @@ def promote_by_evidence(
             models, or no clip that neither learned from.
         NotRecorded: the tracking store does not take the evidence; the alias is where it was.
     """
-    workspace, gate = workspace or Workspace(), gate or Gate()
+    with working(workspace, reporter) as (place, told):
+        return _compared(question, gate or Gate(), place, told)
+
+
+def _compared(question: Question, gate: Gate, workspace: Workspace, reporter: Reporter) -> Promotion:
     uri = tracking_uri(workspace)
     champion = _champion(question, uri)
     versions = {"champion": champion, "challenger": question.version}

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from harray import __version__
 from harray.cli import (
+    audit,
     bench,
     config,
     data,
@@ -66,6 +67,7 @@ app.add_typer(bench_app, name="bench")
 COMMANDS: tuple[Callable, ...] = (
     demo.demo,
     data.extract,
+    audit.audit,
     models.train,
     tuning.tune,
     tuning.rerun,

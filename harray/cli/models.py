@@ -26,6 +26,14 @@ def train(
     store: options.Store,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Start from its weights, by names of layers, joints and classes: training.init=MODEL.",
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="DDP workers of Ray Train; 0 trains in this process.")
     ] = 0,
@@ -44,6 +52,7 @@ def train(
 
     The run is recorded in MLflow: config, metrics per epoch, the model.
     """
+    overrides = [*(overrides or []), *([f"training.init={init}"] if init else [])]
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     from harray.api.stores import Store
@@ -137,6 +146,12 @@ def evaluate(
     split: Annotated[str, typer.Option("--split", help="Which split of the store.")] = "test",
     occlusion: Annotated[bool, typer.Option(help="Measure accuracy with joints hidden.")] = True,
     min_precision: options.MinPrecision = None,
+    allow_leak: Annotated[
+        bool,
+        typer.Option(
+            "--allow-leak", help="Score a test split though the model learned from clips or groups of it."
+        ),
+    ] = False,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
@@ -158,6 +173,7 @@ def evaluate(
                 split=split,
                 occlusion=occlusion,
                 min_precision=min_precision,
+                allow_leak=allow_leak,
                 workspace=Workspace(out, tracking_uri),
                 reporter=terminal,
             )

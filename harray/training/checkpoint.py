@@ -170,7 +170,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             second_skeleton=second,
             scene_grid=None if grid is None else (grid[0], grid[1]),
             store_digest=about["store_digest"],
-            learned_clips=_learned_clips(folder),
+            learned_clips=learned_clips(folder),
             provenance=Provenance(**{name: about[name] for name in ("extraction", "weights", "origin")}),
             harray_version=about["harray_version"],
             calibration=_calibration(folder),
@@ -184,7 +184,8 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         ) from error
 
 
-def _learned_clips(folder: Path) -> frozenset[str] | None:
+def learned_clips(folder: Path) -> frozenset[str] | None:
+    """clip_ids that a checkpoint learned from; None where it does not say."""
     file = folder / CLIPS_FILE
     return frozenset(file.read_text().split()) if file.is_file() else None  # older checkpoints have none
 
