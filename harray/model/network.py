@@ -295,7 +295,7 @@ class FusionNetwork(PoseBranch):
         A scene counts by its linear probe where there is one.
         """
         if motion_BED is None:
-            biases = [each.get_parameter("bias") for each in self.classify_motion]
+            biases: list[Tensor] = [each.get_parameter("bias") for each in self.classify_motion]
             logits_BEA = torch.stack(biases).mean(dim=0)[None, None]
         else:
             members = self.drop_motion(motion_BED, random).unbind(dim=1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from harray.errors import InputError
 from harray.extraction.provenance import Provenance
@@ -185,6 +186,22 @@ def test_wrong_models_are_refused_in_one_line(folder, tmp_path):
     (folder / "model.safetensors").write_bytes(b"nonsense")
     with pytest.raises(InputError, match="damaged"):
         load_checkpoint(folder)
+
+
+def test_a_checkpoint_of_the_format_before_members_answers_as_it_did(folder):
+    now = load_checkpoint(folder)
+    weights = {
+        name.replace(".members.0.", ".")
+        .replace("people.0.", "people.")
+        .replace("motion.0.", "motion."): value
+        for name, value in now.network.state_dict().items()
+    }
+    save_file({name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors")
+    about = yaml.safe_load((folder / "checkpoint.yaml").read_text()) | {"format": 2}
+    (folder / "checkpoint.yaml").write_text(yaml.safe_dump(about))
+    before = load_checkpoint(folder).network.state_dict()
+    assert before.keys() == now.network.state_dict().keys() != weights.keys()
+    assert all(torch.equal(value, before[name]) for name, value in now.network.state_dict().items())
 
 
 @pytest.mark.parametrize(
