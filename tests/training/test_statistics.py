@@ -1,5 +1,6 @@
 """What is measured before training: the mixture components of PCM's prior."""
 
+import pytest
 import torch
 
 from harray.features.augment import Augmented
