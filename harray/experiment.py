@@ -7,7 +7,7 @@ from harray.features.config import FeaturesConfig
 from harray.model.config import ModelConfig
 from harray.poses.config import PosesConfig
 from harray.scenes.config import ScenesConfig
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.videos.config import VideosConfig
 
 
@@ -32,3 +32,8 @@ class ExperimentConfig:
     def extraction(self) -> ExtractionConfig:
         """The part that decides what stands in a store."""
         return ExtractionConfig(videos=self.videos, poses=self.poses, scenes=self.scenes)
+
+    @property
+    def learning(self) -> LearningConfig:
+        """The part that decides what is learned from a store."""
+        return LearningConfig(features=self.features, model=self.model, training=self.training)

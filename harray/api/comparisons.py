@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harray.api.train import origin_tags_of, run_name
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
 from harray.tracking.location import probe, tracking_uri
-from harray.tracking.runs import TrainingRun
+from harray.tracking.runs import TrainingRun, origin_tags_of, run_name
 from harray.validation.ablations import Comparison
 from harray.validation.cross_validation import CrossValidation
 from harray.workspace import Workspace

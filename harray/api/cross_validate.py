@@ -16,7 +16,7 @@ from harray.evaluation.occlusion import knows_limbs
 from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
 from harray.store.files import write_atomically
-from harray.training.run import TrainingRequest
+from harray.training.config import LearningConfig
 from harray.validation.cross_validation import (
     CrossValidation,
     Outcome,
@@ -95,7 +95,8 @@ def plan_cross_validation(
         Trial(
             variant=name,
             fold=fold,
-            request=_request(opened, experiment, seed),
+            store=opened.path,
+            learning=_learning(experiment, seed),
             splits=chosen,
             held_out=tuple(held_out),
             occlusions=tuple(occlusions),
@@ -124,15 +125,10 @@ def _check_limbs(store: FeatureStore, occlusions: Sequence[tuple[str, float]]) -
         )
 
 
-def _request(store: FeatureStore, experiment: ExperimentConfig, seed: int) -> TrainingRequest:
-    """A training that keeps no file and carves out no val: nothing chooses an epoch."""
-    return TrainingRequest(
-        store=store.path,
-        out=store.path,
-        features=experiment.features,
-        model=experiment.model,
-        training=dataclasses.replace(experiment.training, seed=seed, val_share=0.0),
-    )
+def _learning(experiment: ExperimentConfig, seed: int) -> LearningConfig:
+    """A training that carves out no val: nothing chooses an epoch."""
+    training = dataclasses.replace(experiment.training, seed=seed, val_share=0.0)
+    return dataclasses.replace(experiment.learning, training=training)
 
 
 def cross_validate(
@@ -169,7 +165,7 @@ def cross_validate(
         )
         for name in names
     }
-    features = plan.trials[0].request.features
+    features = plan.trials[0].learning.features
     floors = scores_of_variant([floors_by_fold(plan.store, plan.splits, plan.folds, features)], truths)
     return CrossValidation(
         store_digest=plan.store.digest(),
@@ -202,7 +198,7 @@ def _run(trials: list[Trial], num_workers: int | None) -> Iterator[tuple[Trial, 
     from harray.distributed.resources import check_machine, start_ray
 
     at_once = min(num_workers or 1, len(trials))
-    num_threads = trials[0].request.training.num_threads
+    num_threads = trials[0].learning.training.num_threads
     check_machine({"CPU": at_once * num_threads}, f"{at_once} trials at once", "use fewer --workers")
     with start_ray():
         from harray.distributed.cross_validation import run_trials

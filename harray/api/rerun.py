@@ -13,7 +13,7 @@ from harray.tracking.location import tracking_uri
 from harray.tracking.recorded import RecordedRun, recorded_run
 from harray.tracking.runs import RECIPE_TAG, NotRecorded, TrainingRun, epoch_metrics
 from harray.training.loop import EpochReport
-from harray.training.run import TrainingRequest, device_named, new_trainer, threads, training_clips
+from harray.training.run import device_named, new_trainer, threads, training_clips
 from harray.workspace import Workspace
 
 COMPARED = ("train.loss.", "val.")  # metrics; times are not repeated
@@ -61,13 +61,7 @@ def rerun_recorded(
     if not num_epochs:
         raise InputError(f"run {recorded.run_id}: it recorded no epoch, so there is nothing to compare with")
     opened = _store_of(recorded, store)
-    request = TrainingRequest(
-        store=opened.path,
-        out=out,
-        features=experiment.features,
-        model=experiment.model,
-        training=experiment.training,
-    )
+    learning = experiment.learning
     device = device_named(experiment.training.device)
     tags = {
         "harray.rerun_of": recorded.run_id,
@@ -80,7 +74,7 @@ def rerun_recorded(
     run = TrainingRun(uri, experiment, name=f"rerun of {recorded.name}", tags=tags)
     try:
         with run, threads(experiment.training.num_threads, device):
-            trainer = new_trainer(request, *training_clips(request, opened), device)
+            trainer = new_trainer(learning, *training_clips(learning, opened), device)
             for report in itertools.islice(trainer.epochs(), num_epochs):
                 metrics = epoch_metrics(report)
                 run.log_metrics(metrics, step=report.epoch)

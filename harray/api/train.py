@@ -20,14 +20,7 @@ from harray.store import FeatureStore
 from harray.tracking.location import tracking_uri
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name, register
 from harray.tracking.run_folder import RunFolder
-from harray.tracking.runs import (
-    RECIPE_TAG,
-    STORE_DIGEST_TAG,
-    STORE_TAG,
-    NotRecorded,
-    TrainingRun,
-    recording,
-)
+from harray.tracking.runs import NotRecorded, TrainingRun, origin_tags_of, recording, run_name
 from harray.training.config import TrainingConfig
 from harray.training.floors import floor_scores
 from harray.training.loop import EpochReport
@@ -218,32 +211,15 @@ def _place(uri: str, out: Path) -> str:
 
 
 def _floors_on_val(request: TrainingRequest) -> dict[str, Scores]:
-    train, val = training_clips(request, FeatureStore.open(request.store))
-    return {} if val is None else floor_scores(train, val, request.features)
-
-
-def origin_tags_of(store: Path, store_digest: str, seed: int, recipe: str) -> dict[str, str]:
-    """Tags that say what a run was made of; the store's also make the run's data set."""
-    tags = {STORE_TAG: str(store), STORE_DIGEST_TAG: store_digest, "harray.seed": str(seed)}
-    return tags | ({RECIPE_TAG: recipe} if recipe else {})
-
-
-def run_name(recipe: str, store: Path, seed: int) -> str:
-    """What a run is called where nobody named it.
-
-    >>> run_name("skeleton", Path("stores/penn"), 0)
-    'skeleton on penn, seed 0'
-    """
-    return f"{Path(recipe).stem or 'training'} on {store.absolute().name}, seed {seed}"
+    train, val = training_clips(request.learning, FeatureStore.open(request.store))
+    return {} if val is None else floor_scores(train, val, request.learning.features)
 
 
 def _request(store: Path, experiment: ExperimentConfig, folder: Path) -> TrainingRequest:
     return TrainingRequest(
         store=store.absolute(),
         out=folder / "checkpoint",
-        features=experiment.features,
-        model=experiment.model,
-        training=experiment.training,
+        learning=experiment.learning,
         experiment_yaml=yaml.safe_dump(to_dict(experiment), sort_keys=False),
     )
 

@@ -131,17 +131,14 @@ def _run(
     on_progress: Update,
     on_message: Callable[[str], None],
 ) -> "Sweep":
-    from harray.training.run import TrainingRequest, origin_of, training_clips
+    from harray.training.run import origin_of, training_clips
     from harray.tuning.search import run_sweep
     from harray.tuning.study import Sweep
     from harray.tuning.trial import TrialJob
 
     store = FeatureStore.open(request.store.absolute())
     experiment = request.experiment
-    asked = TrainingRequest(
-        store=store.path, out=folder, features=experiment.features, training=experiment.training
-    )
-    train, val = training_clips(asked, store)
+    train, val = training_clips(experiment.learning, store)
     if val is None:
         raise InputError(
             f"store {store.path}: no clips to compare trials by; set training.val_share, or give it a val split"

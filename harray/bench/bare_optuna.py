@@ -17,7 +17,7 @@ from harray.features.tensors import ClipTensors
 from harray.search_spaces import config_values, first_point, search_named
 from harray.store import FeatureStore
 from harray.tracking.sweeps import JOURNAL_FILE, Journal
-from harray.training.run import TrainingRequest, device_named, new_trainer, threads, training_clips
+from harray.training.run import device_named, new_trainer, threads, training_clips
 from harray.tuning.settings import STUDY_FILE, SweepSettings
 from harray.tuning.study import pruner_for, sampler_for
 
@@ -34,8 +34,7 @@ class TrialTime:
 
 def bare_times(store: Path, base: ExperimentConfig, settings: SweepSettings) -> tuple[float, list[TrialTime]]:
     """Wall time of the loop, and its trials; reading the clips is not in it."""
-    asked = TrainingRequest(store=store, out=store, features=base.features, training=base.training)
-    train, val = training_clips(asked, FeatureStore.open(store))
+    train, val = training_clips(base.learning, FeatureStore.open(store))
     assert val is not None, "the sweep that this is compared with has refused such a store"
     started = time.perf_counter()
     study = optuna.create_study(
@@ -49,7 +48,7 @@ def bare_times(store: Path, base: ExperimentConfig, settings: SweepSettings) -> 
         before = time.perf_counter()
         search(trial)
         config = with_overrides(base, config_values(trial.params, base))
-        value, num_epochs, train_sec, pruned = _train(trial, config, asked, train, val)
+        value, num_epochs, train_sec, pruned = _train(trial, config, train, val)
         times.append(
             TrialTime(
                 params=trial.params,
@@ -69,22 +68,14 @@ def bare_times(store: Path, base: ExperimentConfig, settings: SweepSettings) -> 
 def _train(
     trial: optuna.Trial,
     config: ExperimentConfig,
-    asked: TrainingRequest,
     train: ClipTensors,
     val: ClipTensors,
 ) -> tuple[float, int, float, bool]:
     """Value, epochs, their seconds, and whether it was stopped early."""
-    request = TrainingRequest(
-        store=asked.store,
-        out=asked.out,
-        features=config.features,
-        model=config.model,
-        training=config.training,
-    )
     device = device_named(config.training.device)
     seconds, value, epoch = 0.0, 0.0, 0
     with threads(config.training.num_threads, device):
-        trainer = new_trainer(request, train, val, device)
+        trainer = new_trainer(config.learning, train, val, device)
         for report in trainer.epochs():
             assert report.val is not None
             seconds, epoch = seconds + report.seconds, report.epoch

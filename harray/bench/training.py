@@ -30,6 +30,7 @@ from harray.bench.training_ways import (
     harray_seconds,
     sample_loop_seconds,
 )
+from harray.config import with_overrides
 from harray.distributed.resources import start_ray
 from harray.experiment import ExperimentConfig
 from harray.recipes import skeleton_small
@@ -150,16 +151,12 @@ def _request(store: Path, experiment: ExperimentConfig, num_epochs: int, **chang
     return TrainingRequest(
         store=store.absolute(),
         out=Path("model"),
-        features=experiment.features,
-        model=experiment.model,
-        training=training,
+        learning=dataclasses.replace(experiment.learning, training=training),
     )
 
 
 def _with_threads(request: TrainingRequest, num_threads: int) -> TrainingRequest:
-    return dataclasses.replace(
-        request, training=dataclasses.replace(request.training, num_threads=num_threads)
-    )
+    return with_overrides(request, {"learning.training.num_threads": num_threads})
 
 
 def _elsewhere(
@@ -197,5 +194,5 @@ def _worker_peak_mb() -> float:
 
 def _sizes(request: TrainingRequest) -> tuple[int, int]:
     """Training clips, and the network's parameters."""
-    clips = training_clips(request, FeatureStore.open(request.store))[0]
-    return len(clips), sum(value.numel() for value in new_network(request, clips).parameters())
+    clips = training_clips(request.learning, FeatureStore.open(request.store))[0]
+    return len(clips), sum(value.numel() for value in new_network(request.learning, clips).parameters())

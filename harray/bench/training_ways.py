@@ -53,9 +53,11 @@ def harray_seconds(request: TrainingRequest) -> Taken:
 
 def bare_seconds(request: TrainingRequest) -> Taken:
     """The limit: forward, losses, backward and optimizer step of the same network on batches that lie ready."""
-    config, clips = request.training, _train_clips(request)
+    config, clips = request.learning.training, _train_clips(request)
     torch.set_num_threads(config.num_threads)
-    step = TrainingStep(new_network(request, clips), config, AugmentationConfig(enabled=False)).train()
+    step = TrainingStep(
+        new_network(request.learning, clips), config, AugmentationConfig(enabled=False)
+    ).train()
     optimizer = new_optimizer(step.network, config)
     ready = _ready_batches(request, clips)
     clock = EpochClock()
@@ -72,12 +74,12 @@ def bare_seconds(request: TrainingRequest) -> Taken:
 def sample_loop_seconds(request: TrainingRequest) -> Taken:
     """Augmentation alone, in numpy, one clip after another."""
     clips = _train_clips(request)
-    ready = share_of(clips, request.features).clips
+    ready = share_of(clips, request.learning.features).clips
     keypoints, visible = ready.keypoints_NPTKC.numpy(), ready.visible_NPTK.numpy()
     rng, clock = np.random.default_rng(0), EpochClock()
-    for _ in range(request.training.num_epochs):
+    for _ in range(request.learning.training.num_epochs):
         for clip in zip(keypoints, visible, strict=True):
-            augment_one(*clip, request.features.augmentation, clips.skeleton, rng)
+            augment_one(*clip, request.learning.features.augmentation, clips.skeleton, rng)
         clock.tick()
     return clock.seconds, _peak_mb()
 
@@ -85,8 +87,8 @@ def sample_loop_seconds(request: TrainingRequest) -> Taken:
 def _ready_batches(
     request: TrainingRequest, clips: ClipTensors
 ) -> list[tuple[Augmented, torch.Tensor, RowRandom]]:
-    ready = share_of(clips, request.features).clips
-    config, batches = request.training, []
+    ready = share_of(clips, request.learning.features).clips
+    config, batches = request.learning.training, []
     for rows in epoch_batches(len(ready), config.batch_size, seed=config.seed, epoch=1):
         part = ready.select(rows)
         keypoints, visible = part.keypoints_NPTKC, part.visible_NPTK
@@ -97,7 +99,7 @@ def _ready_batches(
 
 @functools.cache
 def _train_clips(request: TrainingRequest) -> ClipTensors:
-    return training_clips(request, FeatureStore.open(request.store))[0]
+    return training_clips(request.learning, FeatureStore.open(request.store))[0]
 
 
 def _peak_mb() -> float:

@@ -281,9 +281,7 @@ def ablate(
             comparison = compare(
                 store.absolute(),
                 split,
-                features=experiment.features,
-                model=experiment.model,
-                training=experiment.training,
+                learning=experiment.learning,
                 variants=variants,
                 num_seeds=seeds,
                 on_progress=update,

@@ -27,7 +27,7 @@ def run_trials(trials: Sequence[Trial], num_workers: int | None = None) -> Gener
     Raises:
         InputError: the cluster cannot hold so many, or a trial's store cannot be trained on.
     """
-    training = trials[0].request.training
+    training = trials[0].learning.training
     demand = {"CPU": float(training.num_threads)}
     if training.device == "cuda" or (training.device == "auto" and cluster_resources().get("GPU", 0)):
         demand["GPU"] = 1 / TRIALS_PER_GPU

@@ -76,7 +76,7 @@ def train_on_ray(
     request = dataclasses.replace(request, store=request.store.absolute(), out=request.out.absolute())
     storage = ray_storage(request, storage)
     if gpus_per_worker is None:
-        gpus_per_worker = gpus_for(request.training.device, num_workers, cluster_resources())
+        gpus_per_worker = gpus_for(request.learning.training.device, num_workers, cluster_resources())
     check_training(num_workers, gpus_per_worker)
     name = run_name(request, num_workers)
     rescued = None if is_uri(storage) else rescued_state(Path(storage, name), request.digest)
@@ -183,7 +183,7 @@ def _work(config: dict[str, Any]) -> None:
 
     def keep(state: dict[str, Any], epoch: EpochReport) -> None:
         nonlocal saved
-        due = leads and time.perf_counter() - saved >= request.training.state_sec
+        due = leads and time.perf_counter() - saved >= request.learning.training.state_sec
         with _files(due) as folder:
             if due:
                 save_state(state, folder / STATE_FILE, mark)

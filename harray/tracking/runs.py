@@ -8,10 +8,10 @@ import logging
 import re
 import subprocess
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import harray
 from harray.config import flatten
@@ -21,8 +21,6 @@ from harray.tracking.location import artifact_location, check_answers, connect, 
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param
-
     from harray.training.loop import EpochReport
 
 Outcome = TypeVar("Outcome")
@@ -34,9 +32,18 @@ PARENT_TAG = "mlflow.parentRunId"  # of a run that belongs to another one, such 
 EPOCH_METRIC = "train.epoch_sec"  # every epoch has it
 
 # MLflow's own limits (mlflow.utils.validation)
-MAX_PARAMS, MAX_METRICS, _MAX_VALUE_CHARS = 100, 1000, 6000
+MAX_PARAMS, MAX_METRICS, _MAX_VALUE_CHARS = 100, 800, 6000  # 1000 in a request, tags and parameters included
 _MAX_NAME_CHARS = 200  # of 250, the rest for what stands beside a split's name
 PASSING = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
+
+
+class Measured(NamedTuple):
+    """A metric's value at one step."""
+
+    name: str
+    value: float
+    ms: int  # when it was measured
+    step: int
 
 
 class TrainingRun:
@@ -77,7 +84,7 @@ class TrainingRun:
         self.experiment = experiment
         self.client: MlflowClient
         self.experiment_id: str
-        self._pending: list[Metric] = []
+        self._pending: list[Measured] = []
         self._epochs: set[int] = set()  # whose metrics the run has
 
     def __enter__(self) -> Self:
@@ -86,11 +93,9 @@ class TrainingRun:
             self.experiment_id = experiment_id(self.client, self.uri, self.experiment)
             if self.run_id and self._reopened():
                 return self
-            tags = {**origin_tags(), **self.tags}
-            run = self.client.create_run(self.experiment_id, tags=tags, run_name=self.name)
-            self.run_id = run.info.run_id
+            self.run_id = create_run(self.client, self.experiment_id, self.name, self.tags)
         try:
-            self._log_parameters()
+            log_batches(self.client, self.run_id, params=parameter_texts(self.config))
             log_data_set(self.client, self.run_id, self.tags)
         except BaseException as error:  # `with` does not close what could not be entered
             self.__exit__(type(error), error, error.__traceback__)
@@ -130,18 +135,12 @@ class TrainingRun:
             self._epochs = {metric.step for metric in history}
         return is_there
 
-    def _log_parameters(self) -> None:
-        params = parameters(self.config)
-        for start in range(0, len(params), MAX_PARAMS):
-            self.client.log_batch(self.run_id, params=params[start : start + MAX_PARAMS])
-
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Record an epoch's metrics in one request; MLflow's own retries apply."""
-        from mlflow.entities import Metric
         from mlflow.exceptions import MlflowException
 
         now_ms = time.time_ns() // 1_000_000
-        self._pending += [Metric(name, float(value), now_ms, step) for name, value in metrics.items()]
+        self._pending += [Measured(name, value, now_ms, step) for name, value in metrics.items()]
         try:
             self.flush()
         except MlflowException as error:
@@ -155,15 +154,12 @@ class TrainingRun:
 
     def flush(self) -> None:
         """Send the metrics that were kept back."""
-        while self._pending:
-            self.client.log_batch(self.run_id, metrics=self._pending[:MAX_METRICS])
-            del self._pending[:MAX_METRICS]
+        log_batches(self.client, self.run_id, self._pending)
+        self._pending.clear()
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Add or replace tags, in one request."""
-        from mlflow.entities import RunTag
-
-        self.client.log_batch(self.run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
+        log_batches(self.client, self.run_id, tags=tags)
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Copy a file, or a folder's content, into the run's artifacts (below `folder`)."""
@@ -261,7 +257,6 @@ def record_evaluation(
     Raises:
         NotRecorded: the run was deleted, or the store does not take them.
     """
-    from mlflow.entities import Metric, RunTag
     from mlflow.exceptions import MlflowException
 
     if (file := sqlite_file(uri)) and not file.exists():
@@ -275,9 +270,8 @@ def record_evaluation(
                 return False
             raise
         now_ms = time.time_ns() // 1_000_000
-        scores = [Metric(name, float(value), now_ms, 0) for name, value in metrics.items()]
-        said = [RunTag(name, value) for name, value in (tags or {}).items()]
-        client.log_batch(run_id, metrics=scores, tags=said)
+        scores = [Measured(name, value, now_ms, 0) for name, value in metrics.items()]
+        log_batches(client, run_id, scores, tags=tags or {})
         client.log_artifacts(run_id, str(files), artifact_folder)
     return True
 
@@ -285,6 +279,36 @@ def record_evaluation(
 def mlflow_name(text: str) -> str:
     """A text as a part of a metric's, a tag's or an artifact's name, with codes for what MLflow takes in none."""
     return re.sub(r"^\.|[^\w.\- ]", lambda found: f"-x{ord(found[0]):02x}", text)[:_MAX_NAME_CHARS]
+
+
+def create_run(
+    client: "MlflowClient",
+    experiment: str,
+    name: str | None,
+    tags: Mapping[str, str],
+    start_ms: int | None = None,
+) -> str:
+    """Make a run that says where it comes from; returns its id."""
+    tags = {**origin_tags(), **tags}
+    return client.create_run(experiment, start_time=start_ms, tags=tags, run_name=name).info.run_id
+
+
+def log_batches(
+    client: "MlflowClient",
+    run_id: str,
+    metrics: Sequence[Measured] = (),
+    params: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Add to a run what may be of any number, in as few requests as MLflow's limits allow."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    measured = [Metric(name, float(value), ms, step) for name, value, ms, step in metrics]
+    texts = [Param(name, text) for name, text in (params or {}).items()]
+    labels = [RunTag(name, text) for name, text in (tags or {}).items()]
+    while measured or texts or labels:
+        client.log_batch(run_id, measured[:MAX_METRICS], texts[:MAX_PARAMS], labels[:MAX_PARAMS])
+        del measured[:MAX_METRICS], texts[:MAX_PARAMS], labels[:MAX_PARAMS]
 
 
 def log_data_set(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
@@ -304,18 +328,11 @@ def log_data_set(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -
         client.log_inputs(run_id, inputs)
 
 
-def parameters(config: Any) -> "list[Param]":
+def parameter_texts(config: Any) -> dict[str, str]:
     """A config's leaves as MLflow parameters, each written so that `name=value` reads back to the same leaf.
 
     A value beyond MLflow's 6000 characters is cut, with an ellipsis; the resolved YAML has it whole.
     """
-    from mlflow.entities import Param
-
-    return [Param(name, value) for name, value in parameter_texts(config).items()]
-
-
-def parameter_texts(config: Any) -> dict[str, str]:
-    """The same as plain texts, without importing MLflow."""
     return {name: _as_text(value) for name, value in flatten(config).items()}
 
 
@@ -331,6 +348,21 @@ def epoch_metrics(report: "EpochReport") -> dict[str, float]:
         metrics |= {f"val.{name}": value for name, value in dataclasses.asdict(report.val).items()}
         metrics["val.loss"] = report.val_loss
     return metrics
+
+
+def origin_tags_of(store: Path, store_digest: str, seed: int, recipe: str) -> dict[str, str]:
+    """Tags that say what a run was made of; the store's also make the run's data set."""
+    tags = {STORE_TAG: str(store), STORE_DIGEST_TAG: store_digest, "harray.seed": str(seed)}
+    return tags | ({RECIPE_TAG: recipe} if recipe else {})
+
+
+def run_name(recipe: str, store: Path, seed: int) -> str:
+    """What a run is called where nobody named it.
+
+    >>> run_name("skeleton", Path("stores/penn"), 0)
+    'skeleton on penn, seed 0'
+    """
+    return f"{Path(recipe).stem or 'training'} on {store.absolute().name}, seed {seed}"
 
 
 def origin_tags() -> dict[str, str]:

@@ -10,7 +10,8 @@ deleted is made anew. Nobody else may import MLflow meanwhile: two threads that 
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -27,11 +28,10 @@ from harray.tracking.location import (
 )
 from harray.tracking.runs import (
     EXPERIMENT,
-    PARENT,
     PARENT_TAG,
     PASSING,
+    Measured,
     NotRecorded,
-    RunRecord,
     create_run,
     experiment_id,
     log_batches,
@@ -43,10 +43,33 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 SWEEP_TAG, TRIAL_TAG = "harray.sweep", "harray.trial"
+PARENT = "sweep"  # the parent's TRIAL_TAG
 TICK_SEC, RETRY_SEC = 1.0, 2.0
 SAY_EVERY_SEC = 15.0
 # Our retries look for what the last attempt made, MLflow's own would not; nor may one request hold up the thread.
 _ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """All that a run is to show; two that are equal show the same."""
+
+    key: str
+    """PARENT, or a trial's number."""
+    name: str
+    status: str
+    """RUNNING, FINISHED, FAILED or KILLED, as MLflow has it."""
+    start_ms: int
+    end_ms: int | None
+    """When it was closed; None while it runs."""
+    tags: Mapping[str, str]
+    num_epochs: int = 0
+    """That its metrics are of."""
+    files: tuple[Path, ...] = ()
+    """Copied into its artifacts."""
+    params: Callable[[], Mapping[str, str]] = field(compare=False)
+    metrics: Callable[[], Sequence[Measured]] = field(compare=False)
+    """All of them; while it runs, new ones come at the end."""
 
 
 class SweepRuns:

@@ -1,9 +1,11 @@
 """How long and how hard to train."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from harray.config import Count, Fraction
+from harray.features.config import FeaturesConfig
+from harray.model.config import ModelConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +69,12 @@ class TrainingConfig:
     def train_splits(self) -> list[str]:
         """The names in `train_split`."""
         return self.train_split.split("+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningConfig:
+    """What a training needs of an experiment; the rest decided what stands in the store."""
+
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -18,11 +18,10 @@ from harray.errors import InputError
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips, normalised
 from harray.metrics import Scores
-from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork, StreamShape
 from harray.store import FeatureStore
 from harray.training.checkpoint import Checkpoint, save_checkpoint
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig
 from harray.training.floors import ties_of
 from harray.training.loop import EpochReport, Share, Trainer
 from harray.training.mirroring import try_mirroring
@@ -37,16 +36,23 @@ class TrainingRequest:
 
     store: Path
     out: Path  # the checkpoint folder
-    features: FeaturesConfig = field(default_factory=FeaturesConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    learning: LearningConfig = field(default_factory=LearningConfig)
     experiment_yaml: str = ""  # kept beside the checkpoint for the record
 
     @property
     def digest(self) -> str:
         """Stands for everything that decides the outcome, the store's clips included."""
-        parts = [to_dict(self.features), to_dict(self.model), to_dict(self.training)]
-        return digest([*parts, FeatureStore.open(self.store).digest()])
+        return learned_from(self.learning, self.store)
+
+
+def parts_of(learning: LearningConfig) -> list[dict[str, Any]]:
+    """The configs as plain values, in the order in which digests take them."""
+    return [to_dict(learning.features), to_dict(learning.model), to_dict(learning.training)]
+
+
+def learned_from(learning: LearningConfig, store: Path) -> str:
+    """A digest of everything that decides the outcome, the store's clips included."""
+    return digest([*parts_of(learning), FeatureStore.open(store).digest()])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,7 @@ def train_store(
     Raises:
         InputError: a store that cannot be trained on, or a state file of another training.
     """
-    started = time.perf_counter()
+    started, training = time.perf_counter(), request.learning.training
     mark = request.digest if state_file else ""
     state = load_state(state_file, mark) if state_file and state_file.exists() else None
 
@@ -88,14 +94,12 @@ def train_store(
 
     def keep(state: dict[str, Any], report: EpochReport) -> None:
         nonlocal saved
-        due = time.monotonic() - saved >= request.training.state_sec
+        due = time.monotonic() - saved >= training.state_sec
         if state_file and (due or report.epoch == report.num_epochs):
             save_state(state, state_file, mark)
             saved = time.monotonic()
 
-    fitted = fit(
-        request, device_named(request.training.device), on_epoch, keep if state_file else None, state
-    )
+    fitted = fit(request, device_named(training.device), on_epoch, keep if state_file else None, state)
     save_checkpoint(fitted.checkpoint, request.out, request.experiment_yaml)
     return result_of(fitted.trainer, request.out, time.perf_counter() - started)
 
@@ -109,12 +113,12 @@ def fit(
 ) -> Fitted:
     """Train on this worker's share of the store (all of it where there is one process)."""
     store = FeatureStore.open(request.store)
-    train, val = training_clips(request, store)
-    return fit_clips(request, store, train, val, device, on_epoch, on_state, state)
+    train, val = training_clips(request.learning, store)
+    return fit_clips(request.learning, store, train, val, device, on_epoch, on_state, state)
 
 
 def fit_clips(
-    request: TrainingRequest,
+    learning: LearningConfig,
     store: FeatureStore,
     train: ClipTensors,
     val: ClipTensors | None,
@@ -124,14 +128,14 @@ def fit_clips(
     state: dict[str, Any] | None = None,
 ) -> Fitted:
     """Train on these clips of the store, whatever its splits say; without val all epochs run and the last counts."""
-    with threads(request.training.num_threads, device):  # what the trainer is made of too: sums depend on it
-        trainer = new_trainer(request, train, val, device)
+    with threads(learning.training.num_threads, device):  # what the trainer is made of too: sums depend on it
+        trainer = new_trainer(learning, train, val, device)
         trained = trainer.run(on_epoch, on_state, state)
-    return Fitted(checkpoint=checkpoint_of(trained, request, train, val, origin_of(store)), trainer=trainer)
+    return Fitted(checkpoint=checkpoint_of(trained, learning, train, val, origin_of(store)), trainer=trainer)
 
 
 def new_trainer(
-    request: TrainingRequest, train: ClipTensors, val: ClipTensors | None, device: torch.device
+    learning: LearningConfig, train: ClipTensors, val: ClipTensors | None, device: torch.device
 ) -> Trainer:
     """A trainer of a fresh network on this worker's share of the clips.
 
@@ -140,16 +144,16 @@ def new_trainer(
     """
     if len(train) < (size := Team.current().size):
         raise InputError(f"found {len(train)} clips to train on and {size} workers; use fewer --workers")
-    which = request.features.keypoints
+    which = learning.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
-    features, decisions = decided(request.features, train)
+    features, decisions = decided(learning.features, train)
     return Trainer(
-        new_network(request, train),
+        new_network(learning, train),
         share_of(train, features),
         None if val is None else share_of(val, features),
         features=features,
         decisions=decisions,
-        config=request.training,
+        config=learning.training,
         layout=train.skeleton,
         second_layout=train.second_skeleton,
         device=device,
@@ -180,16 +184,16 @@ def origin_of(store: FeatureStore) -> dict[str, Any]:
 
 def checkpoint_of(
     network: FusionNetwork,
-    request: TrainingRequest,
+    learning: LearningConfig,
     train: ClipTensors,
     val: ClipTensors | None,
     origin: dict[str, Any],
 ) -> Checkpoint:
     """A trained network with all that using it needs; `origin` as `origin_of` gives it."""
-    looked_at = train.looked_at(request.features.keypoints)
+    looked_at = train.looked_at(learning.features.keypoints)
     return Checkpoint(
         network=network,
-        features=request.features,
+        features=learning.features,
         classes=train.classes,
         skeleton=looked_at.skeleton,
         second_skeleton=looked_at.second_skeleton,
@@ -199,20 +203,19 @@ def checkpoint_of(
     )
 
 
-def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipTensors, ClipTensors | None]:
+def training_clips(learning: LearningConfig, store: FeatureStore) -> tuple[ClipTensors, ClipTensors | None]:
     """Clips to train on and to select by; a store without any split trains on all its clips.
 
     Raises:
         InputError: no such split, or fewer than two classes in it.
     """
-    splits = store.splits()
-    train = load_clips(store, request.training.train_splits if splits else None)
+    config, splits = learning.training, store.splits()
+    train = load_clips(store, config.train_splits if splits else None)
     if len(train.labels_N[train.labels_N >= 0].unique()) < 2:
         raise InputError(
             f"store {store.path}: its clips to train on bear fewer than two labels; "
             "give its manifest a label column (or class folders) and extract again"
         )
-    config = request.training
     if config.val_split in splits and config.val_split not in config.train_splits:
         val = load_clips(store, [config.val_split], train.classes)
     else:
@@ -225,12 +228,12 @@ def training_clips(request: TrainingRequest, store: FeatureStore) -> tuple[ClipT
     return train, val if len(val) else None
 
 
-def new_network(request: TrainingRequest, clips: ClipTensors) -> FusionNetwork:
+def new_network(learning: LearningConfig, clips: ClipTensors) -> FusionNetwork:
     """A network for such clips, its weights drawn by the seed; torch's own generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(request.training.seed)
+        torch.manual_seed(learning.training.seed)
         return FusionNetwork(
-            request.model,
+            learning.model,
             **stream_shape(clips),
             second=None if clips.second is None else stream_shape(clips.second),
             scene_dim=None if clips.tokens_NSD is None else clips.tokens_NSD.shape[2],

@@ -14,16 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harray.config import load, with_overrides
 from harray.search_spaces import config_values
-from harray.tracking.runs import (
-    PARENT,
-    Measured,
-    RunRecord,
-    epoch_metrics,
-    origin_tags_of,
-    parameter_texts,
-    run_name,
-)
-from harray.tracking.sweeps import SweepRuns
+from harray.tracking.runs import Measured, epoch_metrics, origin_tags_of, parameter_texts, run_name
+from harray.tracking.sweeps import PARENT, RunRecord, SweepRuns
 from harray.training.loop import report_from
 from harray.tuning.config import SweepConfig
 from harray.tuning.folder import BEST_FILE, CONFIG_FILE, ID_FILE, TABLE_FILE

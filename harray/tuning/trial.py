@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from harray.config import digest, to_dict, with_overrides
+from harray.config import digest, with_overrides
 from harray.errors import InputError
+from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, normalised
 from harray.metrics import Scores
 from harray.model.network import FusionNetwork
 from harray.training.checkpoint import load_checkpoint, save_checkpoint
 from harray.training.evaluate import predict_probabilities
 from harray.training.loop import EpochReport, Trainer, report_from
-from harray.training.run import TrainingRequest, TrainingResult, checkpoint_of, new_trainer, threads
+from harray.training.run import TrainingRequest, TrainingResult, checkpoint_of, new_trainer, parts_of, threads
 from harray.training.state import load_state, save_state
 from harray.tuning.config import LATENCY, TrialJob, TrialPlan
 
@@ -63,13 +64,10 @@ class TrialStep:
 
 def request_of(job: TrialJob, plan: TrialPlan) -> TrainingRequest:
     """The training that a trial is."""
-    config = with_overrides(job.config.experiment, plan.overrides)
     return TrainingRequest(
         store=Path(job.config.store),
         out=job.folder_of(plan.number) / CHECKPOINT_FOLDER,
-        features=config.features,
-        model=config.model,
-        training=config.training,
+        learning=with_overrides(job.config.experiment, plan.overrides).learning,
     )
 
 
@@ -83,10 +81,10 @@ def trial_steps(
     """
     started, before = time.perf_counter(), 0.0
     request, state_file = request_of(job, plan), job.folder_of(plan.number) / STATE_FILE
-    mark = digest([to_dict(request.features), to_dict(request.model), to_dict(request.training), job.origin])
+    mark, training = digest([*parts_of(request.learning), job.origin]), request.learning.training
     state = load_state(state_file, mark) if state_file.exists() else None
-    with threads(request.training.num_threads, device):
-        trainer = new_trainer(request, train, val, device)
+    with threads(training.num_threads, device):
+        trainer = new_trainer(request.learning, train, val, device)
         if state is not None:
             reports = tuple(report_from(values) for values in state["progress"]["history"])
             before = sum(report.seconds for report in reports)
@@ -127,12 +125,13 @@ def steps_on_workers(job: TrialJob, plan: TrialPlan, val: ClipTensors) -> Iterat
         yield TrialStep(reports=(said,), seconds=time.perf_counter() - started)
     assert said.val is not None, "a sweep has val clips"
     network = load_checkpoint(said.checkpoint).network
-    latency = latency_ms(network, request, val) if job.config.objective == LATENCY else 0.0
     yield TrialStep(
         reports=tuple(said.history),
         seconds=time.perf_counter() - started,
         best_epoch=said.best_epoch,
-        outcome=TrialOutcome(val=said.val, checkpoint=said.checkpoint, latency_ms=latency),
+        outcome=TrialOutcome(
+            val=said.val, checkpoint=said.checkpoint, latency_ms=_latency_ms(job, network, request, val)
+        ),
     )
 
 
@@ -146,9 +145,9 @@ def failure_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"
 
 
-def latency_ms(network: FusionNetwork, request: TrainingRequest, clips: ClipTensors) -> float:
+def latency_ms(network: FusionNetwork, features: FeaturesConfig, clips: ClipTensors) -> float:
     """Median time of recognising one clip whose features are there, in milliseconds."""
-    one = normalised(clips.looked_at(request.features.keypoints).select([0]), request.features)
+    one = normalised(clips.looked_at(features.keypoints).select([0]), features)
     times = []
     for _ in range(WARM_UP_PASSES + LATENCY_PASSES):
         started = time.perf_counter()
@@ -188,8 +187,13 @@ def _outcome(
     network = trainer.chosen()
     scores = trainer.progress.history[trainer.progress.best_epoch - 1].val
     assert scores is not None, "a sweep has val clips"
+    checkpoint = checkpoint_of(network, request.learning, train, val, job.origin)
     return TrialOutcome(
         val=scores,
-        checkpoint=save_checkpoint(checkpoint_of(network, request, train, val, job.origin), request.out),
-        latency_ms=latency_ms(network, request, val) if job.config.objective == LATENCY else 0.0,
+        checkpoint=save_checkpoint(checkpoint, request.out),
+        latency_ms=_latency_ms(job, network, request, val),
     )
+
+
+def _latency_ms(job: TrialJob, network: FusionNetwork, request: TrainingRequest, val: ClipTensors) -> float:
+    return latency_ms(network, request.learning.features, val) if job.config.objective == LATENCY else 0.0

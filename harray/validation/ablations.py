@@ -13,11 +13,9 @@ from harray.config import with_overrides
 from harray.errors import InputError
 from harray.evaluation.evaluate import clips_for
 from harray.evaluation.occlusion import HIDDEN_SHARES, occlusion_curves
-from harray.features.config import FeaturesConfig
 from harray.inference.predictor import Predictor
-from harray.model.config import ModelConfig
 from harray.store import FeatureStore
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig
 from harray.training.run import TrainingRequest, train_store
 
 PARTS: dict[str, dict[str, Any]] = {  # part -> overrides of ModelConfig that leave it out
@@ -72,9 +70,7 @@ def compare(
     store: Path,
     split: str,
     *,
-    features: FeaturesConfig,
-    model: ModelConfig,
-    training: TrainingConfig,
+    learning: LearningConfig,
     variants: Mapping[str, Mapping[str, Any]],
     num_seeds: int,
     on_progress: Callable[[int, int, str], None] | None = None,
@@ -86,7 +82,7 @@ def compare(
     Raises:
         InputError: a store that cannot be trained on, or no such split.
     """
-    opened = FeatureStore.open(store)
+    opened, training = FeatureStore.open(store), learning.training
     top1: dict[str, dict[str, list[tuple[float, ...]]]] = {}
     num_done = 0
     if on_progress:
@@ -94,13 +90,12 @@ def compare(
     for seed in range(training.seed, training.seed + num_seeds):
         for name, overrides in variants.items():
             with tempfile.TemporaryDirectory() as folder:
-                request = TrainingRequest(
-                    store=store,
-                    out=Path(folder),
-                    features=features,
-                    model=with_overrides(model, overrides),
+                variant = dataclasses.replace(
+                    learning,
+                    model=with_overrides(learning.model, overrides),
                     training=dataclasses.replace(training, seed=seed),
                 )
+                request = TrainingRequest(store=store, out=Path(folder), learning=variant)
                 predictor = Predictor.load(train_store(request).checkpoint)
             clips = clips_for(predictor, opened, split)
             curves = occlusion_curves({name: predictor}, clips, seed=seed)

@@ -28,8 +28,9 @@ from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import Predictor
 from harray.metrics import classification_scores
 from harray.store import FeatureStore
+from harray.training.config import LearningConfig
 from harray.training.floors import floors
-from harray.training.run import TrainingRequest, device_named, fit_clips
+from harray.training.run import device_named, fit_clips, learned_from
 
 FULL = "full"  # the variant that the others are compared with
 
@@ -40,19 +41,20 @@ class Trial:
 
     variant: str
     fold: int
-    request: TrainingRequest  # with the trial's seed; its `out` is not written
+    store: Path
+    learning: LearningConfig  # with the trial's seed
     splits: tuple[str, ...] | None  # of the store; None for all clips
     held_out: tuple[int, ...]  # places among the labelled clips of `splits`
     occlusions: tuple[tuple[str, float], ...] = ()  # kinds and shares, to score the fold under as well
 
     @property
     def seed(self) -> int:
-        return self.request.training.seed
+        return self.learning.training.seed
 
     @property
     def key(self) -> str:
         """Stands for everything that decides the outcome, but for the code."""
-        return digest([self.request.digest, self.splits, self.held_out, self.occlusions])
+        return digest([learned_from(self.learning, self.store), self.splits, self.held_out, self.occlusions])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,15 +81,14 @@ def run_trial(trial: Trial) -> Outcome:
     Raises:
         InputError: a store that cannot be trained on.
     """
-    request = dataclasses.replace(
-        trial.request, training=dataclasses.replace(trial.request.training, val_share=0.0)
-    )
-    store = FeatureStore.open(request.store)
+    training = dataclasses.replace(trial.learning.training, val_share=0.0)
+    learning = dataclasses.replace(trial.learning, training=training)
+    store = FeatureStore.open(trial.store)
     clips = labelled_clips(store.path, store.digest(), trial.splits)
     rest = sorted(set(range(len(clips))) - set(trial.held_out))
-    device = device_named(request.training.device)
+    device = device_named(training.device)
     started = time.perf_counter()
-    fitted = fit_clips(request, store, clips.select(rest), None, device)
+    fitted = fit_clips(learning, store, clips.select(rest), None, device)
     train_sec = time.perf_counter() - started
     predictor = Predictor(fitted.checkpoint, device=str(device))
     held_out = clips.select(trial.held_out)

@@ -62,7 +62,9 @@ def test_a_trainer_is_made_on_as_many_threads_as_it_trains_on(store, tmp_path, m
     monkeypatch.setattr(training, "new_trainer", watched)
     config = with_overrides(pose_only(), parse_overrides(pose_only(), SMALL))
     request = training.TrainingRequest(
-        store=store, out=tmp_path / "c", model=config.model, training=replace(config.training, num_epochs=1)
+        store=store,
+        out=tmp_path / "c",
+        learning=replace(config.learning, training=replace(config.training, num_epochs=1)),
     )
     with torch_threads(2):
         training.fit(request, torch.device("cpu"))

@@ -125,9 +125,7 @@ def trained(store, experiment, folder) -> Predictor:
     request = TrainingRequest(
         store=store.path,
         out=folder,
-        features=experiment.features,
-        model=experiment.model,
-        training=experiment.training,
+        learning=experiment.learning,
     )
     train_store(request)
     return Predictor.load(folder)

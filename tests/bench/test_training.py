@@ -15,7 +15,7 @@ from harray.features.config import AugmentationConfig
 from harray.model.config import ModelConfig
 from harray.skeleton import PENN13
 from harray.store import FeatureStore, StoreSettings
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.run import TrainingRequest
 
 STILL = dict.fromkeys(
@@ -99,8 +99,10 @@ def request_(tmp_path) -> TrainingRequest:
     return TrainingRequest(
         store=store.path,
         out=tmp_path / "model",
-        model=with_overrides(ModelConfig(), tiny),
-        training=TrainingConfig(num_epochs=3, batch_size=4, device="cpu", val_share=0.3, patience=0),
+        learning=LearningConfig(
+            model=with_overrides(ModelConfig(), tiny),
+            training=TrainingConfig(num_epochs=3, batch_size=4, device="cpu", val_share=0.3, patience=0),
+        ),
     )
 
 

@@ -22,7 +22,7 @@ from harray.distributed.training import (
 from harray.errors import InputError
 from harray.model.config import ModelConfig
 from harray.training.checkpoint import load_checkpoint
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.divergence import Diverged
 from harray.training.run import TrainingRequest, train_store
 from harray.training.state import load_state, save_state
@@ -42,9 +42,11 @@ def request_(tmp_path) -> TrainingRequest:
     return TrainingRequest(
         store=store.path,
         out=tmp_path / "model",
-        model=with_overrides(ModelConfig(), TINY),
-        training=TrainingConfig(
-            num_epochs=12, batch_size=7, device="cpu", val_share=0.34, patience=0, state_sec=0
+        learning=LearningConfig(
+            model=with_overrides(ModelConfig(), TINY),
+            training=TrainingConfig(
+                num_epochs=12, batch_size=7, device="cpu", val_share=0.34, patience=0, state_sec=0
+            ),
         ),
     )
 

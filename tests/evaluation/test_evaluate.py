@@ -7,7 +7,7 @@ from harray.evaluation.evaluate import clips_for, evaluate, learned_clips
 from harray.inference import Predictor
 from harray.model.config import ModelConfig
 from harray.store import FeatureStore
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.run import TrainingRequest, train_store
 from tests.stores import arm_store
 
@@ -25,7 +25,9 @@ def trained(tmp_path_factory) -> tuple[FeatureStore, Predictor]:
     rows = [{"path": f"/{number:02}.mp4", "splits": [splits[number // 12]]} for number in range(36)]
     store = arm_store(folder / "store", rows)
     training = TrainingConfig(num_epochs=1, device="cpu")
-    request = TrainingRequest(store=store.path, out=folder / "model", model=MODEL, training=training)
+    request = TrainingRequest(
+        store=store.path, out=folder / "model", learning=LearningConfig(model=MODEL, training=training)
+    )
     return store, Predictor.load(train_store(request).checkpoint)
 
 

@@ -18,7 +18,7 @@ from harray.interchange.pickles import read_skeletons
 from harray.interchange.skeleton_import import ImportOptions, import_skeletons
 from harray.model.config import ModelConfig
 from harray.store import FeatureStore
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.run import TrainingRequest, train_store
 
 FEW = ImportOptions(num_frames=4)
@@ -390,9 +390,11 @@ def test_a_model_learns_from_a_pickle_without_videos_or_scenes(
     request = TrainingRequest(
         store=tmp_path / "store",
         out=tmp_path / "model",
-        model=with_overrides(ModelConfig(), size),
-        features=with_overrides(FeaturesConfig(), {"augmentation.enabled": False}),
-        training=TrainingConfig(num_epochs=25, device="cpu"),
+        learning=LearningConfig(
+            model=with_overrides(ModelConfig(), size),
+            features=with_overrides(FeaturesConfig(), {"augmentation.enabled": False}),
+            training=TrainingConfig(num_epochs=25, device="cpu"),
+        ),
     )
     train_store(request)
     predictor = Predictor.load(tmp_path / "model")
@@ -444,8 +446,10 @@ def test_a_model_refuses_a_store_of_another_layout_or_of_other_coordinates(
         TrainingRequest(
             store=tmp_path / "penn13",
             out=tmp_path / "model",
-            model=with_overrides(ModelConfig(), size),
-            training=TrainingConfig(num_epochs=1, device="cpu"),
+            learning=LearningConfig(
+                model=with_overrides(ModelConfig(), size),
+                training=TrainingConfig(num_epochs=1, device="cpu"),
+            ),
         )
     )
     refusals = {"jhmdb15": "jhmdb15 skeletons, the model was trained on penn13", "deep13": "3 coordinates"}

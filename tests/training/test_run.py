@@ -15,7 +15,7 @@ from harray.model.config import ModelConfig
 from harray.skeleton import COCO17, PENN13
 from harray.store import FeatureStore
 from harray.training.checkpoint import load_checkpoint
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.evaluate import predict_probabilities
 from harray.training.run import TrainingRequest, share_of, train_store
 from tests.stores import arm_store
@@ -43,9 +43,13 @@ def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True
 
 
 def request(tmp_path, **changes) -> TrainingRequest:
-    values = {"store": tmp_path / "store", "out": tmp_path / "model", "model": MODEL}
     training = TrainingConfig(num_epochs=2, batch_size=8, device="cpu", val_share=0.34, state_sec=0)
-    return TrainingRequest(**({"training": training} | values | changes))
+    parts = {"model": MODEL, "training": training}
+    learning = LearningConfig(
+        **(parts | {name: changes.pop(name) for name in (*parts, "features") if name in changes})
+    )
+    values = {"store": tmp_path / "store", "out": tmp_path / "model", "learning": learning}
+    return TrainingRequest(**(values | changes))
 
 
 def test_a_store_becomes_a_checkpoint_that_predicts_the_same_after_loading(tmp_path):
@@ -131,7 +135,7 @@ def test_the_state_of_another_training_is_refused(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         train_store(request(tmp_path), interrupt, state)
-    other = dataclasses.replace(request(tmp_path).training, seed=5)
+    other = dataclasses.replace(request(tmp_path).learning.training, seed=5)
     with pytest.raises(InputError, match="other settings or clips"):
         train_store(request(tmp_path, training=other), state_file=state)
     state.write_text("no state")

@@ -11,7 +11,7 @@ import torch
 from harray.store import FeatureStore
 from harray.tracking.sweeps import JOURNAL_FILE, Journal, SweepLog
 from harray.training.divergence import Diverged
-from harray.training.run import TrainingRequest, origin_of, training_clips
+from harray.training.run import origin_of, training_clips
 from harray.tuning.figures import write_figures
 from harray.tuning.settings import SweepSettings
 from harray.tuning.study import FAILED, FINISHED, STOPPED, WORKER_DIED, Sweep, ranking
@@ -41,8 +41,7 @@ class Vanished(BaseException):
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     store = FeatureStore.open(tiny_store(tmp_path_factory.mktemp("sweep") / "store"))
-    asked = TrainingRequest(store=store.path, out=store.path, training=tiny_experiment().training)
-    return store, *training_clips(asked, store)
+    return store, *training_clips(tiny_experiment().learning, store)
 
 
 class Driver:
