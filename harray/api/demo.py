@@ -4,8 +4,9 @@ actions -> videos -> store -> a short sweep's winner -> model -> registry -> cha
 actors
 """
 
+import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from typing import Any
 from harray.api.evaluate import evaluate_recorded
 from harray.api.predict import predict_videos
 from harray.api.train import train_recorded
-from harray.api.tune import SweepRequest, tune_recorded
+from harray.api.tune import sweep_config, tune_recorded
 from harray.api.winner import tags_of_winner
 from harray.config import with_overrides
 from harray.distributed.extraction import extract
 from harray.distributed.resources import start_ray
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
+from harray.reporting import Reporter, Update
 from harray.store import FeatureStore
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
@@ -34,8 +36,6 @@ from harray.workspace import Workspace
 MODEL_NAME = "demo"
 NUM_EXPLAINED = 3
 SEARCH, NUM_TRIALS, TRIAL_EPOCHS = "optimisation", 8, 3
-
-Update = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,17 +168,30 @@ def _short_sweep(
 ) -> SweepOutcome:
     """A few trials of a few epochs; a second demo in the same folder finds the first one's."""
     epochs = min(TRIAL_EPOCHS, experiment.training.num_epochs)
-    request = SweepRequest(
-        store=store,
-        experiment=with_overrides(experiment, {"training.num_epochs": epochs}),
-        out=out,
+    config = sweep_config(
+        store,
+        with_overrides(experiment, {"training.num_epochs": epochs}),
         search=SEARCH,
         num_trials=NUM_TRIALS,
-        resume=None,
         recipe="procedural",
-        tracking=tracking,
     )
-    return tune_recorded(request, on_stage("searching hyperparameters", "trials"), on_message)
+    reporter = _Stage(on_stage("searching hyperparameters", "trials"), on_message)
+    return tune_recorded(config, Workspace(out, tracking), reporter, resume=None)
+
+
+@dataclass(frozen=True)
+class _Stage(Reporter):
+    """A reporter whose bar is the one that a stage has."""
+
+    update: Update
+    on_message: Callable[[str], None]
+
+    def say(self, message: str) -> None:
+        self.on_message(message)
+
+    @contextlib.contextmanager
+    def progress(self, title: str, unit: str) -> Generator[Update]:
+        yield self.update
 
 
 def _render_and_extract(

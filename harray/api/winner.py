@@ -1,6 +1,5 @@
 """A sweep's winner, trained once more on all but test."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +8,12 @@ from harray.api.train import train_recorded
 from harray.config import with_overrides
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
+from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.tracking.runs import PARENT_TAG, NotRecorded, outcome_of
-from harray.training.loop import EpochReport
+from harray.tuning.config import SweepConfig
 from harray.tuning.outcome import SweepOutcome
+from harray.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,43 +30,50 @@ class Winner:
 
 def train_winner(
     outcome: SweepOutcome,
-    store: Path,
-    out: Path,
-    name: str,
+    config: SweepConfig,
+    workspace: Workspace,
+    reporter: Reporter = SILENT,
     *,
+    name: str,
     split: str = "test",
-    tracking: str | None = None,
-    recipe: str = "",
-    on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Winner:
     """Train the winner on train and val with the number of epochs that was found, register it, and only then look
     at the test split, once.
+
+    Args:
+        config: what the sweep was asked.
+        name: of the model in the registry.
+        split: the test split.
 
     Raises:
         InputError: a bad name.
         NotRecorded: the tracking store does not take the model or its scores; its `outcome` is the `Winner` where there
             is one.
     """
+    store = Path(config.store)
     experiment = winner_on_all(outcome, store)
     try:
-        trained = train_recorded(
-            store,
-            experiment,
-            out,
-            name=name,
-            tracking=tracking,
-            recipe=recipe,
-            title=f"winner, trial {outcome.best[0].number}, on train + val",
-            tags=tags_of_winner(outcome),
-            on_epoch=on_epoch,
-        )
+        with reporter.progress("training the winner on train + val", "epochs") as update:
+            trained = train_recorded(
+                store,
+                experiment,
+                workspace.out,
+                name=name,
+                tracking=workspace.tracking_uri,
+                recipe=config.recipe,
+                title=f"winner, trial {outcome.best[0].number}, on train + val",
+                tags=tags_of_winner(outcome),
+                on_epoch=lambda report: update(report.epoch, report.num_epochs),
+            )
     except NotRecorded as error:
         raise NotRecorded(str(error)) from error  # no winner yet
     assert trained.registered is not None
     report, missed = None, None
     if split in FeatureStore.open(store).splits():
         (report, _), missed = outcome_of(
-            lambda: evaluate_recorded(trained.model_version, store, split, out, outcome.tracking_uri)
+            lambda: evaluate_recorded(
+                trained.model_version, store, split, workspace.out, outcome.tracking_uri
+            )
         )
     winner = Winner(
         name=name,
@@ -90,13 +98,11 @@ def winner_on_all(outcome: SweepOutcome, store: Path) -> ExperimentConfig:
     """The winner's configuration for its last training: on train and val, for as many epochs as it took."""
     winner = outcome.experiment
     splits, training = FeatureStore.open(store).splits(), winner.training
-    has_val = training.val_split in splits
+    val = f"+{training.val_split}" if training.val_split in splits else ""
     return with_overrides(
         winner,
         {
-            "training.train_split": f"{training.train_split}+{training.val_split}"
-            if has_val
-            else training.train_split,
+            "training.train_split": f"{training.train_split}{val}",
             "training.val_split": "",
             "training.val_share": 0.0,
             "training.num_epochs": outcome.best[0].best_epoch,

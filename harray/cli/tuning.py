@@ -1,7 +1,6 @@
 """Commands that search, and that repeat what was recorded: tune, rerun."""
 
 import dataclasses
-import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,19 +10,18 @@ from rich.table import Table
 
 from harray.cli import advice, options
 from harray.cli.terminal import Terminal, session
-from harray.config import flatten, with_overrides
+from harray.config import flatten
 from harray.errors import InputError
-from harray.experiment import ExperimentConfig
+from harray.workspace import Workspace
 
 if TYPE_CHECKING:
-    from harray.api.tune import SweepRequest
     from harray.api.winner import Winner
     from harray.tracking.runs import NotRecorded
+    from harray.tuning.config import SweepConfig
     from harray.tuning.outcome import SweepOutcome
 
 BEST_SHOWN = 5
 DEFAULT_SPLIT = "test"
-VAL_SHARE = 0.15  # of the training clips, where nothing else says by which clips trials are compared
 
 Search = Annotated[
     str,
@@ -84,83 +82,44 @@ def tune(
     What key=value fixes is not searched. Every trial is a run in MLflow, nested in the sweep's. A sweep may be
     killed at any moment: the same command with --resume goes on.
     """
-    from harray.store import FeatureStore
-    from harray.tuning.demand import cluster_for_sweep
+    from harray.api.tune import sweep_config, tune_recorded
 
-    experiment = with_val(options.build_config(recipe, config, overrides), store)
-    fixed = _check(store, search, experiment, overrides, register, split)
-    num_bytes = FeatureStore.open(store).num_bytes_in_memory()
-    budget_sec, failed_share = _seconds(time_budget) if time_budget else math.inf, _share(max_failed)
-    with (
-        session(out, "tune", as_json) as terminal,
-        cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, num_bytes, terminal.say),
-    ):
-        from harray.api.tune import SweepRequest, tune_recorded
+    options.check_store(store)
+    experiment = options.build_config(recipe, config, overrides)
+    asked = sweep_config(
+        store,
+        experiment,
+        search=search,
+        fixed=tuple(sorted(text.partition("=")[0] for text in overrides or [])),
+        recipe=str(config or recipe),
+        objective=objective,
+        num_trials=trials,
+        max_failed=_share(max_failed),
+        time_budget_sec=_seconds(time_budget) if time_budget else None,
+        at_once=at_once,
+        workers_per_trial=workers_per_trial,
+    )
+    if split != DEFAULT_SPLIT:
+        options.check_split(store, split)
+    if register:
+        from harray.tracking.registry import check_model_name
+
+        check_model_name(register)
+    workspace = Workspace(out, tracking_uri)
+    with session(out, "tune", as_json) as terminal:
         from harray.tracking.runs import outcome_of
 
-        request = SweepRequest(
-            store=store.absolute(),
-            experiment=experiment,
-            out=out,
-            search=search,
-            fixed=fixed,
-            num_trials=trials,
-            time_budget_sec=budget_sec,
-            workers_per_trial=workers_per_trial,
-            at_once=at_once,
-            objective=objective,
-            max_failed=failed_share,
-            resume=resume,
-            tracking=tracking_uri,
-            recipe=str(config or recipe),
-        )
         if register and (missing := options.no_test_part(store, experiment.training)):
             terminal.say(f"note: {missing}; so the winner will be registered without a score")
-        with terminal.progress("tuning", "trials") as update:
-            outcome, missed = outcome_of(lambda: tune_recorded(request, update, terminal.say))
-        show_sweep(terminal, request, outcome, advice.where(out, tracking_uri))
+        outcome, missed = outcome_of(lambda: tune_recorded(asked, workspace, terminal, resume=resume))
+        show_sweep(terminal, asked, outcome, advice.where(out, tracking_uri))
         winner = None
         if register and not missed:
-            winner, missed = _registered(terminal, request, outcome, register, split)
+            winner, missed = _registered(terminal, asked, outcome, workspace, register, split)
         test = dataclasses.asdict(winner.report.scores) if winner and winner.report else None
         terminal.json({**outcome.to_json(), "model_version": winner and winner.model_version, "test": test})
         if missed:
             raise missed
-
-
-def with_val(experiment: ExperimentConfig, store: Path) -> ExperimentConfig:
-    """The experiment with clips to compare trials by, carved out where neither it nor the store has any."""
-    from harray.store import FeatureStore
-
-    options.check_store(store)
-    training = experiment.training
-    splits = set(FeatureStore.open(store).splits()) - set(training.train_splits)
-    if training.val_share or training.val_split in splits:
-        return experiment
-    return with_overrides(experiment, {"training.val_share": VAL_SHARE})
-
-
-def _check(
-    store: Path,
-    search: str,
-    experiment: ExperimentConfig,
-    overrides: list[str] | None,
-    name: str | None,
-    split: str,
-) -> tuple[str, ...]:
-    """Refuse early what cannot be searched, registered or scored; returns the keys that are not searched."""
-    from harray.search_spaces import first_point, search_named
-
-    options.check_store(store)
-    if split != DEFAULT_SPLIT:
-        options.check_split(store, split)
-    fixed = tuple(sorted(text.partition("=")[0] for text in overrides or []))
-    first_point(search_named(search), experiment, fixed)
-    if name:
-        from harray.tracking.registry import check_model_name
-
-        check_model_name(name)
-    return fixed
 
 
 def rerun(
@@ -208,26 +167,21 @@ def rerun(
 
 
 def _registered(
-    terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome", name: str, split: str
+    terminal: Terminal,
+    asked: "SweepConfig",
+    outcome: "SweepOutcome",
+    workspace: Workspace,
+    name: str,
+    split: str,
 ) -> "tuple[Winner | None, NotRecorded | None]":
     """Train the winner on train and val, and register it; the error where the tracking store does not take it."""
     from harray.api.winner import train_winner
     from harray.tracking.runs import NotRecorded, outcome_of
 
     try:
-        with terminal.progress("training the winner on train + val", "epochs") as update:
-            winner, missed = outcome_of(
-                lambda: train_winner(
-                    outcome,
-                    request.store,
-                    request.out,
-                    name,
-                    split=split,
-                    tracking=request.tracking,
-                    recipe=request.recipe,
-                    on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
-                )
-            )
+        winner, missed = outcome_of(
+            lambda: train_winner(outcome, asked, workspace, terminal, name=name, split=split)
+        )
     except NotRecorded as error:
         return None, error
     score = f", the store has no split {split!r} to score it on"
@@ -238,11 +192,11 @@ def _registered(
 
 
 def show_sweep(
-    terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome", where: dict[str, object]
+    terminal: Terminal, asked: "SweepConfig", outcome: "SweepOutcome", where: dict[str, object]
 ) -> None:
     """The best trials beside the recipe, and where the rest is."""
-    base = flatten(request.experiment)
-    table = Table("trial", "val macro F1", *_latency(request, "ms"), "epochs", "what differs from the recipe")
+    base, latency = flatten(asked.experiment), ["ms"] if asked.objective == "accuracy-latency" else []
+    table = Table("trial", "val macro F1", *latency, "epochs", "what differs from the recipe")
     table.box, table.pad_edge = None, False
     for row in outcome.rows[:BEST_SHOWN]:
         values = [f"{value:.3f}" for value in row.values] or [row.state]
@@ -251,7 +205,7 @@ def show_sweep(
             for name, value in row.params.items()
             if _short(value) != _short(base.get(name))
         ]
-        note = "" if row.state == "finished" else f" ({row.state})"
+        note = "" if row.state == "complete" else f" ({row.state})"
         table.add_row(f"{row.number}{note}", *values, str(row.num_epochs), "\n".join(changed) or "nothing")
     terminal.result(table)
     states = outcome.to_json()["states"]
@@ -264,11 +218,8 @@ def show_sweep(
     for figure in outcome.figures:
         terminal.result(f"figure: {figure}")
     flags = {"--config": outcome.best_config, **where}
-    terminal.result(f"next: {options.train_command(request.store, outcome.experiment.training, flags)}")
-
-
-def _latency(request: "SweepRequest", name: str) -> list[str]:
-    return [name] if request.objective == "accuracy-latency" else []
+    command = options.train_command(Path(asked.store), outcome.experiment.training, flags)
+    terminal.result(f"next: {command}")
 
 
 def _short(value: object) -> str:

@@ -21,6 +21,7 @@ from harray.tracking.location import artifact_location, check_answers, connect, 
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
     from harray.training.loop import EpochReport
 
 Outcome = TypeVar("Outcome")

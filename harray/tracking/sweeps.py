@@ -113,6 +113,11 @@ class SweepRuns:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
+    @property
+    def run_id(self) -> str:
+        """Of the parent; empty until it is there."""
+        return self.run_ids.get(PARENT, "")
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -260,7 +265,6 @@ class SweepRuns:
 
 def _is_closed(run: "Run", record: RunRecord, tags: dict[str, str]) -> bool:
     """Whether a run has all of its record: its closing, at that moment, was the last that was written."""
-    return (
-        (run.info.status, run.info.end_time) == (record.status, record.end_ms)
-        and all(run.data.tags.get(name) == text for name, text in tags.items())
+    return (run.info.status, run.info.end_time) == (record.status, record.end_ms) and all(
+        run.data.tags.get(name) == text for name, text in tags.items()
     )

@@ -90,7 +90,10 @@ def _nested(folder: Path, config: SweepConfig, trial: FrozenTrial, about: dict[s
     if not is_over and (status := about.get(STATUS, "RUNNING")) != "RUNNING":
         state, status, end_ms = INTERRUPTED, "KILLED", about[STATUS_MS]
     tags = _tags(config) | {STATE_TAG: state}
-    said = {"reason": trial.user_attrs.get("reason"), "went_on_after_epoch": trial.user_attrs.get("resumed_after")}
+    said = {
+        "reason": trial.user_attrs.get("reason"),
+        "went_on_after_epoch": trial.user_attrs.get("resumed_after"),
+    }
     if is_over:
         said["checkpoint"] = row_of(trial, folder).checkpoint
     return RunRecord(
@@ -127,7 +130,9 @@ def _parent_metrics(folder: Path, study: optuna.Study, ms: int, status: str) -> 
     if status == "RUNNING" or not best:
         return []
     states = [STATES[trial.state] for trial in study.get_trials(deepcopy=False) if trial.state in STATES]
-    values: dict[str, float] = dict(zip(("best.val.macro_f1", "best.latency_ms"), best[0].values, strict=False))
+    values: dict[str, float] = dict(
+        zip(("best.val.macro_f1", "best.latency_ms"), best[0].values, strict=False)
+    )
     values |= {"best.trial": best[0].number, "trials.failed": states.count(FAILED), "trials": len(states)}
     return [Measured(name, value, ms, 0) for name, value in values.items()]
 

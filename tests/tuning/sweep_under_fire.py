@@ -24,11 +24,11 @@ import time
 from pathlib import Path
 
 import psutil
+from harray.tuning.settings import STUDY_FILE, SweepSettings
 
 from harray.tracking.location import connect, probe
 from harray.tracking.sweeps import JOURNAL_FILE
 from harray.training.state import load_state
-from harray.tuning.settings import STUDY_FILE, SweepSettings
 from harray.tuning.study import open_study
 from harray.workspace import Workspace
 
