@@ -143,8 +143,8 @@ class SweepRuns:
                 raise self.fault
             if self.is_lasting or time.monotonic() > deadline:
                 raise NotRecorded(
-                    f"tracking store {without_password(self.uri)}: {self.trouble}; {self._num_waiting()} runs wait in "
-                    f"{self.kept_in}, and the same command with --resume sends them"
+                    f"tracking store {without_password(self.uri)}: {self.trouble}; {self._waiting()} in "
+                    f"{self.kept_in}, and the same command with --resume sends what is missing"
                 )
             self.say_trouble(reporter)
             time.sleep(RETRY_SEC)
@@ -156,12 +156,13 @@ class SweepRuns:
         self._said = time.monotonic()
         what, when = ("takes no records", "then") if self.is_lasting else ("is away", "when it is back")
         reporter.say(
-            f"tracking store {without_password(self.uri)} {what} ({self.trouble}); {self._num_waiting()} runs wait in "
-            f"{self.kept_in} and are sent {when}"
+            f"tracking store {without_password(self.uri)} {what} ({self.trouble}); {self._waiting()} in "
+            f"{self.kept_in}, sent {when}"
         )
 
-    def _num_waiting(self) -> int:
-        return sum(self._written.get(record.key) != record for record in self.records())
+    def _waiting(self) -> str:
+        count = sum(self._written.get(record.key) != record for record in self.records())
+        return f"{count} run waits" if count == 1 else f"{count} runs wait"
 
     def _halt(self) -> None:
         self._stop.set()

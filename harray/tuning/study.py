@@ -63,6 +63,8 @@ def read_study(folder: Path) -> optuna.Study:
     Raises:
         KeyError: it is not begun yet.
     """
+    if not (folder / STUDY_FILE).exists():
+        raise KeyError(f"{folder}: no {STUDY_FILE} yet")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.load_study(study_name="sweep", storage=_storage(folder))
 

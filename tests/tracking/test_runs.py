@@ -7,6 +7,7 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED
 
 from harray.config import parse_overrides, with_overrides
 from harray.errors import InputError
+from harray.tracking import runs
 from harray.tracking.location import connect
 from harray.tracking.runs import (
     NotRecorded,
@@ -15,7 +16,7 @@ from harray.tracking.runs import (
     git_commit,
     mlflow_name,
     outcome_of,
-    parameters,
+    parameter_texts,
     record_evaluation,
     recording,
 )
@@ -38,7 +39,7 @@ class Outer:
 
 def test_parameters_replay_as_overrides():
     config = Outer(model=Inner(rate=0.5, lags=(3,), name="[1]", path="/a b=c", enabled=False), seed=1)
-    texts = {param.key: param.value for param in parameters(config)}
+    texts = parameter_texts(config)
     assert texts == {
         "model.rate": "0.5",
         "model.lags": "[3]",
@@ -52,7 +53,7 @@ def test_parameters_replay_as_overrides():
 
 
 def test_a_value_beyond_mlflows_limit_is_cut():
-    texts = {param.key: param.value for param in parameters(Outer(model=Inner(name="x" * 7000)))}
+    texts = parameter_texts(Outer(model=Inner(name="x" * 7000)))
     assert texts["model.name"] == "x" * 5999 + "…"
 
 
@@ -137,11 +138,11 @@ class Flaky:
     def __init__(self, client, error_code):
         self.client, self.error_code, self.down, self.taken = client, error_code, False, []
 
-    def log_batch(self, run_id, metrics=()):
+    def log_batch(self, run_id, metrics=(), params=(), tags=()):
         if self.down:
             raise MlflowException("away", error_code=self.error_code)
         self.taken.append(len(metrics))
-        self.client.log_batch(run_id, metrics=metrics)
+        self.client.log_batch(run_id, metrics, params, tags)
 
     def __getattr__(self, name):
         return getattr(self.client, name)
@@ -171,10 +172,10 @@ def test_metrics_that_were_never_placed_are_an_error_at_the_end(uri):
 
 
 def test_a_run_whose_parameters_are_refused_does_not_stay_open(uri, monkeypatch):
-    def refuse(self):
+    def refuse(*values, **named):
         raise MlflowException("no such parameter")
 
-    monkeypatch.setattr(TrainingRun, "_log_parameters", refuse)
+    monkeypatch.setattr(runs, "log_batches", refuse)
     run = TrainingRun(uri, Outer())
     with pytest.raises(MlflowException, match="no such parameter"):
         run.__enter__()
