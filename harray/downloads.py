@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from harray.errors import InputError
+from harray.files import write_atomically
 
 TIMEOUT_SEC = 30.0
 
@@ -61,19 +62,18 @@ def fetch(release: Release, key: str) -> Path:
     file = weights_cache() / release.name
     if file.is_file():
         return _verified(file, release, key)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
+
+    def download(part: Path) -> None:
         _download(release.url, part)
         _verified(part, release, key)
-        os.replace(part, file)
+
+    try:
+        write_atomically(file, download)
     except (urllib.error.URLError, OSError) as error:
         raise InputError(
             f"weights {release.name}: not in the cache, and {release.url} cannot be reached "
             f"({getattr(error, 'reason', error)}); put the file at {file} or set {key}=PATH"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return file
 
 

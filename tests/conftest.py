@@ -16,7 +16,26 @@ prepare_ray()  # before any test module imports Ray
 os.environ.setdefault("RAY_DEDUP_LOGS", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads wait by spinning: two on a busy core crawl
 
+# What a test starts, by the fixture that starts it; tests without such a fixture carry the marker themselves.
+STARTED_BY = {
+    "ray": {"ray_cluster", "job_cluster"},
+    "mlflow": {"empty_database", "server_process"},
+    "s3": {"bucket"},
+}
+SLOW_STARTS = ("ray", "mlflow", "s3", "browser")
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what their fixtures start; whatever starts a server is slow."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        for name in STARTED_BY:
+            if fixtures & STARTED_BY[name]:
+                item.add_marker(name)
+        if any(item.get_closest_marker(name) for name in SLOW_STARTS):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,8 @@ HEAVY = (
 )
 # From left to right; a room imports itself and rooms of earlier tiers, nothing beside it.
 TIERS = [
-    {"errors", "names", "files", "reporting"},
+    {"errors", "names", "reporting"},
+    {"files"},
     {"workspace"},
     {"config", "schema", "skeleton", "metrics", "downloads"},
     {"config_keys"},

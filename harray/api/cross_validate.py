@@ -14,8 +14,8 @@ from harray.config import digest
 from harray.errors import InputError
 from harray.evaluation.occlusion import knows_limbs
 from harray.experiment import ExperimentConfig
+from harray.files import write_atomically
 from harray.store import FeatureStore
-from harray.store.files import write_atomically
 from harray.training.config import LearningConfig
 from harray.validation.cross_validation import (
     CrossValidation,

@@ -21,13 +21,13 @@ from harray.distributed.extraction import extract
 from harray.distributed.resources import start_ray
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
+from harray.files import holding
 from harray.reporting import Reporter, Update
 from harray.store import FeatureStore
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
 from harray.tracking.location import tracking_uri, without_password
 from harray.tracking.registry import resolve_model
-from harray.tracking.run_folder import held
 from harray.tracking.runs import check_recording, outcome_of
 from harray.tuning.outcome import SweepOutcome
 from harray.videos.sources import list_videos
@@ -92,7 +92,7 @@ def run_demo(
     uri = tracking_uri(Workspace(out, tracking))
     check_recording(uri)
     complaint = f"{out}: another `harray demo` works there; wait for its end, or name another folder by --out"
-    with held(out, complaint):
+    with holding(out, complaint):
         return _run(out, experiment, clips_per_action, tracking, uri, on_stage, on_message)
 
 

@@ -19,25 +19,32 @@ def _mounted(folder: Path | None) -> Path | None:
     return None if folder is None else local_folder(folder)
 
 
-Json = Annotated[bool, typer.Option("--json", help="Last line on standard output: one JSON object.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
+]
 Out = Annotated[
     Path,
     typer.Option(
         "--out",
         envvar="HARRAY_OUT",
         callback=_mounted,
-        help="Folder of runs, logs and the default tracking store.",
+        help="Folder for runs, reports, logs and the default tracking store.",
     ),
 ]
 Store = Annotated[
-    Path, typer.Option("--store", callback=_mounted, help="Feature store, as `harray extract` makes it.")
+    Path, typer.Option("--store", callback=_mounted, help="Feature store, made by `harray extract`.")
 ]
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Checkpoint folder, runs:/... or models:/name@alias.")
+    str,
+    typer.Argument(
+        metavar="MODEL", help="Checkpoint folder, runs:/ID, models:/NAME@ALIAS or models:/NAME/VERSION."
+    ),
 ]
 TrackingUri = Annotated[
     str | None,
-    typer.Option("--tracking-uri", help="MLflow store; else MLFLOW_TRACKING_URI, else sqlite under --out."),
+    typer.Option(
+        "--tracking-uri", help="MLflow store. Default: MLFLOW_TRACKING_URI, else sqlite under --out."
+    ),
 ]
 Explain = Annotated[
     Path | None,
@@ -45,7 +52,7 @@ Explain = Annotated[
         "--explain",
         metavar="DIR",
         callback=_mounted,
-        help="Write overlay videos and attention pictures here.",
+        help="Write annotated videos and attention maps to this folder.",
     ),
 ]
 Storage = Annotated[
@@ -54,7 +61,7 @@ Storage = Annotated[
         "--storage",
         envvar="HARRAY_STORAGE",
         metavar="URI",
-        help="Where workers keep their state, reached by every node, such as s3://BUCKET/ray; else --out.",
+        help="Where workers save their state, reached by every node, such as s3://BUCKET/ray. Default: --out.",
     ),
 ]
 MaxFailures = Annotated[
@@ -62,25 +69,26 @@ MaxFailures = Annotated[
     typer.Option(
         "--max-failures",
         min=0,
-        help="How often lost workers are replaced; more for long runs on spot machines.",
+        help="How many times lost workers are replaced; raise it for long runs on spot machines.",
     ),
 ]
 Recipe = Annotated[
     str,
     typer.Option(
         "--recipe",
-        help=f"Named config to start from: {', '.join(recipes.names())}.",
+        help=f"Named config to start from: {', '.join(recipes.names())}; `harray recipes` describes them.",
         autocompletion=lambda incomplete: [name for name in recipes.names() if name.startswith(incomplete)],
     ),
 ]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="YAML of an earlier run to start from, instead of a recipe.")
+    Path | None,
+    typer.Option("--config", help="YAML config of an earlier run to start from, instead of a recipe."),
 ]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[key=value ...]",
-        help="Such as training.num_epochs=20.",
+        help="Config overrides, such as training.num_epochs=20; `harray config` lists the keys.",
         autocompletion=lambda incomplete: [
             f"{key}=" for key in leaf_types(ExperimentConfig) if key.startswith(incomplete)
         ],
@@ -91,7 +99,7 @@ TestShare = Annotated[
     typer.Option(
         "--test-share",
         metavar="SHARE",
-        help="Hold out so much as split test, such as 0.2: whole groups, for good. Where a manifest names no test.",
+        help="Where there is no test split: hold out this share of the clips, such as 0.2; whole groups, for good.",
     ),
 ]
 

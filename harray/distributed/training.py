@@ -123,7 +123,7 @@ def remove_storage(storage: str) -> None:
     filesystem.delete_dir(inner)
 
 
-def rescued_state(run: Path, mark: str) -> Path | None:
+def rescued_state(run: Path, fingerprint: str) -> Path | None:
     """The newest state of a run whose controller was killed while it wrote down which one that is; None otherwise.
 
     What it left half-written is removed: Ray Train would not start on it. On a bucket nothing is half-written.
@@ -138,7 +138,7 @@ def rescued_state(run: Path, mark: str) -> Path | None:
         listed.unlink()
     for file in sorted(run.glob(f"checkpoint_*/{STATE_FILE}"), reverse=True):
         try:
-            load_state(file, mark)
+            load_state(file, fingerprint)
         except InputError:  # half-written itself
             continue
         return file
@@ -173,12 +173,12 @@ def _work(config: dict[str, Any]) -> None:
     """One worker's part, from the beginning or from the last state."""
     request: TrainingRequest = config["request"]
     leads = get_context().get_world_rank() == 0
-    mark, state, last = request.digest, None, get_checkpoint()
+    fingerprint, state, last = request.digest, None, get_checkpoint()
     if last is not None:
         with last.as_directory() as folder:
-            state = load_state(Path(folder, STATE_FILE), mark)
+            state = load_state(Path(folder, STATE_FILE), fingerprint)
     elif config["state"]:
-        state = load_state(config["state"], mark)
+        state = load_state(config["state"], fingerprint)
     started = saved = time.perf_counter()
 
     def keep(state: dict[str, Any], epoch: EpochReport) -> None:
@@ -186,7 +186,7 @@ def _work(config: dict[str, Any]) -> None:
         due = leads and time.perf_counter() - saved >= request.learning.training.state_sec
         with _files(due) as folder:
             if due:
-                save_state(state, folder / STATE_FILE, mark)
+                save_state(state, folder / STATE_FILE, fingerprint)
                 saved = time.perf_counter()
             report({"epoch": dataclasses.asdict(epoch)}, checkpoint=Checkpoint(folder) if due else None)
 
@@ -201,7 +201,7 @@ def _work(config: dict[str, Any]) -> None:
     with _files(leads) as folder:
         if leads:
             save_checkpoint(fitted.checkpoint, folder / MODEL_FOLDER, request.experiment_yaml)
-            save_state(fitted.trainer.state(), folder / STATE_FILE, mark)
+            save_state(fitted.trainer.state(), folder / STATE_FILE, fingerprint)
             outcome = dataclasses.asdict(
                 result_of(fitted.trainer, Path(MODEL_FOLDER), time.perf_counter() - started)
             )

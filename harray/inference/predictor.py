@@ -151,6 +151,7 @@ class Predictor:
         """Predict every clip, a few at a time."""
         clips = clips.looked_at(self.checkpoint.features.keypoints)
         parts: list[ClipPredictions] = []
+        temperature = self.checkpoint.calibration.temperature
         for rows in torch.arange(len(clips)).split(ROWS_AT_ONCE):
             batch = clips.select(rows)
             prepared = self.checkpoint.prepared(batch)
@@ -162,7 +163,7 @@ class Predictor:
                 completed = _in_pixels(completed.cpu(), batch, prepared.visible_NPTK)
             parts.append(
                 ClipPredictions(
-                    probabilities_NA=_array(output.logits_BA.softmax(dim=-1)),
+                    probabilities_NA=_array((output.logits_BA / temperature).softmax(dim=-1)),
                     completed_NPTKC=_array(completed),
                     visible_NPTK=_array(prepared.visible_NPTK),
                     attention_time_NT=_array(output.attention_time_BT),

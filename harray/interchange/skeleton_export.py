@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from harray.errors import InputError
+from harray.files import write_atomically
 from harray.interchange.annotations import Annotation
 from harray.interchange.pickles import SkeletonFile, write_skeletons
 from harray.interchange.rows import DATASET
 from harray.store import FeatureStore
-from harray.store.files import write_atomically
 
 COLUMNS = ["frame_index", "frame_sec", "height_px", "width_px", "keypoints"]
 

@@ -17,7 +17,8 @@ A `Stream` holds all that is remembered of one camera, file or socket and runs n
 socket while `FrameNetworks` and `Predictor` stand elsewhere and serve many; `SeenFrame`, `Window` and `Prediction`
 are plain arrays that may travel between processes. Memory does not grow with time: what is older than a window goes.
 
-    networks, predictor = FrameNetworks(predictor.extractor), Predictor.load(MODEL)
+    predictor = Predictor.load(MODEL)
+    networks = FrameNetworks(predictor.extractor)
     stream = Stream(ModelTraits.of(predictor.checkpoint, config), config)
     for frame, time_sec in frames:                                # uint8 RGB, seconds that never run backwards
         picture = Picture(rgb_HWC=frame, time_sec=time_sec, wants_scene=stream.wants_scene(time_sec))

@@ -34,12 +34,13 @@ class Stream:
     Attributes:
         traits: of the model that decides; `adopt` changes them.
         num_cuts: camera cuts seen so far.
+        num_people: tracks so far.
     """
 
     def __init__(self, traits: ModelTraits, config: LiveConfig | None = None):
         self.config = config or LiveConfig()
         self.traits = traits
-        self.num_cuts = 0
+        self.num_cuts = self.num_people = 0
         self._size_hw: tuple[int, int] | None = None
         self._tracker, self._cuts = Tracker(), CutDetector()
         self._history = History(traits.window_sec)
@@ -47,6 +48,7 @@ class Stream:
         self._first_sec: dict[int, float] = {}  # when each track was first and last seen
         self._last_sec: dict[int, float] = {}
         self._due_sec = 0.0
+        self._is_told = False  # that the next frame begins a new shot
         self._ended: list[Event] = []  # of tracks that went with a cut, until the next `decided`
 
     def adopt(self, traits: ModelTraits) -> None:
@@ -61,6 +63,10 @@ class Stream:
         scenes = self._history.scenes
         return not scenes or time_sec - scenes[-1][0] >= 1.0 / self.config.scenes_per_sec - TIE_SEC
 
+    def cut(self) -> None:
+        """The next frame begins a new shot, whatever it looks like: another file, another connection."""
+        self._is_told = bool(self._history.moments)
+
     def take(self, seen: SeenFrame) -> None:
         """Take in the next frame; its time lies after the last one's, and one that does not is passed over."""
         moments = self._history.moments
@@ -68,7 +74,7 @@ class Stream:
             return
         size_hw = seen.height_px, seen.width_px
         is_cut = seen.look is not None and self._cuts.update_look(seen.look)
-        is_cut |= self._size_hw not in (None, size_hw)
+        is_cut |= self._is_told or self._size_hw not in (None, size_hw)
         if is_cut:
             self._begin_anew()
         self._size_hw = size_hw
@@ -78,6 +84,7 @@ class Stream:
             for j, (track, joints) in enumerate(zip(tracks_N, seen.people.keypoints_NKC1, strict=True))
             if track != NO_TRACK
         }
+        self.num_people = max([self.num_people, *(track + 1 for track in people)])
         self._history.add(Moment(seen.time_sec, people), seen.tokens_SD)
         for track in people:
             self._first_sec.setdefault(track, seen.time_sec)
@@ -186,6 +193,7 @@ class Stream:
     def _begin_anew(self) -> None:
         """A new shot: nobody of the last one goes on."""
         self.num_cuts += 1
+        self._is_told = False
         self._ended += [event for standing in self._standings.values() for event in standing.finish()]
         self._history = History(self.traits.window_sec)
         self._standings, self._first_sec, self._last_sec = {}, {}, {}

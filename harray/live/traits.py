@@ -26,10 +26,11 @@ class ModelTraits:
         num_people, num_frames, num_joints, _ = checkpoint.network.shape
         grid = checkpoint.scene_grid if checkpoint.network.cfn is not None else None
         return cls(
-            window_sec=config.window_sec or DEFAULT_SEC,
+            window_sec=config.window_sec or checkpoint.clip_sec or DEFAULT_SEC,
             num_frames=num_frames,
-            num_people=num_people,
+            num_people=min(checkpoint.num_people or num_people, num_people),
             num_joints=num_joints,
             num_scene_frames=grid[0] if grid else 0,
             min_confidence=checkpoint.features.min_confidence,
+            threshold=checkpoint.calibration.threshold(config.min_precision),
         )

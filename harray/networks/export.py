@@ -7,9 +7,7 @@ appears under its name in one step, so that several actors may make it at the sa
 """
 
 import hashlib
-import os
 import tempfile
-import uuid
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from harray.downloads import cache_dir
 from harray.errors import InputError
+from harray.files import write_atomically
 from harray.networks.runtimes import EXPORTED, ONNX, OPENVINO
 from harray.networks.source import NetworkSource, on_host
 
@@ -123,13 +122,7 @@ def _compare(source: NetworkSource, module: "torch.nn.Module", backend: str, mod
 
 
 def _keep(model: bytes, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{uuid.uuid4().hex}.part")
-    try:
-        part.write_bytes(hashlib.sha256(model).digest() + model)
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(file, lambda part: part.write_bytes(hashlib.sha256(model).digest() + model))
 
 
 def _first_line(error: Exception) -> str:

@@ -11,8 +11,6 @@ Shards and ledger parts appear whole or not at all. A clip whose shard was writt
 """
 
 import dataclasses
-import hashlib
-import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -24,14 +22,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harray.errors import InputError
-from harray.schema import LEDGER, MANIFEST, MOVED, clips_schema
+from harray.files import list_files, write_atomically
+from harray.schema import MANIFEST, clips_schema
 from harray.skeleton import SkeletonLayout, layout_named
 from harray.store.clips import KEY, clip_keys, clips_table, join_clips, places_of, shard_name
-from harray.store.files import parquet_files, write_atomically
 from harray.store.ledger import (
     Reason,
-    extracted_rows,
-    latest_rows,
     ledger_table,
     noted,
     quarantined_rows,
@@ -39,6 +35,7 @@ from harray.store.ledger import (
     split_names,
 )
 from harray.store.settings import FILE_NAME, StoreSettings, differences, dump_settings, load_settings
+from harray.store.snapshot import Snapshot, snapshot_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,18 +161,25 @@ class FeatureStore:
         Args:
             without: files to leave out, such as "ledger/x.parquet".
         """
-        files = parquet_files(self.path / "ledger")
-        tables = [
-            pq.read_table(file, schema=LEDGER) for file in files if f"ledger/{file.name}" not in without
-        ]
-        rows = latest_rows(pa.concat_tables(tables) if tables else LEDGER.empty_table())
-        return rows.filter(pc.field("status") != MOVED)
+        return self.snapshot(without).ledger
+
+    def snapshot(self, without: Collection[str] = ()) -> Snapshot:
+        """The ledger as it stands now; the same object until something is appended.
+
+        Args:
+            without: files to leave out, such as "ledger/x.parquet".
+
+        Raises:
+            InputError: a file of the ledger is damaged.
+        """
+        files = list_files(self.path / "ledger", ".parquet")
+        return snapshot_of([file for file in files if f"ledger/{file.name}" not in without])
 
     def clip_ids(self) -> set[str]:
         """Every clip_id whose features are here to the last, whether the ledger knows of it or not."""
         keys = [self.schema.field(name) for name in (*KEY, "is_last")]
         tables = [pa.schema(keys).empty_table()]
-        for file in parquet_files(self.path / "clips"):
+        for file in list_files(self.path / "clips", ".parquet"):
             tables.append(self._table(file, columns=[field.name for field in keys]).cast(pa.schema(keys)))
         return set(places_of(pa.concat_tables(tables)))
 
@@ -192,7 +196,7 @@ class FeatureStore:
         Raises:
             InputError: a split that no clip belongs to, or features that are gone.
         """
-        rows = extracted_rows(self.ledger())
+        rows = self.snapshot().extracted
         if splits is not None:
             rows = _of_splits(rows, splits, self.path)
         features = self._features(set(rows["clip_id"].to_pylist()), columns)
@@ -212,34 +216,28 @@ class FeatureStore:
 
     def splits(self) -> list[str]:
         """Names of the splits, sorted; empty where the manifest gave none."""
-        return split_names(self.ledger())
+        return list(self.snapshot().splits)
 
     def labels(self) -> list[str]:
         """Labels of extracted clips, sorted; clips without a label add none."""
-        return sorted(set(extracted_rows(self.ledger())["label"].drop_null().to_pylist()))
+        return list(self.snapshot().labels)
 
     def num_bytes_in_memory(self) -> int:
         """Of all features, as `read` gives them; asks the shards' footers only."""
-        footers = [self._read(pq.read_metadata, file) for file in parquet_files(self.path / "clips")]
+        footers = [self._read(pq.read_metadata, file) for file in list_files(self.path / "clips", ".parquet")]
         return self.settings.clip_bytes * sum(footer.num_rows for footer in footers)
 
     def digest(self) -> str:
-        """16 hexadecimal digits for what can be learned from this store: its clips, their labels and splits.
-
-        Independent of paths and of the order in which things were extracted.
-        """
-        rows = extracted_rows(self.ledger()).select(["clip_id", "label", "group", "splits"]).to_pylist()
-        lines = sorted(
-            json.dumps([row["clip_id"], row["label"], row["group"], row["splits"]]) for row in rows
-        )
-        return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
+        """16 hexadecimal digits for what can be learned from this store: its clips, their labels and splits."""
+        return self.snapshot().digest
 
     def info(self) -> StoreInfo:
         """Counts and settings for display."""
-        ledger = self.ledger()
-        rows = extracted_rows(ledger)
+        ledger, rows = self.snapshot().ledger, self.snapshot().extracted
         people = self._features(set(rows["clip_id"].to_pylist()), ["num_people"])["num_people"].to_pylist()
-        files = [file for folder in ("clips", "ledger") for file in parquet_files(self.path / folder)]
+        files = [
+            file for folder in ("clips", "ledger") for file in list_files(self.path / folder, ".parquet")
+        ]
         return StoreInfo(
             path=str(self.path),
             num_inputs=len(ledger),
@@ -276,7 +274,7 @@ class FeatureStore:
         schema = pa.schema([self.schema.field(name) for name in dict.fromkeys(names)])
         tables: list[pa.Table] = []
         seen: set[tuple[str, int]] = set()
-        for file in parquet_files(self.path / "clips"):
+        for file in list_files(self.path / "clips", ".parquet"):
             keys = clip_keys(self._table(file, columns=KEY))
             new = {key: i for i, key in enumerate(keys) if key[0] in clip_ids and key not in seen}
             if new:

@@ -8,13 +8,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from harray.errors import InputError
-from harray.store.files import remove_unfinished
+from harray.files import lock_folder, remove_unfinished
 
 LOCK_FILE, HOLDER_FILE = ".writer.lock", ".writer.json"
-PATIENCE_SEC = 2.0  # a writer that was just killed may take a moment to be gone
 
 
 @contextmanager
@@ -29,13 +26,11 @@ def writing(store: Path, command: str) -> Generator[None]:
     Raises:
         InputError: another command holds it.
     """
-    lock = FileLock(store / LOCK_FILE)
-    try:
-        lock.acquire(timeout=PATIENCE_SEC)
-    except Timeout:
+    lock = lock_folder(store, name=LOCK_FILE)
+    if lock is None:
         raise InputError(
             f"store {store}: {_holder(store)} is writing to it; wait for its end, or use another store"
-        ) from None
+        )
     try:
         holder = {"command": command, "pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
         (store / HOLDER_FILE).write_text(json.dumps(holder))

@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow as pa
 
 from harray.errors import InputError
+from harray.files import write_atomically
 from harray.schema import MANIFEST
 from harray.store import FeatureStore
-from harray.store.files import write_atomically
 from harray.store.ledger import extracted_rows
 from harray.store.lock import writing
 

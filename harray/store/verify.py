@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from harray.files import list_files, unfinished_files
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
 from harray.store.clips import clip_keys, num_people, places_of, shard_name
 from harray.store.feature_store import FeatureStore
-from harray.store.files import parquet_files, unfinished_files
 from harray.store.ledger import extracted_rows, quarantined_rows
 
 DAMAGED_FOLDER = "damaged"
@@ -76,7 +76,7 @@ def _clips(store: FeatureStore, problems: list[str], damaged: list[str]) -> pa.T
     """Key columns of every shard that is whole; the others are written down."""
     keys = [store.schema.field(name) for name in ("clip_id", "span", "is_last")]
     tables = [pa.schema(keys).empty_table()]
-    for file in parquet_files(store.path / "clips"):
+    for file in list_files(store.path / "clips", ".parquet"):
         if wrong := _shard_problem(file, store.schema):
             problems.append(f"clips/{file.name}: {wrong}")
             damaged.append(f"clips/{file.name}")
@@ -105,7 +105,7 @@ def _shard_problem(file: Path, schema: pa.Schema) -> str | None:
 
 
 def _ledger(store: FeatureStore, problems: list[str], damaged: list[str]) -> pa.Table:
-    for file in parquet_files(store.path / "ledger"):
+    for file in list_files(store.path / "ledger", ".parquet"):
         try:
             pq.read_table(file, schema=LEDGER, page_checksum_verification=True)
         except (OSError, pa.ArrowException) as error:

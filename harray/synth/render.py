@@ -19,6 +19,7 @@ import numpy as np
 
 from harray.config import dump, load
 from harray.errors import InputError
+from harray.files import write_atomically
 from harray.synth.actions import ACTION_NAMES
 from harray.synth.clips import ClipSpec, clip_specs, render_clip
 from harray.synth.config import FPS, HEIGHT_PX, WIDTH_PX, SynthConfig
@@ -104,15 +105,16 @@ def write_video(path: Path, frames_THWC: np.ndarray) -> None:
     """Encode RGB uint8 frames; the file appears under its name only when it is complete."""
     import av
 
-    partial = path.with_suffix(".part")
-    with av.open(str(partial), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=round(FPS))
-        stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
-        stream.options = {"preset": "ultrafast", "crf": "20", "threads": "1"}
-        for frame in frames_THWC:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-    partial.replace(path)
+    def encode(part: Path) -> None:
+        with av.open(str(part), "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=round(FPS))
+            stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
+            stream.options = {"preset": "ultrafast", "crf": "20", "threads": "1"}
+            for frame in frames_THWC:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+
+    write_atomically(path, encode)
 
 
 def _check(out: Path, config: SynthConfig) -> None:

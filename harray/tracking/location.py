@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harray.errors import InputError
+from harray.files import put_if_absent
 from harray.names import sqlite_file, sqlite_uri
 from harray.tracking import moved
 from harray.workspace import Workspace
@@ -171,14 +172,10 @@ def _create(file: Path) -> None:
     """A fresh store, there as a whole or not at all: half-migrated by a Ctrl-C, or by two at once, it is lost."""
     from mlflow import MlflowClient
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
+    def migrate(part: Path) -> None:
         MlflowClient(tracking_uri=sqlite_uri(part)).search_experiments(max_results=1)
-        with contextlib.suppress(FileExistsError):  # another process was quicker
-            os.link(part, file)
-    finally:
-        part.unlink(missing_ok=True)
+
+    put_if_absent(file, migrate)  # False where another process was quicker
 
 
 def artifact_location(uri: str) -> str | None:

@@ -1,37 +1,16 @@
 """A training's folder: a new one, or that of the same training, interrupted, so that the same command goes on."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from harray.errors import InputError
+from harray.files import LOCK_FILE, lock_folder
 from harray.tracking.registry import RUN_FILE
 
-UNFINISHED_FILE, LOCK_FILE, STATE_FILE = "unfinished", ".lock", "state.pt"
-LOCK_PATIENCE_SEC = 2.0  # a process that was just killed may take a moment to be gone
-
-
-@contextmanager
-def held(folder: Path, complaint: str) -> Generator[None]:
-    """Be the only process that works in a folder; the operating system frees the lock when its holder dies.
-
-    Raises:
-        InputError: another one does, with that complaint.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK_FILE)
-    try:
-        lock.acquire(timeout=LOCK_PATIENCE_SEC)
-    except Timeout:
-        raise InputError(complaint) from None
-    try:
-        yield
-    finally:
-        lock.release()
+UNFINISHED_FILE, STATE_FILE = "unfinished", "state.pt"
 
 
 class RunFolder:
@@ -51,28 +30,26 @@ class RunFolder:
         self._lock = lock
 
     @classmethod
-    def claim(cls, parent: Path, name: str, mark: str) -> "RunFolder":
-        """The folder under `parent` where a training of this mark was interrupted, else a new one.
+    def claim(cls, parent: Path, name: str, fingerprint: str) -> "RunFolder":
+        """The folder under `parent` where a training of this fingerprint was interrupted, else a new one.
 
         One that another process works in is left to it: the operating system frees a lock when its holder dies.
 
         Args:
             name: of a new folder; a number is added where there is one already.
-            mark: stands for everything that decides the outcome.
+            fingerprint: stands for everything that decides the outcome.
         """
         for file in sorted(parent.glob(f"*/{UNFINISHED_FILE}")):
-            lock = FileLock(file.with_name(LOCK_FILE))
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
+            lock = lock_folder(file.parent, patience_sec=0)
+            if lock is None:
                 continue
-            if file.exists() and file.read_text() == mark:
+            if file.exists() and file.read_text() == fingerprint:
                 return cls(file.parent, lock)
             lock.release()
         folder = _new_folder(parent, name)
-        lock = FileLock(folder / LOCK_FILE)
-        lock.acquire()
-        (folder / UNFINISHED_FILE).write_text(mark)
+        lock = lock_folder(folder)
+        assert lock, "the folder is new"
+        (folder / UNFINISHED_FILE).write_text(fingerprint)
         return cls(folder, lock)
 
     def __enter__(self) -> Self:

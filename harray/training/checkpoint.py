@@ -2,12 +2,14 @@
 
 model.safetensors    weights and standardisation statistics
 checkpoint.yaml      configs, classes, skeleton, shapes, extraction settings, the store's digest
+calibration.json     temperature, and how sure and how right held-out answers were
 clips.txt            clip_ids that it learned from, so that nobody takes them for a test
 experiment.yaml      the whole experiment, for the record; never read here
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,11 @@ from harray.features.tensors import ClipTensors, NormalisedClips, normalised
 from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork, PoseNetwork
 from harray.skeleton import SkeletonLayout, layout_named
+from harray.training.calibration import Calibration
 
 FORMAT = 2  # raise it when the files change so that older code cannot read them
 WEIGHTS_FILE, ABOUT_FILE, EXPERIMENT_FILE = "model.safetensors", "checkpoint.yaml", "experiment.yaml"
-CLIPS_FILE = "clips.txt"
+CLIPS_FILE, CALIBRATION_FILE = "clips.txt", "calibration.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,9 @@ class Checkpoint:
     learned_clips: frozenset[str] | None = (
         None  # clip_ids that chose its weights or its epoch; None: not known
     )
+    calibration: Calibration = field(default_factory=Calibration)
+    clip_sec: float | None = None  # the training clips' median length; None: not known
+    num_people: int | None = None  # seen in most clips of some class; None: not known
 
     @property
     def model(self) -> ModelConfig:
@@ -117,10 +123,13 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str =
         "extraction": checkpoint.extraction,
         "weights": checkpoint.weights,
         "origin": checkpoint.origin,
+        "clip_sec": checkpoint.clip_sec,
+        "num_people": checkpoint.num_people,
     }
     (folder / ABOUT_FILE).write_text(yaml.safe_dump(about, sort_keys=False))
     if checkpoint.learned_clips is not None:
         (folder / CLIPS_FILE).write_text("\n".join(sorted(checkpoint.learned_clips)))
+    (folder / CALIBRATION_FILE).write_text(json.dumps(asdict(checkpoint.calibration)))
     if experiment_yaml:
         (folder / EXPERIMENT_FILE).write_text(experiment_yaml)
     return folder
@@ -166,8 +175,11 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             weights=about["weights"],
             origin=about["origin"],
             harray_version=about["harray_version"],
+            calibration=_calibration(folder),
+            clip_sec=about.get("clip_sec"),
+            num_people=about.get("num_people"),
         )
-    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         reason, maker = " ".join(str(error).split())[:200], about.get("harray_version", "unknown")
         raise InputError(
             f"model {folder}, made by harray {maker}: its files are damaged or do not match ({reason}); train again"
@@ -177,6 +189,13 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
 def _learned_clips(folder: Path) -> frozenset[str] | None:
     file = folder / CLIPS_FILE
     return frozenset(file.read_text().split()) if file.is_file() else None  # older checkpoints have none
+
+
+def _calibration(folder: Path) -> Calibration:
+    file = folder / CALIBRATION_FILE
+    if not file.is_file():  # older checkpoints have none
+        return Calibration()
+    return from_dict(Calibration, json.loads(file.read_text()))
 
 
 def _about(folder: Path) -> dict[str, Any]:

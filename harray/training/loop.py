@@ -80,6 +80,7 @@ class Trainer:
         val: clips to select the epoch by, or None.
         device: where the clips and the network go.
         decisions: what the training clips decided, a line each.
+        measured: a network whose buffers, PCM's prior and scales, are taken rather than measured on these clips.
     """
 
     def __init__(
@@ -94,10 +95,12 @@ class Trainer:
         second_layout: SkeletonLayout | None = None,
         device: torch.device,
         decisions: Sequence[str] = (),
+        measured: FusionNetwork | None = None,
     ):
         self.config = config
         self.augmentation = features.augmentation
         self.decisions = decisions
+        self.measured = measured
         self.layouts = (layout, second_layout)
         self.device = device
         self.team = Team.current()
@@ -155,7 +158,10 @@ class Trainer:
         }
 
     def _start(self, state: dict[str, Any] | None) -> None:
-        if state is None:
+        if state is None and self.measured is not None:
+            for own, known in zip(self.network.buffers(), self.measured.buffers(), strict=True):
+                own.copy_(known)
+        elif state is None:
             poses = partial(self._variants, with_scene=False)
             fit_priors(self.network, poses, self.train.num_clips, self.team)
             measure(self.network, self._variants(self.train.num_clips, with_scene=True), self.team)

@@ -11,20 +11,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from harray.config import digest, to_dict
 from harray.errors import InputError
 from harray.features.config import FeaturesConfig
-from harray.features.tensors import ClipTensors, load_clips, normalised
+from harray.features.tensors import ClipTensors, load_clips, normalised, without_false_tracks
 from harray.metrics import Scores
 from harray.model.network import FusionNetwork, StreamShape
 from harray.store import FeatureStore
+from harray.training.calibration import EPOCH_SHARE, LEAST_CLIPS, Calibration, calibration_of
 from harray.training.checkpoint import Checkpoint, save_checkpoint
 from harray.training.config import LearningConfig
+from harray.training.evaluate import predict_logits
 from harray.training.floors import ties_of
 from harray.training.loop import EpochReport, Share, Trainer
 from harray.training.mirroring import try_mirroring
+from harray.training.probes import dealt
 from harray.training.splits import carve_val
 from harray.training.state import load_state, save_state
 from harray.training.workers import Team
@@ -87,8 +91,8 @@ def train_store(
         InputError: a store that cannot be trained on, or a state file of another training.
     """
     started, training = time.perf_counter(), request.learning.training
-    mark = request.digest if state_file else ""
-    state = load_state(state_file, mark) if state_file and state_file.exists() else None
+    fingerprint = request.digest if state_file else ""
+    state = load_state(state_file, fingerprint) if state_file and state_file.exists() else None
 
     saved = time.monotonic()
 
@@ -96,7 +100,7 @@ def train_store(
         nonlocal saved
         due = time.monotonic() - saved >= training.state_sec
         if state_file and (due or report.epoch == report.num_epochs):
-            save_state(state, state_file, mark)
+            save_state(state, state_file, fingerprint)
             saved = time.monotonic()
 
     fitted = fit(request, device_named(training.device), on_epoch, keep if state_file else None, state)
@@ -131,13 +135,55 @@ def fit_clips(
     with threads(learning.training.num_threads, device):  # what the trainer is made of too: sums depend on it
         trainer = new_trainer(learning, train, val, device)
         trained = trainer.run(on_epoch, on_state, state)
-    return Fitted(checkpoint=checkpoint_of(trained, learning, train, val, origin_of(store)), trainer=trainer)
+        checkpoint = checkpoint_of(trained, learning, train, val, origin_of(store))
+        if val is None:
+            held_out = _held_out_calibration(learning, train, trainer)
+            checkpoint = dataclasses.replace(checkpoint, calibration=held_out)
+    found = checkpoint.calibration
+    trainer.decisions = [*trainer.decisions, f"calibration: temperature {found.temperature:.2f}, {found.how}"]
+    return Fitted(checkpoint=checkpoint, trainer=trainer)
+
+
+def _held_out_calibration(learning: LearningConfig, train: ClipTensors, trainer: Trainer) -> Calibration:
+    """Calibration by a fifth of the clips, held out of a second, short training."""
+    labelled_N = (train.labels_N >= 0).nonzero().squeeze(1)
+    train = train.select(labelled_N)
+    fold_N, num_folds = dealt(train.labels_N.tolist(), ties_of(train))
+    held_out, rest = train.select(np.flatnonzero(fold_N == 0)), train.select(np.flatnonzero(fold_N > 0))
+    if num_folds < 2 or len(held_out) < max(LEAST_CLIPS, Team.current().size):
+        return Calibration(how=f"not calibrated: {len(held_out)} held-out clips are too few")
+    num_epochs = max(1, round(EPOCH_SHARE * learning.training.num_epochs))
+    short = dataclasses.replace(
+        learning,
+        features=dataclasses.replace(
+            learning.features, augmentation=trainer.augmentation
+        ),  # as it was decided
+        training=dataclasses.replace(learning.training, num_epochs=num_epochs, val_share=0.0),
+    )
+    second = new_trainer(short, rest, None, trainer.device, measured=trainer.network)
+    return _calibration(second.run(), learning, held_out, "clips held out of a second, short training")
+
+
+def _calibration(
+    network: FusionNetwork, learning: LearningConfig, clips: ClipTensors, how: str
+) -> Calibration:
+    """By what a network says of clips that it did not learn from."""
+    clips = clips.looked_at(learning.features.keypoints)
+    logits_NA = predict_logits(network, normalised(clips, learning.features))
+    return calibration_of(logits_NA.astype(np.float64), clips.labels_N.numpy(), how)
 
 
 def new_trainer(
-    learning: LearningConfig, train: ClipTensors, val: ClipTensors | None, device: torch.device
+    learning: LearningConfig,
+    train: ClipTensors,
+    val: ClipTensors | None,
+    device: torch.device,
+    measured: FusionNetwork | None = None,
 ) -> Trainer:
     """A trainer of a fresh network on this worker's share of the clips.
+
+    Args:
+        measured: a network whose prior and scales are taken rather than measured anew.
 
     Raises:
         InputError: fewer clips than workers.
@@ -157,6 +203,7 @@ def new_trainer(
         layout=train.skeleton,
         second_layout=train.second_skeleton,
         device=device,
+        measured=measured,
     )
 
 
@@ -176,10 +223,26 @@ def origin_of(store: FeatureStore) -> dict[str, Any]:
     settings = store.settings
     return {
         "store_digest": store.digest(),
+        "clip_sec": median_clip_sec(store),
         "extraction": settings.extraction,
         "weights": settings.weights,
         "origin": settings.origin,
     }
+
+
+def median_clip_sec(store: FeatureStore) -> float | None:
+    """Seconds from the first to the last frame of the store's clips, their median; None where times are not known."""
+    times = store.read(columns=["frame_sec"])["frame_sec"].to_pylist()
+    lengths = [each[-1] - each[0] for each in times if each]
+    median = float(np.median(lengths)) if lengths else 0.0
+    return median if median > 0 else None
+
+
+def num_people_of(clips: ClipTensors, features: FeaturesConfig) -> int:
+    """How many people the model looks at together: as many as most clips of some class show, false tracks apart."""
+    people_N = (without_false_tracks(clips, features).confidence_NPTK > 0).any(dim=3).any(dim=2).sum(dim=1)
+    by_class = [people_N[clips.labels_N == label] for label in clips.labels_N.unique() if label >= 0]
+    return max(1, max(int(of_class.median()) for of_class in by_class))
 
 
 def checkpoint_of(
@@ -198,6 +261,8 @@ def checkpoint_of(
         skeleton=looked_at.skeleton,
         second_skeleton=looked_at.second_skeleton,
         scene_grid=looked_at.scene_grid,
+        num_people=num_people_of(looked_at, learning.features),
+        calibration=Calibration() if val is None else _calibration(network, learning, val, "clips of val"),
         learned_clips=frozenset(train.clip_ids).union([] if val is None else val.clip_ids),
         **origin,
     )

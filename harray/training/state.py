@@ -1,6 +1,5 @@
 """The state of an unfinished training as one file, which `torch.load(weights_only=True)` reads."""
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -8,21 +7,20 @@ from typing import Any
 import torch
 
 from harray.errors import InputError
+from harray.files import write_atomically
 
 
-def save_state(state: dict[str, Any], file: Path, mark: str) -> None:
+def save_state(state: dict[str, Any], file: Path, fingerprint: str) -> None:
     """Write a state; the file is whole or the former one.
 
     Args:
-        mark: stands for the training that the state belongs to.
+        fingerprint: stands for the training that the state belongs to.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    torch.save({"mark": mark, "state": state}, part)
-    os.replace(part, file)
+    content = {"mark": fingerprint, "state": state}
+    write_atomically(file, lambda part: torch.save(content, part))
 
 
-def load_state(file: Path, mark: str) -> dict[str, Any]:
+def load_state(file: Path, fingerprint: str) -> dict[str, Any]:
     """Read a state onto the CPU.
 
     Raises:
@@ -33,7 +31,7 @@ def load_state(file: Path, mark: str) -> dict[str, Any]:
         found, state = content["mark"], content["state"]
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
         raise InputError(f"training state {file}: cannot be read; remove it to train anew") from error
-    if found != mark:
+    if found != fingerprint:
         raise InputError(
             f"training state {file}: of a training with other settings or clips; "
             "restore them to go on, or remove the file to train anew"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harray.config import dump, load
 from harray.errors import InputError
-from harray.tracking.run_folder import held
+from harray.files import holding
 from harray.tuning.config import SweepConfig
 
 CONFIG_FILE, STUDY_FILE, ID_FILE = "sweep.yaml", "optuna.jsonl", "id"
@@ -43,7 +43,7 @@ def claimed_folder(out: Path, config: SweepConfig, *, resume: bool | None) -> Ge
     goes_on = last is not None and (resume is not False or not (last / SUMMARY_FILE).exists())
     folder = last if goes_on and last else _new_name(parent, config)
     folder.mkdir(parents=True, exist_ok=True)
-    with held(folder, f"sweep {folder}: another `harray tune` works on it; wait for its end"):
+    with holding(folder, f"sweep {folder}: another `harray tune` works on it; wait for its end"):
         if goes_on and resume is False:
             raise InputError(
                 f"sweep {folder}: the same search is unfinished; go on with it by --resume, or remove the folder"

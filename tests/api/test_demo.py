@@ -4,8 +4,8 @@ import pytest
 
 from harray.api.demo import run_demo
 from harray.errors import InputError
+from harray.files import holding
 from harray.recipes import recipe_named
-from harray.tracking.run_folder import held
 
 
 def test_a_second_demo_in_the_same_folder_is_refused_at_once(tmp_path):
@@ -20,7 +20,7 @@ def test_a_second_demo_in_the_same_folder_is_refused_at_once(tmp_path):
         )
 
     with (
-        held(tmp_path, "held"),
+        holding(tmp_path, "held"),
         pytest.raises(
             InputError, match=r"another `harray demo` works there; wait for its end, or name another"
         ),
@@ -32,10 +32,10 @@ def test_a_second_demo_in_the_same_folder_is_refused_at_once(tmp_path):
 def test_a_folder_is_free_again_however_its_holder_ended(tmp_path):
     for ending in (None, RuntimeError(), KeyboardInterrupt()):
         try:
-            with held(tmp_path, "held"):
+            with holding(tmp_path, "held"):
                 if ending:
                     raise ending
         except (RuntimeError, KeyboardInterrupt):
             pass
-    with held(tmp_path, "held"):
+    with holding(tmp_path, "held"):
         pass

@@ -14,7 +14,7 @@ from harray.api.train import Workers, train_recorded
 from harray.config import dump, with_overrides
 from harray.errors import InputError
 from harray.recipes import recipe_named
-from harray.store import FeatureStore, StoreSettings
+from harray.store import FeatureStore, StoreSettings, snapshot
 from harray.tracking.location import connect
 from harray.tracking.registry import RUN_FILE
 from harray.tracking.run_folder import RunFolder
@@ -99,6 +99,18 @@ def test_a_training_killed_at_a_random_epoch_ends_like_an_undisturbed_one(store,
     assert [metric.step for metric in logged] == [*range(1, NUM_EPOCHS + 1)]
     assert list(trained.floors) == ["majority", "linear_pose"]
     assert trained.floors == undisturbed.floors
+
+
+def test_one_training_reads_the_ledger_once(store, harray, tmp_path, monkeypatch):
+    reads, read = [], snapshot.read_ledger
+    monkeypatch.setattr(snapshot, "read_ledger", lambda files: reads.append(files) or read(files))
+    overrides = [f"{name}={value}" for name, value in {**TINY, "training.num_epochs": 1}.items()]
+    ending = harray(
+        *("train", "--store", store, "--recipe", "pose_only", "--out", tmp_path),
+        *("--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", *overrides),
+    )
+    assert ending.code == 0, ending.err
+    assert len(reads) == 1
 
 
 def test_a_floor_that_beats_the_model_on_val_is_told_in_a_line(store, harray, tmp_path):

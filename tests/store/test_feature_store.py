@@ -275,3 +275,22 @@ def test_a_large_ledger_part_keeps_its_types(store):
     assert ledger.schema.equals(LEDGER)
     assert ledger["modified_ns"].to_pylist() == [2**60]
     assert isinstance(ledger, pa.Table)
+
+
+def test_a_snapshot_is_the_same_until_something_is_appended(store):
+    store.append_ledger([outcome("/a", "c1")])
+    before = store.snapshot()
+    assert FeatureStore.open(store.path).snapshot() is before
+    store.append_ledger([outcome("/b", "c2", label="sit", splits=["test"])])
+    after = store.snapshot()
+    assert (before.splits, before.labels) == (("train",), ("run",))
+    assert (after.splits, after.labels) == (("test", "train"), ("run", "sit"))
+    assert before.digest != after.digest
+
+
+def test_a_damaged_ledger_is_refused_with_the_way_to_mend_it(store):
+    store.append_ledger([outcome("/a", "c1")])
+    (part,) = (store.path / "ledger").iterdir()
+    part.write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"harray store verify .* --repair"):
+        store.splits()

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from harray.errors import InputError
-from harray.store.files import PART_SUFFIX
+from harray.files import PART_SUFFIX
 from harray.store.lock import HOLDER_FILE, writing
 
 HOLD = """

@@ -84,6 +84,7 @@ def test_a_checkpoint_holds_no_pickle(tmp_path):
     make_store(tmp_path / "store")
     folder = train_store(request(tmp_path)).checkpoint
     assert sorted(file.name for file in folder.iterdir()) == [
+        "calibration.json",
         "checkpoint.yaml",
         "clips.txt",
         "model.safetensors",
