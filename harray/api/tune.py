@@ -2,10 +2,16 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from harray.api.session import working
+from harray.api.starting import Config, Overrides, start_from
+from harray.api.stores import Store, as_store
+from harray.api.sweeps import Sweep
+from harray.api.train import as_extracted, check_trainable
 from harray.config import with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
@@ -13,7 +19,8 @@ from harray.reporting import SILENT, Reporter, Update
 from harray.search_spaces import first_point, moved, search_named, space_of
 from harray.store import FeatureStore
 from harray.tracking.location import check_answers, tracking_uri
-from harray.tuning.config import SweepConfig, TrialJob
+from harray.tracking.runs import NotRecorded, check_recording, outcome_of
+from harray.tuning.config import SweepConfig
 from harray.tuning.demand import Places, cluster_for_sweep
 from harray.tuning.folder import TRIALS_FOLDER, claimed_folder
 from harray.workspace import Workspace
@@ -21,28 +28,69 @@ from harray.workspace import Workspace
 if TYPE_CHECKING:
     from harray.tracking.sweeps import SweepRuns
     from harray.tuning.outcome import SweepOutcome
-    from harray.tuning.sweep import Sweep
+    from harray.tuning.sweep import StudySweep
 
 CHECK_SEC = 5.0  # for the tracking store to answer at all
 VAL_SHARE = 0.15  # of the training clips, where nothing else says by which clips trials are compared
 
 
-def sweep_config(
-    store: Path,
-    experiment: ExperimentConfig,
+def tune(
+    store: str | Path | Store,
+    sweep: SweepConfig = SweepConfig(),
     *,
-    search: str = "all",
-    fixed: tuple[str, ...] = (),
-    **choices: Any,
-) -> SweepConfig:
-    """What a sweep of a store is asked to do.
+    recipe: str = "default",
+    config: Config | None = None,
+    overrides: Overrides | None = None,
+    register: str | None = None,
+    workspace: Workspace | None = None,
+    reporter: Reporter | None = None,
+) -> Sweep:
+    """Search hyperparameters: every trial trains on the store and is a run in MLflow, nested in the sweep's.
 
     Args:
+        sweep: what to search and how long, such as `SweepConfig(search="optimisation", num_trials=20)`; what it says of
+            store and experiment is filled in.
+        recipe, config, overrides: what the first trial is, as of `start_from`; what `overrides` names is not searched.
+        register: train the best on train and val, register it under this name, and score it on the test split.
+
+    Raises:
+        InputError: as of `tune_recorded`, or a bad name.
+        NotRecorded: the tracking store does not take the runs; its `outcome` is the `Sweep` where there is one.
+    """
+    start, there = start_from(recipe, config, overrides), as_store(store)
+    asked = replace(sweep, recipe=start.name, fixed=keys_of(overrides))
+    asked = sweep_config(asked, there.path, start.experiment)
+    winner, lacking = None, None
+    with working(workspace, reporter) as (place, told):
+        outcome, missed = outcome_of(lambda: tune_recorded(asked, place, told))
+        if register and not missed:
+            from harray.api.winner import train_winner
+
+            try:
+                winner, lacking = outcome_of(lambda: train_winner(outcome, place, told, name=register))
+            except NotRecorded as error:  # no winner yet, but a sweep
+                lacking = error
+    found = Sweep(outcome, winner.model, winner.report) if winner else Sweep(outcome)
+    for error in filter(None, (missed, lacking)):
+        error.outcome = found
+        raise error
+    return found
+
+
+def keys_of(overrides: Overrides | None) -> tuple[str, ...]:
+    """What overrides name, in order."""
+    if isinstance(overrides, Mapping):
+        return tuple(sorted(overrides))
+    return tuple(sorted(text.partition("=")[0] for text in overrides or []))
+
+
+def sweep_config(asked: SweepConfig, store: Path, experiment: ExperimentConfig) -> SweepConfig:
+    """What a sweep of a store is asked to do, whole.
+
+    Args:
+        asked: what to search, and how long.
         experiment: where the search starts; where neither it nor the store has val clips to compare trials by, some
             are carved out.
-        search: a named search space, or FILE.py:NAME.
-        fixed: keys of `experiment` that are not searched.
-        choices: other fields of SweepConfig.
 
     Raises:
         InputError: no such store or search, or a search that does not fit.
@@ -51,67 +99,57 @@ def sweep_config(
     has_val = training.val_split in set(opened.splits()) - set(training.train_splits)
     if not has_val and not training.val_share:
         experiment = with_overrides(experiment, {"training.val_share": VAL_SHARE})
-    space = search_named(search)
-    first_point(space, experiment, fixed)
-    return SweepConfig(
+    search = search_named(asked.search)
+    first_point(search, experiment, asked.fixed)
+    return replace(
+        asked,
         store=str(store.absolute()),
         store_digest=opened.digest(),
         experiment=experiment,
-        search=search,
-        space=space_of(space, experiment, fixed),
-        fixed=fixed,
-        **choices,
+        space=space_of(search, experiment, asked.fixed),
     )
 
 
-def tune_recorded(
-    config: SweepConfig,
-    workspace: Workspace,
-    reporter: Reporter = SILENT,
-    *,
-    resume: bool | None = False,
-) -> "SweepOutcome":
+def tune_recorded(config: SweepConfig, workspace: Workspace, reporter: Reporter = SILENT) -> "SweepOutcome":
     """Run a sweep, or what is left of one.
 
     Args:
         config: from `sweep_config`.
-        resume: whether to go on with the same sweep; None for where there is one.
 
     Raises:
         InputError: a store that cannot be trained on, more than the cluster holds, an unfinished sweep without
             `resume`, none with it, a tracking store that cannot be recorded in, or no trial that is complete.
         NotRecorded: the tracking store does not take the sweep's records; its `outcome` is a `SweepOutcome`.
     """
-    started = time.monotonic()
-    num_bytes = FeatureStore.open(Path(config.store)).num_bytes_in_memory()
-    with cluster_for_sweep(config, num_bytes, reporter) as places:  # before anything heavy is imported
-        from harray.api.train import as_extracted, check_trainable
-        from harray.tracking.runs import check_recording
+    started, store = time.monotonic(), Path(config.store)
+    check_trainable(store, config.experiment)
+    config = replace(config, experiment=as_extracted(config.experiment, store))
+    search = search_named(config.search)
+    first = first_point(search, config.experiment, config.fixed)
+    for name, (asked, found) in moved(first, config.experiment).items():
+        reporter.say(f"{name}: the search has no {asked}, so its first trial starts from {found}")
+    uri = tracking_uri(workspace)
+    check_answers(uri, CHECK_SEC)
+    with cluster_for_sweep(config, FeatureStore.open(store).num_bytes_in_memory(), reporter) as places:
         from harray.tuning.outcome import finish
         from harray.tuning.records import runs_of
         from harray.tuning.study import open_study
-        from harray.tuning.sweep import Sweep
+        from harray.tuning.sweep import StudySweep
 
-        check_trainable(Path(config.store), config.experiment)
-        config = replace(config, experiment=as_extracted(config.experiment, Path(config.store)))
-        search = search_named(config.search)
-        first = first_point(search, config.experiment, config.fixed)
-        for name, (asked, found) in moved(first, config.experiment).items():
-            reporter.say(f"{name}: the search has no {asked}, so its first trial starts from {found}")
-        uri = tracking_uri(workspace)
-        check_answers(uri, CHECK_SEC)
         check_recording(uri)
-        with claimed_folder(workspace.out, config, resume=resume) as folder:
+        with claimed_folder(workspace.out, config) as folder:
             study = open_study(folder, config)
-            sweep = Sweep(study, folder, config, search, held=places.per_trial, deadline=_deadline(config))
+            deadline = time.monotonic() + (config.time_budget_sec or math.inf)
+            sweep = StudySweep(study, folder, config, search, held=places.per_trial, deadline=deadline)
             with runs_of(folder, config, study, uri) as runs, sweep:
                 _run(sweep, runs, places, reporter)
                 return finish(sweep, runs, time.monotonic() - started, reporter)
 
 
-def _run(sweep: "Sweep", runs: "SweepRuns", places: Places, reporter: Reporter) -> None:
+def _run(sweep: "StudySweep", runs: "SweepRuns", places: Places, reporter: Reporter) -> None:
     from harray.training.run import origin_of, training_clips
     from harray.tuning.search import run_trials
+    from harray.tuning.trial import TrialJob
 
     store = FeatureStore.open(Path(sweep.config.store))
     train, val = training_clips(sweep.config.experiment.learning, store)
@@ -134,14 +172,9 @@ def _run(sweep: "Sweep", runs: "SweepRuns", places: Places, reporter: Reporter) 
         run_trials(sweep, job, train, val, places.at_once, tell)
 
 
-def _show(sweep: "Sweep", update: Update) -> None:
+def _show(sweep: "StudySweep", update: Update) -> None:
     """Say how far a sweep is, after every epoch."""
     best, failed = sweep.best(), sweep.num_failed()
     said = [f"best {best[0].values[0]:.3f}"] if best else []
     said += [f"{failed} failed"] if failed else []
     update(sweep.num_over(), sweep.config.num_trials, ", ".join(said))
-
-
-def _deadline(config: SweepConfig) -> float:
-    budget = config.time_budget_sec
-    return math.inf if budget is None else time.monotonic() + budget

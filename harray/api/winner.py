@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harray.api.evaluate import evaluate_recorded
-from harray.api.train import train_recorded
+from harray.api.evaluate import evaluate
+from harray.api.models import Model
+from harray.api.train import RunLabels, train_recorded
 from harray.config import with_overrides
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
 from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.tracking.runs import PARENT_TAG, NotRecorded, outcome_of
-from harray.tuning.config import SweepConfig
 from harray.tuning.outcome import SweepOutcome
 from harray.workspace import Workspace
 
@@ -20,17 +20,15 @@ from harray.workspace import Workspace
 class Winner:
     """The winner, trained on train and val, registered, and scored on test."""
 
-    name: str
-    model: str
+    model: Model
     model_version: int
-    run_id: str
     num_epochs: int
-    report: EvaluationReport | None  # None where the store has no such split
+    report: EvaluationReport | None
+    """None where the store has no such split."""
 
 
 def train_winner(
     outcome: SweepOutcome,
-    config: SweepConfig,
     workspace: Workspace,
     reporter: Reporter = SILENT,
     *,
@@ -41,7 +39,6 @@ def train_winner(
     at the test split, once.
 
     Args:
-        config: what the sweep was asked.
         name: of the model in the registry.
         split: the test split.
 
@@ -50,36 +47,33 @@ def train_winner(
         NotRecorded: the tracking store does not take the model or its scores; its `outcome` is the `Winner` where there
             is one.
     """
-    store = Path(config.store)
+    store = Path(outcome.config.store)
     experiment = winner_on_all(outcome, store)
     try:
-        with reporter.progress("training the winner on train + val", "epochs") as update:
+        with reporter.stage("training the winner on train + val"):
             trained = train_recorded(
                 store,
                 experiment,
-                workspace.out,
-                name=name,
-                tracking=workspace.tracking_uri,
-                recipe=config.recipe,
-                title=f"winner, trial {outcome.best[0].number}, on train + val",
-                tags=tags_of_winner(outcome),
-                on_epoch=lambda report: update(report.epoch, report.num_epochs),
+                workspace,
+                reporter,
+                register=name,
+                labels=RunLabels(
+                    recipe=outcome.config.recipe,
+                    title=f"winner, trial {outcome.best[0].number}, on train + val",
+                    tags=tags_of_winner(outcome),
+                ),
             )
     except NotRecorded as error:
         raise NotRecorded(str(error)) from error  # no winner yet
     assert trained.registered is not None
     report, missed = None, None
     if split in FeatureStore.open(store).splits():
-        (report, _), missed = outcome_of(
-            lambda: evaluate_recorded(
-                trained.model_version, store, split, workspace.out, outcome.tracking_uri
-            )
+        report, missed = outcome_of(
+            lambda: evaluate(trained.model_version, store, split=split, workspace=workspace)
         )
     winner = Winner(
-        name=name,
-        model=trained.model_version,
+        model=Model(trained.model_version, trained.result.checkpoint, workspace, training=trained),
         model_version=trained.registered.version,
-        run_id=trained.run_id,
         num_epochs=experiment.training.num_epochs,
         report=report,
     )

@@ -63,7 +63,8 @@ def bench_tuning(
     store: Path, experiment: ExperimentConfig, num_trials: int, reporter: Reporter = SILENT
 ) -> TuningBench:
     """Measure, the loop first, each in a fresh process or cluster."""
-    config = sweep_config(store, experiment, search=SEARCH, num_trials=num_trials, at_once=1)
+    asked = SweepConfig(search=SEARCH, num_trials=num_trials, at_once=1)
+    config = sweep_config(asked, store, experiment)
     with tempfile.TemporaryDirectory(prefix="bench-tuning-") as folder:
         with (
             reporter.progress("bare loop", "trials") as update,

@@ -17,7 +17,6 @@ from harray.workspace import Workspace
 if TYPE_CHECKING:
     from harray.api.winner import Winner
     from harray.tracking.runs import NotRecorded
-    from harray.tuning.config import SweepConfig
     from harray.tuning.outcome import SweepOutcome
 
 BEST_SHOWN = 5
@@ -82,23 +81,24 @@ def tune(
     What key=value fixes is not searched. Every trial is a run in MLflow, nested in the sweep's. A sweep may be
     killed at any moment: the same command with --resume goes on.
     """
-    from harray.api.tune import sweep_config, tune_recorded
+    from harray.api.tune import keys_of, sweep_config, tune_recorded
+    from harray.tuning.config import SweepConfig
 
     options.check_store(store)
     experiment = options.build_config(recipe, config, overrides)
-    asked = sweep_config(
-        store,
-        experiment,
-        search=search,
-        fixed=tuple(sorted(text.partition("=")[0] for text in overrides or [])),
+    asked = SweepConfig(
         recipe=str(config or recipe),
+        search=search,
+        fixed=keys_of(overrides),
         objective=objective,
         num_trials=trials,
         max_failed=_share(max_failed),
         time_budget_sec=_seconds(time_budget) if time_budget else None,
         at_once=at_once,
         workers_per_trial=workers_per_trial,
+        resume=resume,
     )
+    asked = sweep_config(asked, store, experiment)
     if split != DEFAULT_SPLIT:
         options.check_split(store, split)
     if register:
@@ -107,15 +107,15 @@ def tune(
         check_model_name(register)
     workspace = Workspace(out, tracking_uri)
     with session(out, "tune", as_json) as terminal:
-        from harray.tracking.runs import outcome_of
+        from harray.api.outcomes import outcome_of
 
         if register and (missing := options.no_test_part(store, experiment.training)):
             terminal.say(f"note: {missing}; so the winner will be registered without a score")
-        outcome, missed = outcome_of(lambda: tune_recorded(asked, workspace, terminal, resume=resume))
-        show_sweep(terminal, asked, outcome, advice.where(out, tracking_uri))
+        outcome, missed = outcome_of(lambda: tune_recorded(asked, workspace, terminal))
+        show_sweep(terminal, outcome, advice.where(out, tracking_uri))
         winner = None
         if register and not missed:
-            winner, missed = _registered(terminal, asked, outcome, workspace, register, split)
+            winner, missed = _registered(terminal, outcome, workspace, register, split)
         test = dataclasses.asdict(winner.report.scores) if winner and winner.report else None
         terminal.json({**outcome.to_json(), "model_version": winner and winner.model_version, "test": test})
         if missed:
@@ -168,33 +168,31 @@ def rerun(
 
 def _registered(
     terminal: Terminal,
-    asked: "SweepConfig",
     outcome: "SweepOutcome",
     workspace: Workspace,
     name: str,
     split: str,
 ) -> "tuple[Winner | None, NotRecorded | None]":
     """Train the winner on train and val, and register it; the error where the tracking store does not take it."""
+    from harray.api.outcomes import NotRecorded, outcome_of
     from harray.api.winner import train_winner
-    from harray.tracking.runs import NotRecorded, outcome_of
 
     try:
         winner, missed = outcome_of(
-            lambda: train_winner(outcome, asked, workspace, terminal, name=name, split=split)
+            lambda: train_winner(outcome, workspace, terminal, name=name, split=split)
         )
     except NotRecorded as error:
         return None, error
     score = f", the store has no split {split!r} to score it on"
     if winner.report:
         score = f", {split} macro F1 {winner.report.scores.macro_f1:.3f}"
-    terminal.result(f"registered: {winner.model}, {winner.num_epochs} epochs on train + val{score}")
+    terminal.result(f"registered: {winner.model.name}, {winner.num_epochs} epochs on train + val{score}")
     return winner, missed
 
 
-def show_sweep(
-    terminal: Terminal, asked: "SweepConfig", outcome: "SweepOutcome", where: dict[str, object]
-) -> None:
+def show_sweep(terminal: Terminal, outcome: "SweepOutcome", where: dict[str, object]) -> None:
     """The best trials beside the recipe, and where the rest is."""
+    asked = outcome.config
     base, latency = flatten(asked.experiment), ["ms"] if asked.objective == "accuracy-latency" else []
     table = Table("trial", "val macro F1", *latency, "epochs", "what differs from the recipe")
     table.box, table.pad_edge = None, False

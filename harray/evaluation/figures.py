@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from harray.evaluation.calibration import CalibrationReport
+from harray.evaluation.findings import AttentionView, ObjectAttention, OcclusionCurve
 from harray.training.loop import EpochReport
 from harray.videos.frames import read_frames_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from harray.evaluation.report import Look, ObjectAttention, OcclusionCurve
 
 INK, ACCENT, MUTED = "#1f2933", "#2b6cb0", "#a0aec0"
 
@@ -46,7 +46,28 @@ def confusion_figure(confusion_AA: np.ndarray, classes: Sequence[str]) -> Figure
     return figure
 
 
-def occlusion_figure(curves: Mapping[str, "OcclusionCurve"]) -> Figure:
+def calibration_figure(found: CalibrationReport) -> Figure:
+    """Reliability diagram, the points as large as their share of the clips, and accuracy against coverage."""
+    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
+    diagram, curve = figure.subplots(1, 2)
+    bins = found.reliability
+    diagram.plot([0, 1], [0, 1], "--", color=MUTED, label="as sure as right")
+    diagram.plot(bins["confidence"], bins["accuracy"], "-", color=ACCENT, alpha=0.5)
+    sizes = [20 + 400 * share for share in bins["share"]]
+    diagram.scatter(bins["confidence"], bins["accuracy"], sizes, color=ACCENT, alpha=0.7)
+    error = f"expected calibration error {found.expected_calibration_error:.3f}"
+    diagram.set(xlabel="probability", ylabel="share right", xlim=(0, 1.03), ylim=(0, 1.03), title=error)
+    diagram.legend(frameon=False)
+    curve.plot(found.curve["coverage"], found.curve["accuracy"], "o-", color=ACCENT, markersize=3)
+    curve.axvline(found.coverage, color=MUTED, linestyle="--", label='answered; the rest "unsure"')
+    curve.set(xlabel="share answered, the surest first", ylabel="share right", xlim=(0, 1.03), ylim=(0, 1.03))
+    curve.legend(frameon=False, loc="lower left")
+    for axes in (diagram, curve):
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def occlusion_figure(curves: Mapping[str, OcclusionCurve]) -> Figure:
     """Top-1 against what is hidden: a panel per kind of occlusion, a line per name in its `top1`."""
     figure = Figure(figsize=(3.1 * max(len(curves), 2), 3.2), layout="constrained")
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
@@ -61,7 +82,7 @@ def occlusion_figure(curves: Mapping[str, "OcclusionCurve"]) -> Figure:
     return figure
 
 
-def objects_figure(objects: Mapping[str, Mapping[str, "ObjectAttention"]]) -> Figure:
+def objects_figure(objects: Mapping[str, Mapping[str, ObjectAttention]]) -> Figure:
     """A row per label, two pictures for each part that decides: a clip with the object and one without it.
 
     The attention lies on them, and the object's region, or its place, is outlined.
@@ -84,7 +105,7 @@ def objects_figure(objects: Mapping[str, Mapping[str, "ObjectAttention"]]) -> Fi
     return figure
 
 
-def _draw_look(axes: "Axes", look: "Look", title: str, brightest: float) -> None:
+def _draw_look(axes: "Axes", look: AttentionView, title: str, brightest: float) -> None:
     frame_HWC = read_frames_at(Path(look.path), np.array([look.frame_index])).rgb_THWC[0]
     height, width, _ = frame_HWC.shape
     axes.imshow(frame_HWC)

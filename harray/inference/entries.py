@@ -1,12 +1,13 @@
 """What is said of one video, in plain values; the same wherever it is predicted."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harray.errors import InputError
 from harray.extraction.faults import ExtractionError
+from harray.inference.evidence import NOBODY
 from harray.inference.predictor import Prediction, Predictor
 
 _log = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ class VideoTask:
     video: str
     top: int  # labels listed
     explain_as: Path | None = None  # the pictures' paths begin so; None for no pictures
+    min_precision: float | None = None  # share of right answers below which none is given; None: as usual
 
 
 def video_entry(predictor: Predictor, task: VideoTask) -> dict[str, Any]:
@@ -33,6 +35,9 @@ def video_entry(predictor: Predictor, task: VideoTask) -> dict[str, Any]:
     """
     try:
         prediction = predictor.predict_video(task.video)
+        if task.min_precision is not None:
+            threshold = predictor.checkpoint.calibration.threshold(task.min_precision)
+            prediction = replace(prediction, threshold=threshold)
         entry = {"video": task.video, **said_of(prediction, task.top)}
     except InputError:
         raise
@@ -45,7 +50,7 @@ def video_entry(predictor: Predictor, task: VideoTask) -> dict[str, Any]:
 
         folder, name = task.explain_as.parent, task.explain_as.name
         try:
-            pictures = explain(prediction, predictor.checkpoint.skeleton, folder, name)
+            pictures = explain(prediction, folder, name)
             entry["explanation"] = [str(path) for path in pictures]
         except Exception as error:
             entry["error"] = f"not explained: {reason_of(error)}"
@@ -53,17 +58,20 @@ def video_entry(predictor: Predictor, task: VideoTask) -> dict[str, Any]:
 
 
 def said_of(prediction: Prediction, top: int) -> dict[str, Any]:
-    """label, probability, top, and the evidence: verdict, num_people_seen, frames_seen_share, joints_seen_share.
+    """label, probability, top, verdict, and the evidence: num_people_seen, frames_seen_share, joints_seen_share.
 
-    The label is None, and `top` empty, where nobody is seen and no scene decides either.
+    The label is None where nobody is seen; `top` is then what the scene alone says, empty where none decides. Of the
+    unsure the label is the likeliest.
     """
     likeliest = prediction.top(top)
-    label, probability = (prediction.label, prediction.probability) if likeliest else (None, None)
+    is_nobody = prediction.verdict == NOBODY
+    label, probability = (None, None) if is_nobody else (prediction.label, prediction.probability)
     return {
         "label": label,
         "probability": probability,
         "top": [{"label": label, "probability": probability} for label, probability in likeliest],
         **prediction.evidence.values(),
+        "verdict": prediction.verdict,
     }
 
 

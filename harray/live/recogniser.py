@@ -5,7 +5,7 @@ Reader --frames that wait--> FrameNetworks --> Stream --> decide --> Step: frame
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +85,7 @@ class Recogniser:
         own_speed: bool = True,
         wants_full: bool = False,
         on_message: Callable[[str], None] = lambda message: None,
-    ) -> Iterator[Step]:
+    ) -> Generator[Step]:
         """Watch a source to its end, or until the iterator is closed.
 
         Args:

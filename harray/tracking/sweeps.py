@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from harray.errors import InputError
+from harray.names import without_password
 from harray.reporting import SILENT, Reporter
 from harray.tracking.location import (
     Unreachable,
@@ -24,7 +25,6 @@ from harray.tracking.location import (
     connect,
     environment,
     refusal,
-    without_password,
 )
 from harray.tracking.runs import (
     EXPERIMENT,

@@ -2,7 +2,6 @@
 Optuna for them."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from harray.config import digest, flatten
@@ -43,6 +42,8 @@ class SweepConfig:
     """Trials at the same time; None for as many as the cluster holds."""
     workers_per_trial: int = 0
     """Ray Train workers in each trial; 0 trains in the trial's own process."""
+    resume: bool | None = False
+    """Whether to go on with the same sweep, begun earlier; None for where there is one."""
 
     @property
     def prunes(self) -> bool:
@@ -90,23 +91,6 @@ class TrialPlan:
     number: int
     overrides: dict[str, Any]
     """Of the sweep's `experiment`, typed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialJob:
-    """What all trials of a sweep share."""
-
-    config: SweepConfig
-    folder: Path
-    """The trials' folders are in it; every node reaches it."""
-    origin: dict[str, Any]
-    """What a checkpoint says of the store, as `origin_of` gives it."""
-    gpus_per_worker: float = 0.0
-    """Or of the trial's own process, where it has no workers."""
-
-    def folder_of(self, number: int) -> Path:
-        """Where a trial keeps its state while it runs, and its checkpoint."""
-        return self.folder / f"{number:04d}"
 
 
 def _short(value: Any) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harray.distributed.resources import (
-    MEMORY,
     OBJECT_STORE_BYTES,
+    Demand,
     check_demand,
     check_machine,
     check_possible,
@@ -42,24 +42,27 @@ def cluster_for_sweep(config: SweepConfig, num_bytes: int, reporter: Reporter = 
         InputError: the cluster, or the machine that is to be one, does not hold them.
     """
     workers, count = config.workers_per_trial, config.at_once or 1
-    purpose = f"a sweep with {count} trial{'s' * (count > 1)} at once of {max(1, workers)} CPU each"
-    advice = "lower --at-once or --workers-per-trial,"
-    check_machine(demand_of(workers, 0.0, count), purpose, advice)
-    shared = {MEMORY: float(num_bytes)}
-    check_machine(shared, SHARING, "select fewer clips,")
+    trials = Demand(
+        purpose=f"a sweep with {count} trial{'s' * (count > 1)} at once of {max(1, workers)} CPU each",
+        remedy="lower --at-once or --workers-per-trial,",
+        cpus=max(1, workers) * count,
+    )
+    shared = Demand(purpose=SHARING, remedy="select fewer clips,", memory=num_bytes)
+    check_machine(trials)
+    check_machine(shared)
     with start_ray(object_store_bytes=max(OBJECT_STORE_BYTES, int(SLACK * num_bytes))):
         there = cluster_resources()
         gpus = gpus_for(config.experiment.training.device, max(1, workers), there)
-        check_possible(shared, SHARING, "start its nodes with more --object-store-memory")
-        check_demand(demand_of(workers, gpus, count), purpose, advice, reporter.say)
+        check_possible(replace(shared, remedy="start its nodes with more --object-store-memory"))
+        check_demand(replace(trials, gpus=trials.cpus * gpus), reporter)
         per_trial = demand_of(workers, gpus)
         at_once = config.at_once or max(1, places_for(per_trial, there))
         yield Places(at_once=at_once, gpus_per_worker=gpus, per_trial=per_trial)
 
 
-def demand_of(num_workers: int, gpus_per_worker: float, at_once: int = 1) -> dict[str, float]:
-    """CPUs and GPUs that trials hold: one process's each, or those of its Ray Train workers."""
-    count = max(1, num_workers) * at_once
+def demand_of(num_workers: int, gpus_per_worker: float) -> dict[str, float]:
+    """CPUs and GPUs that a trial holds: one process's, or those of its Ray Train workers."""
+    count = max(1, num_workers)
     return {"CPU": float(count)} | ({"GPU": count * gpus_per_worker} if gpus_per_worker else {})
 
 

@@ -24,16 +24,14 @@ NEAREST, DIFFERENCES = 3, 4  # sweeps shown, and differences of each
 
 
 @contextmanager
-def claimed_folder(out: Path, config: SweepConfig, *, resume: bool | None) -> Generator[Path]:
+def claimed_folder(out: Path, config: SweepConfig) -> Generator[Path]:
     """The sweep's folder, held: a new one, or the last of the same sweep, which is gone on with.
-
-    Args:
-        resume: whether to go on with one; None for where there is one.
 
     Raises:
         InputError: the same sweep is there, unfinished, without `resume`; none is there with it; or another process
             works in it.
     """
+    resume = config.resume
     parent = out.absolute() / "sweeps"
     there = kept_sweeps(parent)
     same = sorted((folder for folder, kept in there.items() if kept.digest == config.digest), key=_begun)

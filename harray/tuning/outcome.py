@@ -11,22 +11,25 @@ from typing import TYPE_CHECKING, Any
 from harray.config import dump, load, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.names import without_password
 from harray.reporting import Reporter
 from harray.search_spaces import config_values
-from harray.tracking.location import without_password
 from harray.tracking.runs import NotRecorded
+from harray.tuning.config import SweepConfig
 from harray.tuning.folder import BEST_FILE, SUMMARY_FILE, TABLE_FILE
 
 if TYPE_CHECKING:
     from harray.tracking.sweeps import SweepRuns
     from harray.tuning.study import TrialRow
-    from harray.tuning.sweep import Sweep
+    from harray.tuning.sweep import StudySweep
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepOutcome:
     """What a sweep found."""
 
+    config: SweepConfig
+    """What it was asked to do."""
     folder: Path
     run_id: str
     tracking_uri: str
@@ -64,7 +67,7 @@ class SweepOutcome:
         }
 
 
-def finish(sweep: "Sweep", runs: "SweepRuns", seconds: float, reporter: Reporter) -> SweepOutcome:
+def finish(sweep: "StudySweep", runs: "SweepRuns", seconds: float, reporter: Reporter) -> SweepOutcome:
     """Table, figures and best configuration of a sweep that ends here, all of it in MLflow too.
 
     Raises:
@@ -96,6 +99,7 @@ def finish(sweep: "Sweep", runs: "SweepRuns", seconds: float, reporter: Reporter
     except NotRecorded as error:
         missed = error
     outcome = SweepOutcome(
+        config=sweep.config,
         folder=folder,
         run_id=runs.run_id,
         tracking_uri=runs.uri,
@@ -120,7 +124,7 @@ def _why_none(folder: Path, rows: "list[TrialRow]", stopped_by: str) -> str:
     return f"sweep {folder}: no trial is complete; {why}{advice}"
 
 
-def _stopped_by(sweep: "Sweep") -> str:
+def _stopped_by(sweep: "StudySweep") -> str:
     """Why not all trials are over, and what goes on with them; empty where they are."""
     config, left = sweep.config, sweep.config.num_trials - sweep.num_over()
     if sweep.has_failed():

@@ -1,11 +1,11 @@
 """Ray Tune around a sweep: warm actors that run one trial after another.
 
-    Tuner -- suggest / result / complete --> _Bridge --> Sweep (Optuna's study)
+    Tuner -- suggest / result / complete --> _Bridge --> StudySweep (Optuna's study)
       |
       +--> TrialActor x at_once: features mapped from Ray's object store, `trial_steps` epoch by epoch
 
 Tune places actors, keeps them between trials and replaces those that die. It remembers nothing: a killed driver's
-successor starts a Tuner anew, and the Sweep hands it what is left.
+successor starts a Tuner anew, and the study hands it what is left.
 """
 
 import os
@@ -19,10 +19,11 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from harray.features.tensors import ClipTensors
-from harray.tuning.config import TrialJob, TrialPlan
+from harray.tuning.config import TrialPlan
 from harray.tuning.trial import (
     RAY_FOLDER,
     STATE_FILE,
+    TrialJob,
     TrialStep,
     failure_of,
     from_arrays,
@@ -32,7 +33,7 @@ from harray.tuning.trial import (
 )
 
 if TYPE_CHECKING:
-    from harray.tuning.sweep import Sweep  # and with it Optuna, which workers do not need
+    from harray.tuning.sweep import StudySweep  # and with it Optuna, which workers do not need
 
 WAITING_BYTES = 1e6  # that the actor of a trial with workers holds
 REPLACEMENTS = 2  # of a trial's dead actor before the trial counts as failed
@@ -48,7 +49,7 @@ _ENVIRONMENT = {
 
 
 def run_trials(
-    sweep: "Sweep",
+    sweep: "StudySweep",
     job: TrialJob,
     train: ClipTensors,
     val: ClipTensors,
@@ -131,7 +132,7 @@ class TrialActor(tune.Trainable):
 class _Bridge(Searcher):
     """Trials from the sweep, between Tune's ids and its numbers. An error of ours ends the sweep: Tune would go on."""
 
-    def __init__(self, sweep: "Sweep", job: TrialJob, on_result: Callable[[], None]):
+    def __init__(self, sweep: "StudySweep", job: TrialJob, on_result: Callable[[], None]):
         super().__init__(metric="training_iteration", mode="max")  # asked for and never used: the sweep ranks
         self.sweep = sweep
         self.job = job

@@ -127,7 +127,7 @@ def ranking(rows: Iterable[TrialRow], directions: Sequence[str]) -> list[TrialRo
 
 
 def best_rows(study: optuna.Study, folder: Path) -> list[TrialRow]:
-    """As `Sweep.best`."""
+    """As `StudySweep.best`."""
     if not any(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False)):
         return []
     best = [study.best_trial] if len(study.directions) == 1 else study.best_trials

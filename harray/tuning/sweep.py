@@ -1,8 +1,8 @@
 """What happens to a sweep's trials, written into its study, from which a killed sweep goes on as if nothing had been.
 
-    Sweep.ask()    -> a trial to run: one that was begun and is not over, else a new one from Optuna
-    Sweep.report() <- what a trial says after an epoch; answers whether the trial is to stop
-    Sweep.finish() <- what became of it
+    ask()    -> a trial to run: one that was begun and is not over, else a new one from Optuna
+    report() <- what a trial says after an epoch; answers whether the trial is to stop
+    finish() <- what became of it
 
 The study is the only truth: what MLflow shows is made of it (records.py), and a trial's state is on disk before its
 epoch is reported (trial.py). So whatever a crash leaves undone is done at the next start. Neither Ray nor MLflow is
@@ -41,7 +41,7 @@ from harray.tuning.trial import TrialStep
 WORKER_DIED = "its worker died again and again, as it does when memory runs out"
 
 
-class Sweep:
+class StudySweep:
     """A sweep's study and how it goes on; inside `with` this process works on it.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harray.config import digest, with_overrides
+from harray.config import digest, to_dict, with_overrides
 from harray.errors import InputError
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, normalised
@@ -23,12 +23,36 @@ from harray.model.network import FusionNetwork
 from harray.training.checkpoint import load_checkpoint, save_checkpoint
 from harray.training.evaluate import predict_probabilities
 from harray.training.loop import EpochReport, Trainer, report_from
-from harray.training.run import TrainingRequest, TrainingResult, checkpoint_of, new_trainer, parts_of, threads
+from harray.training.run import (
+    StoreOrigin,
+    TrainingRequest,
+    TrainingResult,
+    checkpoint_of,
+    new_trainer,
+    parts_of,
+    threads,
+)
 from harray.training.state import load_state, save_state
-from harray.tuning.config import LATENCY, TrialJob, TrialPlan
+from harray.tuning.config import LATENCY, SweepConfig, TrialPlan
 
 STATE_FILE, CHECKPOINT_FOLDER, RAY_FOLDER = "state.pt", "checkpoint", "ray"
 LATENCY_PASSES, WARM_UP_PASSES = 30, 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialJob:
+    """What all trials of a sweep share."""
+
+    config: SweepConfig
+    folder: Path
+    """The trials' folders are in it; every node reaches it."""
+    origin: StoreOrigin
+    gpus_per_worker: float = 0.0
+    """Or of the trial's own process, where it has no workers."""
+
+    def folder_of(self, number: int) -> Path:
+        """Where a trial keeps its state while it runs, and its checkpoint."""
+        return self.folder / f"{number:04d}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +105,7 @@ def trial_steps(
     """
     started, before = time.perf_counter(), 0.0
     request, state_file = request_of(job, plan), job.folder_of(plan.number) / STATE_FILE
-    mark, training = digest([*parts_of(request.learning), job.origin]), request.learning.training
+    mark, training = digest([*parts_of(request.learning), to_dict(job.origin)]), request.learning.training
     state = load_state(state_file, mark) if state_file.exists() else None
     with threads(training.num_threads, device):
         trainer = new_trainer(request.learning, train, val, device)

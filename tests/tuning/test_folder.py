@@ -21,7 +21,7 @@ BASE = ExperimentConfig()
 
 
 def claim(out, resume, asked=ASKED, base=BASE):
-    with claimed_folder(out, dataclasses.replace(asked, experiment=base), resume=resume) as folder:
+    with claimed_folder(out, dataclasses.replace(asked, experiment=base, resume=resume)) as folder:
         return folder
 
 
@@ -136,7 +136,7 @@ def test_a_folder_that_is_only_begun_is_no_second_sweep(out):
 
 def test_two_at_once_are_refused(out):
     with (
-        claimed_folder(out, ASKED, resume=True),
+        claimed_folder(out, other(resume=True)),
         pytest.raises(InputError, match="another `harray tune` works on it; wait for its end"),
     ):
         claim(out, resume=True)

@@ -16,9 +16,11 @@ from harray.tracking.location import connect
 from harray.tuning.config import SweepConfig
 from harray.tuning.demand import cluster_for_sweep, demand_of, places_for
 from harray.tuning.study import epochs_of, read_study
-from tests.tuning.sweeping import TINY, tiny_experiment, tiny_store
+from tests.toys import LEARNS_AT_ONCE, TINY, tiny_experiment, tiny_store
 
-OVERRIDES = [f"{name}={value}" for name, value in TINY.items() if name != "training.num_epochs"]
+OVERRIDES = [
+    f"{name}={value}" for name, value in (TINY | LEARNS_AT_ONCE).items() if name != "training.num_epochs"
+]
 
 
 @pytest.fixture(scope="module")

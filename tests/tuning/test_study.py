@@ -10,13 +10,21 @@ import torch
 from harray.store import FeatureStore
 from harray.training.divergence import Diverged
 from harray.training.run import origin_of, training_clips
-from harray.tuning.config import SweepConfig, TrialJob
+from harray.tuning.config import SweepConfig
 from harray.tuning.figures import write_figures
 from harray.tuning.records import records_of
 from harray.tuning.study import COMPLETE, FAILED, PRUNED, open_study, ranking, read_study
-from harray.tuning.sweep import WORKER_DIED, Sweep
-from harray.tuning.trial import STATE_FILE, TrialStep, failure_of, from_arrays, to_arrays, trial_steps
-from tests.tuning.sweeping import tiny_experiment, tiny_store
+from harray.tuning.sweep import WORKER_DIED, StudySweep
+from harray.tuning.trial import (
+    STATE_FILE,
+    TrialJob,
+    TrialStep,
+    failure_of,
+    from_arrays,
+    to_arrays,
+    trial_steps,
+)
+from tests.toys import tiny_experiment, tiny_store
 
 
 def hopeless(draw):
@@ -49,7 +57,7 @@ class Driver:
         self.epochs_run = []
 
     def open(self):
-        self.sweep = Sweep(open_study(self.folder, self.config), self.folder, self.config, hopeless)
+        self.sweep = StudySweep(open_study(self.folder, self.config), self.folder, self.config, hopeless)
         return self.sweep
 
     def steps(self, plan):
