@@ -12,7 +12,8 @@ from harray.api.starting import Start
 from harray.errors import InputError
 from harray.store import FeatureStore
 from harray.tracking.location import probe, tracking_uri
-from harray.tracking.runs import TrainingRun, origin_tags_of, run_name
+from harray.tracking.origin import origin_tags_of, run_name
+from harray.tracking.runs import TrainingRun
 from harray.validation.ablations import Comparison
 from harray.validation.cross_validation import CrossValidation
 from harray.workspace import Workspace

@@ -25,17 +25,11 @@ from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.tracking.cards import MADE, write_section
 from harray.tracking.location import tracking_uri
+from harray.tracking.origin import origin_tags_of, run_name
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name
 from harray.tracking.registry import register as register_model
 from harray.tracking.run_folder import RunFolder
-from harray.tracking.runs import (
-    NotRecorded,
-    TrainingRun,
-    origin_tags_of,
-    outcome_of,
-    recording,
-    run_name,
-)
+from harray.tracking.runs import NotRecorded, TrainingRun, outcome_of, recording
 from harray.training.config import TrainingConfig
 from harray.workspace import Workspace
 

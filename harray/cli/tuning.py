@@ -137,19 +137,11 @@ def rerun(
     differ.
     """
     with session(out, "rerun", as_json) as terminal:
+        from harray.api.outcomes import outcome_of
         from harray.api.rerun import TOLERANCE, rerun_recorded
-        from harray.tracking.runs import outcome_of
 
-        with terminal.progress("training again", "epochs") as update:
-            again, missed = outcome_of(
-                lambda: rerun_recorded(
-                    run_id,
-                    out,
-                    store=store,
-                    tracking=tracking_uri,
-                    on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
-                )
-            )
+        workspace = Workspace(out, tracking_uri)
+        again, missed = outcome_of(lambda: rerun_recorded(run_id, workspace, terminal, store=store))
         table = Table(f"epoch {again.num_epochs}", "then", "now", box=None, pad_edge=False)
         for name, (then, now) in again.val.items():
             table.add_row(name, f"{then:.4f}", f"{now:.4f}")

@@ -2,22 +2,20 @@
 
 import contextlib
 import dataclasses
-import getpass
 import json
 import logging
 import re
-import subprocess
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
-import harray
 from harray.config import flatten
 from harray.errors import InputError
 from harray.names import sqlite_file, without_password
 from harray.tracking.location import artifact_location, check_answers, connect, refusal
+from harray.tracking.origin import STORE_DIGEST_TAG, STORE_TAG, origin_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,7 +26,6 @@ Outcome = TypeVar("Outcome")
 _log = logging.getLogger(__name__)
 
 EXPERIMENT = "harray"
-STORE_TAG, STORE_DIGEST_TAG, RECIPE_TAG = "harray.store", "harray.store_digest", "harray.recipe"
 PARENT_TAG = "mlflow.parentRunId"  # of a run that belongs to another one, such as a sweep's
 EPOCH_METRIC = "train.epoch_sec"  # every epoch has it
 
@@ -360,53 +357,6 @@ def epoch_metrics(report: "EpochReport") -> dict[str, float]:
         metrics |= {f"val.{name}": value for name, value in dataclasses.asdict(report.val).items()}
         metrics["val.loss"] = report.val_loss
     return metrics
-
-
-def origin_tags_of(store: Path, store_digest: str, seed: int, recipe: str) -> dict[str, str]:
-    """Tags that say what a run was made of; the store's also make the run's data set."""
-    tags = {STORE_TAG: str(store), STORE_DIGEST_TAG: store_digest, "harray.seed": str(seed)}
-    return tags | ({RECIPE_TAG: recipe} if recipe else {})
-
-
-def run_name(recipe: str, store: Path, seed: int) -> str:
-    """What a run is called where nobody named it.
-
-    >>> run_name("skeleton", Path("stores/penn"), 0)
-    'skeleton on penn, seed 0'
-    """
-    return f"{Path(recipe).stem or 'training'} on {store.absolute().name}, seed {seed}"
-
-
-def origin_tags() -> dict[str, str]:
-    """harray's version, the git commit of its checkout (absent when installed from a wheel), and who ran it."""
-    tags = {
-        "harray.version": harray.__version__,
-        "mlflow.source.name": "harray",
-        "mlflow.source.type": "LOCAL",
-    }
-    if commit := git_commit():
-        tags["mlflow.source.git.commit"] = commit
-    with contextlib.suppress(OSError, KeyError):  # a container whose user id has no name
-        tags["mlflow.user"] = getpass.getuser()
-    return tags
-
-
-def git_commit() -> str | None:
-    """The commit that holds this harray, `-dirty` when its files differ; None where git does not track it."""
-    package = Path(harray.__file__).parent
-    try:
-        _git(
-            package, "ls-files", "--error-unmatch", "__init__.py"
-        )  # not a folder ignored by someone else's git
-        commit = _git(package, "rev-parse", "HEAD")
-        return f"{commit}-dirty" if _git(package, "status", "--porcelain", "--", ".") else commit
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
 
 
 def _as_text(value: Any) -> str:

@@ -14,7 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harray.config import load, with_overrides
 from harray.search_spaces import config_values
-from harray.tracking.runs import Measured, epoch_metrics, origin_tags_of, parameter_texts, run_name
+from harray.tracking.origin import origin_tags_of, run_name
+from harray.tracking.runs import Measured, epoch_metrics, parameter_texts
 from harray.tracking.sweeps import PARENT, RunRecord, SweepRuns
 from harray.training.loop import report_from
 from harray.tuning.config import SweepConfig

@@ -9,11 +9,11 @@ from harray.config import parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.tracking import runs
 from harray.tracking.location import connect
+from harray.tracking.origin import git_commit
 from harray.tracking.runs import (
     NotRecorded,
     TrainingRun,
     check_recording,
-    git_commit,
     mlflow_name,
     outcome_of,
     parameter_texts,
