@@ -19,7 +19,7 @@ from harray.reporting import SILENT, Reporter, Update
 from harray.search_spaces import first_point, moved, search_named, space_of
 from harray.store import FeatureStore
 from harray.tracking.location import check_answers, tracking_uri
-from harray.tracking.runs import NotRecorded, check_recording, outcome_of
+from harray.tracking.runs import check_recording, outcome_of
 from harray.tuning.config import SweepConfig
 from harray.tuning.demand import Places, cluster_for_sweep
 from harray.tuning.folder import TRIALS_FOLDER, claimed_folder
@@ -60,21 +60,16 @@ def tune(
     start, there = start_from(recipe, config, overrides), as_store(store)
     asked = replace(sweep, recipe=start.name, fixed=keys_of(overrides))
     asked = sweep_config(asked, there.path, start.experiment)
-    winner, lacking = None, None
     with working(workspace, reporter) as (place, told):
         outcome, missed = outcome_of(lambda: tune_recorded(asked, place, told))
-        if register and not missed:
-            from harray.api.winner import train_winner
+        if missed:
+            missed.outcome = Sweep(outcome)
+            raise missed
+        if register is None:
+            return Sweep(outcome)
+        from harray.api.winner import train_winner
 
-            try:
-                winner, lacking = outcome_of(lambda: train_winner(outcome, place, told, name=register))
-            except NotRecorded as error:  # no winner yet, but a sweep
-                lacking = error
-    found = Sweep(outcome, winner.model, winner.report) if winner else Sweep(outcome)
-    for error in filter(None, (missed, lacking)):
-        error.outcome = found
-        raise error
-    return found
+        return train_winner(outcome, place, told, name=register)
 
 
 def keys_of(overrides: Overrides | None) -> tuple[str, ...]:

@@ -1,30 +1,18 @@
 """A sweep's winner, trained once more on all but test."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from harray.api.evaluate import evaluate
 from harray.api.models import Model
+from harray.api.sweeps import Sweep
 from harray.api.train import RunLabels, train_recorded
 from harray.config import with_overrides
-from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
 from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.tracking.runs import PARENT_TAG, NotRecorded, outcome_of
 from harray.tuning.outcome import SweepOutcome
 from harray.workspace import Workspace
-
-
-@dataclass(frozen=True, kw_only=True)
-class Winner:
-    """The winner, trained on train and val, registered, and scored on test."""
-
-    model: Model
-    model_version: int
-    num_epochs: int
-    report: EvaluationReport | None
-    """None where the store has no such split."""
 
 
 def train_winner(
@@ -34,7 +22,7 @@ def train_winner(
     *,
     name: str,
     split: str = "test",
-) -> Winner:
+) -> Sweep:
     """Train the winner on train and val with the number of epochs that was found, register it, and only then look
     at the test split, once.
 
@@ -44,42 +32,31 @@ def train_winner(
 
     Raises:
         InputError: a bad name.
-        NotRecorded: the tracking store does not take the model or its scores; its `outcome` is the `Winner` where there
-            is one.
+        NotRecorded: the tracking store does not take the model or its scores; its `outcome` is the `Sweep`, with the
+            model where there is one.
     """
-    store = Path(outcome.config.store)
-    experiment = winner_on_all(outcome, store)
+    store, found = Path(outcome.config.store), Sweep(outcome)
+    labels = RunLabels(
+        recipe=outcome.config.recipe,
+        title=f"winner, trial {outcome.best[0].number}, on train + val",
+        tags=tags_of_winner(outcome),
+    )
     try:
         with reporter.stage("training the winner on train + val"):
             trained = train_recorded(
-                store,
-                experiment,
-                workspace,
-                reporter,
-                register=name,
-                labels=RunLabels(
-                    recipe=outcome.config.recipe,
-                    title=f"winner, trial {outcome.best[0].number}, on train + val",
-                    tags=tags_of_winner(outcome),
-                ),
+                store, winner_on_all(outcome, store), workspace, reporter, register=name, labels=labels
             )
+        found.model = Model(trained.model_version, trained.result.checkpoint, workspace, training=trained)
+        if split in FeatureStore.open(store).splits():
+            found.report, missed = outcome_of(
+                lambda: evaluate(trained.model_version, store, split=split, workspace=workspace)
+            )
+            if missed:
+                raise missed.after(found, "the model is registered")
     except NotRecorded as error:
-        raise NotRecorded(str(error)) from error  # no winner yet
-    assert trained.registered is not None
-    report, missed = None, None
-    if split in FeatureStore.open(store).splits():
-        report, missed = outcome_of(
-            lambda: evaluate(trained.model_version, store, split=split, workspace=workspace)
-        )
-    winner = Winner(
-        model=Model(trained.model_version, trained.result.checkpoint, workspace, training=trained),
-        model_version=trained.registered.version,
-        num_epochs=experiment.training.num_epochs,
-        report=report,
-    )
-    if missed:
-        raise missed.after(winner, "the model is registered")
-    return winner
+        error.outcome = found
+        raise
+    return found
 
 
 def tags_of_winner(outcome: SweepOutcome) -> dict[str, str]:

@@ -15,8 +15,7 @@ from harray.errors import InputError
 from harray.workspace import Workspace
 
 if TYPE_CHECKING:
-    from harray.api.winner import Winner
-    from harray.tracking.runs import NotRecorded
+    from harray.api.sweeps import Sweep
     from harray.tuning.outcome import SweepOutcome
 
 BEST_SHOWN = 5
@@ -113,11 +112,15 @@ def tune(
             terminal.say(f"note: {missing}; so the winner will be registered without a score")
         outcome, missed = outcome_of(lambda: tune_recorded(asked, workspace, terminal))
         show_sweep(terminal, outcome, advice.where(out, tracking_uri))
-        winner = None
+        answer = {**outcome.to_json(), "model_version": None, "test": None}
         if register and not missed:
-            winner, missed = _registered(terminal, outcome, workspace, register, split)
-        test = dataclasses.asdict(winner.report.scores) if winner and winner.report else None
-        terminal.json({**outcome.to_json(), "model_version": winner and winner.model_version, "test": test})
+            from harray.api.winner import train_winner
+
+            found, missed = outcome_of(
+                lambda: train_winner(outcome, workspace, terminal, name=register, split=split)
+            )
+            answer |= _show_winner(terminal, found, split)
+        terminal.json(answer)
         if missed:
             raise missed
 
@@ -158,28 +161,18 @@ def rerun(
             raise typer.Exit(1)
 
 
-def _registered(
-    terminal: Terminal,
-    outcome: "SweepOutcome",
-    workspace: Workspace,
-    name: str,
-    split: str,
-) -> "tuple[Winner | None, NotRecorded | None]":
-    """Train the winner on train and val, and register it; the error where the tracking store does not take it."""
-    from harray.api.outcomes import NotRecorded, outcome_of
-    from harray.api.winner import train_winner
-
-    try:
-        winner, missed = outcome_of(
-            lambda: train_winner(outcome, workspace, terminal, name=name, split=split)
-        )
-    except NotRecorded as error:
-        return None, error
+def _show_winner(terminal: Terminal, found: "Sweep", split: str) -> dict[str, object]:
+    """The winner as it was registered, if it was, and what JSON says of it."""
+    trained = found.model.training if found.model else None
+    if trained is None or trained.registered is None:
+        return {}
     score = f", the store has no split {split!r} to score it on"
-    if winner.report:
-        score = f", {split} macro F1 {winner.report.scores.macro_f1:.3f}"
-    terminal.result(f"registered: {winner.model.name}, {winner.num_epochs} epochs on train + val{score}")
-    return winner, missed
+    if found.report:
+        score = f", {split} macro F1 {found.report.scores.macro_f1:.3f}"
+    num_epochs = trained.result.num_epochs
+    terminal.result(f"registered: {trained.model_version}, {num_epochs} epochs on train + val{score}")
+    test = dataclasses.asdict(found.report.scores) if found.report else None
+    return {"model_version": trained.registered.version, "test": test}
 
 
 def show_sweep(terminal: Terminal, outcome: "SweepOutcome", where: dict[str, object]) -> None:

@@ -161,7 +161,7 @@ class SweepRuns:
         )
 
     def _waiting(self) -> str:
-        count = sum(self._written.get(record.key) != record for record in self.records())
+        count = len(self._unwritten())
         return f"{count} run waits" if count == 1 else f"{count} runs wait"
 
     def _halt(self) -> None:
@@ -205,11 +205,15 @@ class SweepRuns:
         return True
 
     def _write_all(self) -> None:
+        if self._client is not None and not self._unwritten():
+            return
         client = self._connected()
-        for record in self.records():
-            if self._written.get(record.key) != record:
-                self._write(client, record)
-                self._written[record.key] = record
+        for record in self._unwritten():
+            self._write(client, record)
+            self._written[record.key] = record
+
+    def _unwritten(self) -> list[RunRecord]:
+        return [record for record in self.records() if self._written.get(record.key) != record]
 
     def _connected(self) -> "MlflowClient":
         if self._client is not None:

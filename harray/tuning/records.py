@@ -23,10 +23,8 @@ from harray.tuning.folder import BEST_FILE, CONFIG_FILE, ID_FILE, TABLE_FILE
 from harray.tuning.study import (
     BEGUN_MS,
     FAILED,
-    REASON,
+    STANDING,
     STATES,
-    STATUS,
-    STATUS_MS,
     best_rows,
     epochs_of,
     read_study,
@@ -60,50 +58,50 @@ def sync(folder: Path, uri: str) -> None:
 
 def records_of(folder: Path, config: SweepConfig, study: optuna.Study) -> Iterator[RunRecord]:
     """The parent's record, then the trials'."""
-    about = study.user_attrs
-    yield _parent(folder, config, study, about)
+    standing = {"status": "RUNNING", "reason": "", "ms": None} | study.user_attrs.get(STANDING, {})
+    yield _parent(folder, config, study, standing)
     for trial in study.get_trials(deepcopy=False):
         if trial.state != TrialState.WAITING:
-            yield _nested(folder, config, trial, about)
+            yield _nested(folder, config, trial, standing)
 
 
-def _parent(folder: Path, config: SweepConfig, study: optuna.Study, about: dict[str, Any]) -> RunRecord:
-    status = about.get(STATUS, "RUNNING")
+def _parent(folder: Path, config: SweepConfig, study: optuna.Study, standing: dict[str, Any]) -> RunRecord:
+    is_over = standing["status"] != "RUNNING"
     files = [folder / BEST_FILE, folder / TABLE_FILE, *sorted(folder.glob("*.png"))]
     title = run_name(config.recipe, Path(config.store), config.experiment.training.seed)
+    ms = standing["ms"] if is_over else None
     return RunRecord(
         key=PARENT,
         name=f"{Path(config.search).stem} sweep from {title}",
-        status=status,
-        start_ms=about.get(BEGUN_MS, 0),
-        end_ms=None if status == "RUNNING" else about[STATUS_MS],
-        tags=_tags(config) | {"harray.folder": str(folder), "harray.reason": about.get(REASON, "")},
-        files=() if status == "RUNNING" else tuple(file for file in files if file.exists()),
+        status=standing["status"],
+        start_ms=study.user_attrs.get(BEGUN_MS, 0),
+        end_ms=ms,
+        tags=_tags(config) | {"harray.folder": str(folder), "harray.reason": standing["reason"]},
+        files=tuple(file for file in files if is_over and file.exists()),
         params=partial(_parent_params, config),
-        metrics=partial(_parent_metrics, folder, study, about.get(STATUS_MS, 0), status),
+        metrics=partial(_parent_metrics, folder, study, ms),
     )
 
 
-def _nested(folder: Path, config: SweepConfig, trial: FrozenTrial, about: dict[str, Any]) -> RunRecord:
-    is_over = trial.state in STATES
+def _nested(folder: Path, config: SweepConfig, trial: FrozenTrial, standing: dict[str, Any]) -> RunRecord:
+    is_over, about = trial.state in STATES, trial.user_attrs
     state = STATES.get(trial.state, RUNNING)
     status, end_ms = "FAILED" if state == FAILED else "FINISHED", _ms(trial.datetime_complete)
-    if not is_over and (status := about.get(STATUS, "RUNNING")) != "RUNNING":
-        state, status, end_ms = INTERRUPTED, "KILLED", about[STATUS_MS]
-    tags = _tags(config) | {STATE_TAG: state}
-    said = {
-        "reason": trial.user_attrs.get("reason"),
-        "went_on_after_epoch": trial.user_attrs.get("resumed_after"),
-    }
-    if is_over:
-        said["checkpoint"] = row_of(trial, folder).checkpoint
+    if not is_over:
+        status, end_ms = "RUNNING", None
+        if standing["status"] != "RUNNING":
+            state, status, end_ms = INTERRUPTED, "KILLED", standing["ms"]
+    said = {"reason": about.get("reason"), "went_on_after_epoch": about.get("resumed_after")}
+    said["checkpoint"] = row_of(trial, folder).checkpoint if is_over else None
     return RunRecord(
         key=str(trial.number),
         name=f"trial-{trial.number:03d}",
         status=status,
         start_ms=_ms(trial.datetime_start) or 0,
         end_ms=end_ms,
-        tags=tags | {f"harray.{name}": str(text) for name, text in said.items() if text},
+        tags=_tags(config)
+        | {STATE_TAG: state}
+        | {f"harray.{name}": str(text) for name, text in said.items() if text},
         num_epochs=len(epochs_of(trial)),
         params=partial(_trial_params, config, trial),
         metrics=partial(_trial_metrics, folder, trial),
@@ -126,9 +124,10 @@ def _parent_params(config: SweepConfig) -> dict[str, str]:
     }
 
 
-def _parent_metrics(folder: Path, study: optuna.Study, ms: int, status: str) -> list[Measured]:
+def _parent_metrics(folder: Path, study: optuna.Study, ms: int | None) -> list[Measured]:
+    """What was found, at the end."""
     best = best_rows(study, folder)
-    if status == "RUNNING" or not best:
+    if ms is None or not best:
         return []
     states = [STATES[trial.state] for trial in study.get_trials(deepcopy=False) if trial.state in STATES]
     values: dict[str, float] = dict(

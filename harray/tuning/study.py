@@ -17,7 +17,7 @@ from harray.tuning.folder import STUDY_FILE
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
 STATES = {TrialState.COMPLETE: COMPLETE, TrialState.PRUNED: PRUNED, TrialState.FAIL: FAILED}
 EPOCH = "epoch."  # and its number: the attribute of a trial that holds what it reported then
-STATUS, REASON, STATUS_MS, BEGUN_MS = "status", "reason", "status_ms", "begun_ms"  # attributes of the study
+BEGUN_MS, STANDING = "begun_ms", "standing"  # attributes of the study
 
 
 @dataclass(frozen=True, kw_only=True)

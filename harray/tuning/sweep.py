@@ -26,10 +26,8 @@ from harray.tuning.config import LATENCY, SweepConfig, TrialPlan
 from harray.tuning.study import (
     BEGUN_MS,
     EPOCH,
-    REASON,
+    STANDING,
     STATES,
-    STATUS,
-    STATUS_MS,
     TrialRow,
     best_rows,
     last_epoch,
@@ -87,13 +85,12 @@ class StudySweep:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None and self.study.user_attrs[STATUS] == "RUNNING":
+        if error is not None and self.study.user_attrs[STANDING]["status"] == "RUNNING":
             self.set_status(status_of(error))
 
     def set_status(self, status: str, reason: str = "") -> None:
         """Write down how the sweep stands, in MLflow's words: RUNNING, FINISHED, FAILED or KILLED."""
-        for name, value in {REASON: reason, STATUS_MS: now_ms(), STATUS: status}.items():
-            self.study.set_user_attr(name, value)
+        self.study.set_user_attr(STANDING, {"status": status, "reason": reason, "ms": now_ms()})
 
     def ask(self) -> TrialPlan | None:
         """The next trial; None when there is none to begin: all are, time is up, or too many failed."""
