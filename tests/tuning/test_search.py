@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+import harray
 from harray.cli.tuning import _seconds as seconds_of
 from harray.errors import InputError
 from harray.tracking.location import connect
 from harray.tuning.config import SweepConfig
 from harray.tuning.demand import cluster_for_sweep, demand_of, places_for
+from harray.tuning.records import sync
 from harray.tuning.study import epochs_of, read_study
 from tests.toys import LEARNS_AT_ONCE, TINY, tiny_experiment, tiny_store
 
@@ -26,6 +28,10 @@ OVERRIDES = [
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     return tiny_store(tmp_path_factory.mktemp("tuning") / "store")
+
+
+def uri_of(out):
+    return f"sqlite:///{out / 'mlflow.db'}"
 
 
 def arguments(store, out, *more):
@@ -45,7 +51,7 @@ def swept(ray_cluster, store, tmp_path_factory, harray_once):
 
 def runs_of(out):
     """Trial -> its run and the steps of its val F1; the parent's is under None."""
-    client = connect(f"sqlite:///{out / 'mlflow.db'}")
+    client = connect(uri_of(out))
     found = client.search_runs(
         [client.get_experiment_by_name("harray").experiment_id], "tags.`harray.trial` != ''"
     )
@@ -77,6 +83,42 @@ def test_every_trial_is_a_nested_run_with_all_its_epochs(swept):
         assert run.data.metrics["trial.number"] == number
         if rows[number]["state"] == "complete":
             assert Path(run.data.tags["harray.checkpoint"], "model.safetensors").is_file()
+
+
+def test_another_tracking_store_is_made_of_the_folder_alone_and_shows_the_same(swept, tmp_path):
+    out, ending = swept
+    for _ in range(2):  # the second finds all there
+        sync(Path(ending.json["folder"]), uri_of(tmp_path))
+
+    def shown(run, steps):
+        measured = {(name, value) for name, value in run.data.metrics.items()}
+        tags = {name: text for name, text in run.data.tags.items() if name.startswith("harray.")}
+        info = run.info
+        return (
+            info.run_name,
+            info.status,
+            info.start_time,
+            info.end_time,
+            run.data.params,
+            tags,
+            measured,
+            steps,
+        )
+
+    then, now = runs_of(out), runs_of(tmp_path)
+    assert set(then) == set(now)
+    assert all(shown(*now[trial]) == shown(*then[trial]) for trial in then)
+
+
+def test_a_sweep_from_python_goes_on_where_the_command_line_left_it(swept, store):
+    out, ending = swept
+    asked = harray.SweepConfig(search="optimisation", num_trials=5, at_once=1, resume=True)
+    overrides = [*OVERRIDES, "training.num_epochs=6"]
+    sweep = harray.tune(store, asked, overrides=overrides, workspace=harray.Workspace(out))
+    assert str(sweep.outcome.folder) == ending.json["folder"]
+    assert sweep.best == ending.json["best"][0]["params"]
+    assert sweep.model is None
+    assert "Sweep of 5 trials" in sweep._repr_html_()
 
 
 def test_the_sweep_leaves_figures_a_table_and_a_winner_that_is_registered(swept):
