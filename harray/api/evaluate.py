@@ -55,7 +55,7 @@ def evaluate(
                 model=loaded.name,
                 occlusion=occlusion,
                 min_precision=min_precision,
-                on_progress=update,
+                update=update,
             )
         report = with_objects(report, loaded.predictor, opened)
         run_id = run_of_model(loaded.name, uri)

@@ -27,9 +27,20 @@ class ExtractOptions:
     """What is rarely needed of an extraction."""
 
     dataset: str | None = None
-    """Official layout of a published data set."""
+    """A published data set: ucf101, hmdb51, jhmdb, kinetics, ntu60, ntu120, penn_action, something, jester, finegym; or
+    lists, of MMAction2, SlowFast and PyTorchVideo."""
     splits: str | Path | None = None
-    """Folder of its official split lists."""
+    """Folder or file of its official split lists."""
+    protocol: str | None = None
+    """Which of its splits become train and test: xsub, xview, xset, 1, 2, 3; None: all, each under its own name."""
+    classes: Path | None = None
+    """Class names, where lists or segments number them."""
+    segments: Path | None = None
+    """File that says which parts of the videos show what; every part is a clip."""
+    tier: str | None = None
+    """The only tier of an ELAN file to take."""
+    frame_rate: float | None = None
+    """Frames per second of folders of pictures, and of segments that count frames."""
     layout: str | None = None
     """What the levels of folders are, such as `split/class`, where their names do not tell."""
     num_actors: int | None = None
@@ -75,7 +86,7 @@ def list_source(
         InputError: nothing there, or not understood.
     """
     from harray.store.test_part import check_named, check_share, manifest_as_dealt
-    from harray.videos.sources import survey
+    from harray.videos.sources import Beside, survey
 
     options.quarantine_limit()  # refused before anything is listed
     folder = None if store is None else local_folder(store)
@@ -84,7 +95,18 @@ def list_source(
     source = videos if is_uri(videos) else Path(videos)
     with reporter.progress("listing", "files") as update:
         listing = survey(
-            source, options.dataset, options.splits, options.layout, lambda found: update(found, found)
+            source,
+            options.dataset,
+            options.splits,
+            options.layout,
+            lambda found: update(found, found),
+            Beside(
+                protocol=options.protocol,
+                classes=options.classes,
+                segments=options.segments,
+                tier=options.tier,
+                fps=options.frame_rate,
+            ),
         )
     if options.test_share is not None:
         check_named(str(videos), listing.manifest.to_pylist())
@@ -155,7 +177,7 @@ def estimate(
                 experiment.extraction,
                 path,
                 options.num_actors,
-                on_probe=lambda done, total: update(done, total),
+                update=update,
             )
 
 

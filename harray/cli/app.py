@@ -44,7 +44,7 @@ SYNTH_HELP = """Render labelled videos with their truth.
 """
 synth_app = typer.Typer(cls=CommandOrOut, help=SYNTH_HELP, no_args_is_help=True)
 store_app = typer.Typer(help="Look into a feature store, verify it, retry what failed.", no_args_is_help=True)
-skeleton_app = typer.Typer(help="Exchange skeleton pickles with PYSKL and MMAction2.", no_args_is_help=True)
+skeleton_app = typer.Typer(help="Exchange keypoints with other tools.", no_args_is_help=True)
 app.add_typer(synth_app, name="synth")
 app.add_typer(store_app, name="store")
 app.add_typer(skeleton_app, name="skeleton")

@@ -58,11 +58,12 @@ def import_(
     test_share: options.TestShare = None,
     as_json: options.Json = False,
 ) -> None:
-    """Take keypoints of other tools into a store, ready to train on without videos.
+    """Import keypoints of other tools into a store.
 
-    Read are OpenPose, AlphaPose, COCO, ultralytics, MediaPipe, MoveNet, Kinetics-skeleton, NTU RGB+D, Penn Action,
-    JHMDB, MSR-Action3D, DeepLabCut, SLEAP, Datumaro, and pickles of PYSKL and MMAction2. Of a pickle only arrays and
-    plain containers are read; one that asks for more is refused and runs nothing.
+    It can be trained on without videos. Reads OpenPose, AlphaPose, COCO, ultralytics, MediaPipe, MoveNet,
+    Kinetics-skeleton, NTU RGB+D, Penn Action, JHMDB, MSR-Action3D, DeepLabCut, SLEAP, Datumaro, and pickles of
+    PYSKL and MMAction2. Of a pickle only arrays and plain containers are read; one that asks for more is refused and
+    runs nothing.
     """
     from harray.api.keypoints import ImportOptions, import_keypoints
 
@@ -113,9 +114,9 @@ def export(
     overwrite: Annotated[bool, typer.Option("--force", help="Overwrite PKL where it exists.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Write a store's labelled clips as a skeleton pickle for PYSKL or MMAction2.
+    """Export a store's clips as a skeleton pickle.
 
-    It holds the frames that the store holds, and its import has the same rows.
+    For PYSKL or MMAction2. It holds the frames that the store holds, and its import has the same rows.
     """
     from harray.api.keypoints import export_keypoints
 

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from harray.validation.cross_validation import CrossValidation
 
 
-Folds = Annotated[int, typer.Option("--folds", min=2, help="Parts, each held out once.")]
+Folds = Annotated[int, typer.Option("--folds", min=2, help="Number of folds; each is held out once.")]
 LeaveOneGroupOut = Annotated[
     bool, typer.Option("--leave-one-group-out", help="One fold per group, instead of --folds.")
 ]
 Seeds = Annotated[
-    int, typer.Option("--seeds", min=1, help="Trainings of each fold, by training.seed and up.")
+    int, typer.Option("--seeds", min=1, help="Trainings of each fold, with seeds from training.seed up.")
 ]
 Without = Annotated[
     list[str] | None,
-    typer.Option("--without", help="Also without pcm, pcm-linear, differences, scene or people; repeat."),
+    typer.Option("--without", help="Also without pcm, pcm-linear, differences, scene or people; repeatable."),
 ]
 Variant = Annotated[
     list[str] | None,
-    typer.Option("--variant", metavar="'key=value ...'", help="Also with these overrides; repeat."),
+    typer.Option("--variant", metavar="'key=value ...'", help="Also with these overrides; repeatable."),
 ]
 Hide = Annotated[
     list[str] | None,
@@ -38,11 +38,18 @@ Hide = Annotated[
 ]
 Splits = Annotated[
     list[str] | None,
-    typer.Option("--splits", help="Whose clips are dealt; repeat. Default: training.train_split."),
+    typer.Option(
+        "--splits",
+        help="Splits whose clips are divided into folds; repeatable. Default: training.train_split.",
+    ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=0, help="Trainings at once; default: what the cluster holds; 0: here."),
+    typer.Option(
+        "--workers",
+        min=0,
+        help="Trainings at the same time; 0 trains in this process. Default: as many as the cluster holds.",
+    ),
 ]
 
 
@@ -63,10 +70,11 @@ def cross_validate(
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train on all folds but one, score that one, for every fold, seed and variant.
+    """Score an experiment and its variants in folds.
 
-    No held-out clip chooses anything: every training runs all its epochs. Finished trainings are kept under --out,
-    and the same command goes on after an interruption. Recorded in MLflow as one run.
+    Trains on all folds but one and scores that one, for every fold, seed and variant. No held-out clip chooses
+    anything: every training runs all its epochs. Finished trainings are kept under --out, and the same command goes
+    on after an interruption. Recorded in MLflow as one run.
     """
     options.check_store(store)
     with session(out, "cross-validate", as_json) as terminal:

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from harray.extraction.extractor import ClipExtractor
 from harray.extraction.faults import ExtractionError
 from harray.extraction.reader import Reading
 from harray.networks.backends import choose_backend
+from harray.reporting import Update, ignore
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
 from harray.store.feature_store import FeatureStore
 from harray.store.settings import FILE_NAME
@@ -52,12 +52,12 @@ def estimate(
     store_path: Path | str,
     num_actors: int | None = None,
     retry: bool = False,
-    on_probe: Callable[[int, int], None] = lambda done, total: None,
+    update: Update = ignore,
 ) -> Estimate:
     """Plan an extraction, probe it, write nothing.
 
     Args:
-        on_probe: called with videos tried, and how many there are to try.
+        update: told of videos tried, and how many there are to try.
 
     Raises:
         InputError: as `extract`, of weights, store and cluster.
@@ -71,7 +71,7 @@ def estimate(
     with start_ray():
         pool = pool_for(len(plan.todo) or 1, num_actors, config.poses.gpus_per_actor, "extraction")
     digest = settings.provenance.digest
-    probe_sec = probe(plan.todo["path"].to_pylist(), config, digest, pool, on_probe)
+    probe_sec = probe(plan.todo["path"].to_pylist(), config, digest, pool, update)
     return Estimate(
         inputs=len(source_table),
         extracted=plan.kept.get(EXTRACTED, 0),
@@ -89,7 +89,7 @@ def probe(
     config: ExtractionConfig,
     settings: str,
     pool: Pool,
-    on_probe: Callable[[int, int], None] = lambda done, total: None,
+    update: Update = ignore,
 ) -> float | None:
     """Seconds per video, over some that are spread over the list; None where they cannot be had."""
     import torch
@@ -98,11 +98,11 @@ def probe(
         return None
     use_threads(pool.num_threads)
     tried = paths[:: max(1, len(paths) // PROBED)][:PROBED]
-    on_probe(0, len(tried))
+    update(0, len(tried))
     extractor = ClipExtractor(config, pool.device, pool.num_threads)
     seconds = []
     for number, path in enumerate(tried):
-        on_probe(number, len(tried))
+        update(number, len(tried))
         started = time.monotonic()
         try:
             with contextlib.closing(Reading(path, config.videos, settings, lambda clip_id: False)) as reading:

@@ -1,7 +1,7 @@
 """Score a checkpoint on one split of a store, with each branch shut in turn and under occlusion."""
 
 import itertools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -18,6 +18,7 @@ from harray.features.rowrandom import RowRandom
 from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import ClipPredictions, Predictor
 from harray.metrics import classification_scores, confusion_matrix, per_class_scores
+from harray.reporting import Update, ignore
 from harray.store import FeatureStore
 from harray.store.ledger import quarantined_rows
 from harray.training.floors import floor_scores
@@ -31,7 +32,7 @@ def evaluate(
     model: str,
     occlusion: bool = True,
     min_precision: float | None = None,
-    on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+    update: Update = ignore,
 ) -> EvaluationReport:
     """Evaluate on every extracted clip of `split`.
 
@@ -40,7 +41,7 @@ def evaluate(
         occlusion: whether to measure accuracy and completion with joints hidden (some forty more passes over
             the clips).
         min_precision: share of right answers for which the threshold of "unsure" is chosen; None: one in two.
-        on_progress: called with steps done, steps in all, and what comes next.
+        update: told of steps done, steps in all, and what comes next.
 
     Raises:
         InputError: no such split, a skeleton or label that the model does not know.
@@ -49,7 +50,7 @@ def evaluate(
     counted, total = itertools.count(), num_hidings + 2
 
     def step(note: str) -> None:
-        on_progress(next(counted), total, note)
+        update(next(counted), total, note)
 
     step("scores")
     classes = predictor.classes

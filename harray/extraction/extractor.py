@@ -26,6 +26,7 @@ from harray.skeleton import COCO17
 from harray.videos.decoding import Video
 from harray.videos.files import local_copy
 from harray.videos.frames import Frames
+from harray.videos.segments import part_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,8 +95,9 @@ class ClipExtractor:
         """
         with contextlib.ExitStack() as held:
             file = staged("open", lambda: held.enter_context(local_copy(path)))
-            video = Video(file, self.config.videos.limit_sec)
-            clips = clip_frames(video, self.config.videos, needed_pictures(self.config))
+            part = part_of(str(path))
+            video = Video(file, self.config.videos.limit_sec, part.fps)
+            clips = clip_frames(video, self.config.videos, needed_pictures(self.config), part.span)
             features = [self.extract_frames(frames) for frames in clips]
             return [dataclasses.replace(of_clip, notes=video.notes) for of_clip in features]
 

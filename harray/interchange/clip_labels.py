@@ -143,9 +143,7 @@ def _table(labels: Path) -> dict[str, About]:
 
 
 def _of_folders(folder: Path) -> dict[str, About]:
-    files = sorted(
-        each.relative_to(folder) for each in folder.rglob("*") if each.is_file() or not any(each.iterdir())
-    )
+    files = sorted(each.relative_to(folder) for each in folder.rglob("*"))  # a clip may be a folder of frames
     files = [
         each for each in files if not any(part.startswith(".") for part in each.parts) and len(each.parts) > 1
     ]

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from harray.videos.damage import Damage, damage_of
 from harray.videos.files import content_digest
+from harray.videos.frame_folders import opened_folder
+from harray.videos.segments import DEFAULT_RATE
 from harray.videos.streams import Stamps, Survey, film_streams, survey_of
 
 NO_FRAME_BYTES = 1  # DivX writes packets of one byte in place of a frame
@@ -44,14 +46,16 @@ class Video:
 
     Args:
         limit_sec: how long all reading together may take; None for as long as it takes.
+        fps: of a folder of pictures, which states none.
 
     Attributes:
         notes: what is to be said of the video, by kind; complete after all its frames were decoded.
         aspect: width of a stored pixel by its height; known after the first frame was decoded.
     """
 
-    def __init__(self, path: Path | str, limit_sec: float | None = None):
+    def __init__(self, path: Path | str, limit_sec: float | None = None, fps: float | None = None):
         self.path = Path(path)
+        self._folder_fps = fps or DEFAULT_RATE
         self.limit_sec = limit_sec
         self.deadline = float("inf") if limit_sec is None else time.monotonic() + limit_sec
         self.notes: dict[str, str] = {}
@@ -132,12 +136,17 @@ class Video:
         if self.path.is_file() and self.path.stat().st_size == 0:
             raise VideoError("open", "the file is empty")
         try:
-            # FFmpeg takes what stands before a colon for a protocol
-            container = av.open(f"file:{self.path}", metadata_errors="replace")
+            if self.path.is_dir():
+                opening = opened_folder(self.path, self._folder_fps)
+            else:  # FFmpeg takes what stands before a colon for a protocol
+                opening = av.open(f"file:{self.path}", metadata_errors="replace")
+            container = opening.__enter__()
         except (av.FFmpegError, OSError) as error:
             raise VideoError("open", f"not a video that FFmpeg can open ({_reason(error)})") from error
-        with container:
+        try:
             yield container
+        finally:
+            opening.__exit__(None, None, None)
 
     def _packets(self, container: Any, streams: list[Any]) -> Iterator[Any]:
         """The streams' packets, up to where the container breaks off."""

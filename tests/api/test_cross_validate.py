@@ -66,6 +66,7 @@ def test_every_variant_seed_and_fold_is_trained_once_and_gone_on_with(ray_cluste
             assert np.array_equal(again.variants[name].parts[part].top1.values_SF, values.top1.values_SF)
 
 
+@pytest.mark.slow
 def test_the_held_out_clips_are_not_trained_on(store):
     """Their labels turned around, the same network is trained, and it is as wrong as it was right."""
     (trial, _) = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=1).trials
@@ -128,6 +129,7 @@ def test_the_command_refuses_in_one_line(store, harray, tmp_path, arguments, wor
     assert all(word in ending.err.splitlines()[-1] for word in words)
 
 
+@pytest.mark.slow
 def test_scripts_find_their_keys_and_people_a_table(store, harray, tmp_path):
     overrides = [f"{name}={value}" for name, value in {**SMALL, "training.num_epochs": 1}.items()]
     ending = harray(

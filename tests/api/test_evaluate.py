@@ -10,6 +10,8 @@ from harray.tracking.location import connect, tracking_uri
 from harray.workspace import Workspace
 from tests.toys import TINY, arm_store
 
+pytestmark = pytest.mark.mlflow
+
 SMALL = {
     **TINY,
     "training.num_epochs": 2,

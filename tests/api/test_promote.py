@@ -18,6 +18,8 @@ from harray.validation.gate import Floors, Gate
 from harray.workspace import Workspace
 from tests.toys import arm_store
 
+pytestmark = pytest.mark.mlflow
+
 TINY = {
     "model.pcm.hidden_size": 8,
     "model.pcm.refine_size": 8,

@@ -19,6 +19,8 @@ from harray.store import FeatureStore
 from harray.training.run import TrainingRequest, train_store
 from tests.toys import TINY
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     **TINY,
     "training.num_epochs": 16,

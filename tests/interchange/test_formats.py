@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import pickle
 
 import h5py
 import numpy as np
@@ -305,6 +306,61 @@ def test_mediapipe_json_in_any_wrapping(tmp_path, wrap):
     assert file.layout == BLAZEPOSE33
     np.testing.assert_allclose(file.annotations[0].keypoints_MTVC[0], points, rtol=1e-5)
     np.testing.assert_allclose(file.annotations[0].scores_MTV, 0.8, rtol=1e-5)
+
+
+def test_mmpose_json_has_scores_beside_its_keypoints(tmp_path):
+    points = pose(17)
+    info = [
+        {
+            "frame_id": i,
+            "instances": [
+                {"keypoints": each.tolist(), "keypoint_scores": [0.8] * 17, "bbox": [[0, 0, 1, 1]]}
+            ],
+        }
+        for i, each in enumerate(points, 1)
+    ]
+    (clip,) = read(save(tmp_path / "m.json", {"meta_info": {}, "instance_info": info})).annotations
+    np.testing.assert_allclose(clip.keypoints_MTVC[0], points, rtol=1e-5)
+    np.testing.assert_allclose(clip.scores_MTV, 0.8, rtol=1e-5)
+
+
+def test_all_frames_of_openpose_in_one_list(tmp_path):
+    points = pose(25)
+    frames = [{"people": [{"pose_keypoints_2d": flat(each)}]} for each in points]
+    (clip,) = read(save(tmp_path / "m.json", frames)).annotations
+    np.testing.assert_allclose(clip.keypoints_MTVC[0], points, rtol=1e-5)
+
+
+def test_sleap_csv_with_tracks(tmp_path):
+    points = pose(4)
+    head = "track,frame_idx,instance.score," + ",".join(
+        f"{n}.{a}" for n in ("head", "wingL", "wingR", "tail") for a in ("x", "y", "score")
+    )
+    rows = [
+        f"track_{m},{i},0.9," + ",".join(f"{x},{y},0.8" for x, y in each + 300 * m)
+        for m in (0, 1)
+        for i, each in enumerate(points)
+    ]
+    (tmp_path / "s.csv").write_text("\n".join([head, *rows]))
+    file = read(tmp_path / "s.csv")
+    assert file.layout.joints == ("head", "wingL", "wingR", "tail")
+    np.testing.assert_allclose(file.annotations[0].keypoints_MTVC, [points, points + 300], rtol=1e-4)
+
+
+def test_deeplabcut_h5_is_read_without_running_what_is_pickled_in_it(tmp_path):
+    points = pose(3)
+    columns = [("net", part, axis) for part in ("nose", "ear", "tail") for axis in ("x", "y", "likelihood")]
+    values = np.concatenate([points, np.full((6, 3, 1), 0.9)], axis=2).reshape(6, 9)
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        group = file.create_group("df_with_missing")
+        group.attrs["pandas_type"] = np.bytes_(b"frame_table")
+        group.attrs["non_index_axes"] = np.bytes_(pickle.dumps([(1, columns)], 0))
+        group["table"] = np.array(
+            [(i, row) for i, row in enumerate(values)], [("index", "i8"), ("values_block_0", "f8", 9)]
+        )
+    file = read(tmp_path / "v.h5")
+    assert file.layout.joints == ("nose", "ear", "tail")
+    np.testing.assert_allclose(file.annotations[0].keypoints_MTVC[0], points, rtol=1e-5)
 
 
 def test_movenet_json_with_names_in_any_order(tmp_path):

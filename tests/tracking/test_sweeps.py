@@ -122,6 +122,7 @@ def test_a_run_that_was_only_begun_gets_what_it_lacks(uri):
     )
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_away_costs_nothing_and_is_named(tmp_path):
     sweep, said = whole(trials=1), Said()
     with sweep.runs("http://127.0.0.1:9", tmp_path / "kept") as runs:

@@ -26,6 +26,8 @@ from harray.tuning.trial import (
 )
 from tests.toys import tiny_experiment, tiny_store
 
+pytestmark = pytest.mark.slow
+
 
 def hopeless(draw):
     """Mostly rates that learn nothing, so that trials fall behind the first, which is the recipe."""
