@@ -72,14 +72,12 @@ class TrainingRun:
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
         run_id: str | None = None,
-        experiment: str = EXPERIMENT,
     ) -> None:
         self.uri = uri
         self.config = config
         self.name = name
         self.tags = dict(tags or {})
         self.run_id = run_id or ""
-        self.experiment = experiment
         self.client: MlflowClient
         self.experiment_id: str
         self._pending: list[Measured] = []
@@ -88,7 +86,7 @@ class TrainingRun:
     def __enter__(self) -> Self:
         self.client = connect(self.uri)
         with recording(self.uri):
-            self.experiment_id = experiment_id(self.client, self.uri, self.experiment)
+            self.experiment_id = experiment_id(self.client, self.uri)
             if self.run_id and self._reopened():
                 return self
             self.run_id = create_run(self.client, self.experiment_id, self.name, self.tags)
@@ -155,16 +153,9 @@ class TrainingRun:
         log_batches(self.client, self.run_id, self._pending)
         self._pending.clear()
 
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Add or replace tags, in one request."""
-        log_batches(self.client, self.run_id, tags=tags)
-
-    def log_artifact(self, path: Path, folder: str | None = None) -> None:
-        """Copy a file, or a folder's content, into the run's artifacts (below `folder`)."""
-        if path.is_dir():
-            self.client.log_artifacts(self.run_id, str(path), folder)
-        else:
-            self.client.log_artifact(self.run_id, str(path), folder)
+    def log_artifact(self, file: Path) -> None:
+        """Copy a file into the run's artifacts."""
+        self.client.log_artifact(self.run_id, str(file))
 
     def log_model(self, checkpoint: Path, *, name: str = "model", step: int = 0) -> str:
         """Package a checkpoint folder and log it with this run; the answer is its model id.
@@ -364,17 +355,17 @@ def _as_text(value: Any) -> str:
     return text if len(text) <= _MAX_VALUE_CHARS else f"{text[: _MAX_VALUE_CHARS - 1]}…"
 
 
-def check_recording(uri: str, experiment: str = EXPERIMENT) -> None:
+def check_recording(uri: str) -> None:
     """Try whether runs can be recorded, before the work whose runs they are; a fresh sqlite file can.
 
     Raises:
         InputError: nothing answers, the credentials are refused, or the experiment was deleted.
     """
     if (file := sqlite_file(uri)) is None or file.exists():
-        experiment_id(connect(uri), uri, experiment)
+        experiment_id(connect(uri), uri)
 
 
-def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
+def experiment_id(client: "MlflowClient", uri: str, name: str = EXPERIMENT) -> str:
     """The experiment of that name, made where there is none.
 
     Raises:

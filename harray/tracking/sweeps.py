@@ -27,7 +27,6 @@ from harray.tracking.location import (
     refusal,
 )
 from harray.tracking.runs import (
-    EXPERIMENT,
     PARENT_TAG,
     PASSING,
     Measured,
@@ -93,13 +92,11 @@ class SweepRuns:
         records: Callable[[], Iterable[RunRecord]],
         *,
         kept_in: Path,
-        experiment: str = EXPERIMENT,
     ):
         self.uri = uri
         self.sweep = sweep
         self.records = records
         self.kept_in = kept_in
-        self.experiment = experiment
         self.run_ids: dict[str, str] = {}
         self.trouble = ""  # why the last attempt failed; empty when it did not
         self.is_lasting = False  # whether waiting does not mend it: somebody must do something
@@ -220,7 +217,7 @@ class SweepRuns:
             check_answers(self.uri, timeout_sec=2.0)
             return self._client
         client = connect(self.uri, timeout_sec=2.0)
-        self._experiment_id = experiment_id(client, self.uri, self.experiment)
+        self._experiment_id = experiment_id(client, self.uri)
         self._found = self._look_up(client)
         self.run_ids = {key: run.info.run_id for key, run in self._found.items()}
         self._written, self._num_metrics = {}, {}

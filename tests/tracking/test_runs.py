@@ -59,14 +59,12 @@ def test_a_value_beyond_mlflows_limit_is_cut():
 
 def test_a_run_records_parameters_metrics_tags_and_files(tmp_path, uri):
     (tmp_path / "report.html").write_text("<p>")
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "confusion.png").write_bytes(b"png")
-    with TrainingRun(uri, Outer(), name="default", tags={"harray.store_digest": "abc"}) as run:
+    with TrainingRun(
+        uri, Outer(), name="default", tags={"harray.store_digest": "abc", "harray.verdict": "good"}
+    ) as run:
         for epoch in range(3):
             run.log_metrics({"train.loss": 1 / (epoch + 1), "val.top1": epoch / 2}, step=epoch)
         run.log_artifact(tmp_path / "report.html")
-        run.log_artifact(tmp_path / "figures", "figures")
-        run.set_tags({"harray.verdict": "good"})
 
     client = connect(uri)
     recorded = client.get_run(run.run_id)
@@ -86,7 +84,7 @@ def test_a_run_records_parameters_metrics_tags_and_files(tmp_path, uri):
     )
     assert tags.get("mlflow.source.git.commit") == git_commit()
     assert recorded.info.artifact_uri.startswith(f"file://{tmp_path}/mlartifacts/")
-    assert sorted(f.path for f in client.list_artifacts(run.run_id)) == ["figures", "report.html"]
+    assert sorted(f.path for f in client.list_artifacts(run.run_id)) == ["report.html"]
 
 
 def test_mlflows_process_wide_state_stays_as_it_was(tmp_path, uri, monkeypatch):
