@@ -59,7 +59,7 @@ COMMANDS: tuple[Callable, ...] = (
     tuning.rerun,
     models.evaluate,
     models.predict,
-    models.ablate,
+    validation.ablate,
     validation.cross_validate,
     registry.promote,
     registry.rollback,

@@ -1,4 +1,4 @@
-"""Commands that make and use models: train, evaluate, predict, ablate."""
+"""Commands that make and use models: train, evaluate, predict."""
 
 import dataclasses
 import re
@@ -17,7 +17,6 @@ from harray.workspace import Workspace
 if TYPE_CHECKING:
     from harray.api.train import Trained
     from harray.evaluation.report import EvaluationReport
-    from harray.validation.ablations import Comparison
 
 
 RECONSTRUCTED = ("pcm", "hold", "linear", "spline")  # columns of the reconstruction table
@@ -237,57 +236,6 @@ def _told_apart(words: list[str]) -> tuple[list[str], list[str]]:
     return names, overrides
 
 
-def ablate(
-    store: options.Store,
-    without: Annotated[
-        list[str],
-        typer.Option("--without", help="pcm, pcm-linear, differences, scene or people; repeatable."),
-    ],
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each variant.")] = 3,
-    split: Annotated[str, typer.Option("--split", help="Which split of the store is scored.")] = "test",
-    recipe: options.Recipe = "default",
-    config: options.ConfigFile = None,
-    out: options.Out = options.DEFAULT_OUT,
-    tracking_uri: options.TrackingUri = None,
-    overrides: options.Overrides = None,
-    as_json: options.Json = False,
-) -> None:
-    """Train with and without a part, and compare.
-
-    Several seeds each, scored under the same hidden joints. Recorded in MLflow as one run.
-    """
-    experiment = options.build_config(recipe, config, overrides)
-    options.check_split(store, split)
-    with session(out, "ablate", as_json) as terminal:
-        from harray.api.comparisons import Found, ablation_metrics, check_tracking, record_comparison
-        from harray.api.starting import Start
-        from harray.validation.ablations import compare, variants_without
-        from harray.validation.verdicts import verdicts_of_ablation
-
-        variants = variants_without(without)
-        place = Workspace(out, tracking_uri)
-        check_tracking(place)
-        with terminal.progress("training", "models") as update:
-            comparison = compare(
-                store.absolute(),
-                split,
-                learning=experiment.learning,
-                variants=variants,
-                num_seeds=seeds,
-                on_progress=update,
-            )
-        for kind in comparison.top1:
-            terminal.result(_comparison_table(comparison, kind))
-        said = verdicts_of_ablation(comparison)
-        for text in said.values():
-            terminal.result(f"verdict: {text}")
-        found = Found("ablate", ablation_metrics(comparison), comparison.to_json(), said)
-        run_id = record_comparison(
-            found, store, Start(experiment=experiment, name=str(config or recipe)), place
-        )
-        terminal.json({**comparison.to_json(), "verdicts": said, "run_id": run_id})
-
-
 def show_scores(terminal: Terminal, report: "EvaluationReport") -> None:
     """Scores of an evaluation, by pose and scene together and apart."""
     scores = report.scores
@@ -362,12 +310,3 @@ def entry_line(entry: dict) -> str:
     people = "1 person" if entry["num_people_seen"] == 1 else f"{entry['num_people_seen']} people"
     frames, joints = (f"{entry[f'{what}_seen_share']:.0%} of the {what}" for what in ("frames", "joints"))
     return f"{doubt}{labels}; seen: {people}, {frames}, {joints}"
-
-
-def _comparison_table(comparison: "Comparison", kind: str) -> Table:
-    shares = [f"{share:.0%}" for share in comparison.hidden_shares]
-    table = Table(f"top-1 on {comparison.split!r}, occlusion: {kind}", *shares, box=None, pad_edge=False)
-    for name, values in comparison.top1[kind].items():
-        cells = zip(values.mean(axis=0), values.std(axis=0), strict=True)
-        table.add_row(name, *(f"{mean:.3f} ± {std:.3f}" for mean, std in cells))
-    return table

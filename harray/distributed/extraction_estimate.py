@@ -14,7 +14,7 @@ from harray.distributed.resources import start_ray
 from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import ClipExtractor
 from harray.extraction.faults import ExtractionError
-from harray.extraction.reader import Reading
+from harray.extraction.reader import VideoReading
 from harray.networks.backends import choose_backend
 from harray.reporting import Update, ignore
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
@@ -105,7 +105,9 @@ def probe(
         update(number, len(tried))
         started = time.monotonic()
         try:
-            with contextlib.closing(Reading(path, config.videos, settings, lambda clip_id: False)) as reading:
+            with contextlib.closing(
+                VideoReading(path, config.videos, settings, lambda clip_id: False)
+            ) as reading:
                 reading.identity()
                 for clip in reading.clips():
                     extractor.extract_frames(clip.frames)

@@ -31,7 +31,7 @@ from harray.store.tries import MAX_TRIES
 
 LOOK_SEC = 30.0  # without news, before it is asked whether the cluster can still do the work
 
-Entry = dict[str, Any]
+VideoEntry = dict[str, Any]
 
 
 def predict_on_ray(
@@ -39,9 +39,9 @@ def predict_on_ray(
     tasks: Sequence[VideoTask],
     assignments: Sequence[str],
     num_actors: int,
-    on_entry: Callable[[Entry], None] = lambda entry: None,
+    on_entry: Callable[[VideoEntry], None] = lambda entry: None,
     reporter: Reporter = SILENT,
-) -> list[Entry]:
+) -> list[VideoEntry]:
     """The entry of every task (of `video_entry`), in their order, computed on the running cluster.
 
     Args:
@@ -63,7 +63,7 @@ def predict_on_ray(
         reporter.say(message)
     actor_class = ray.remote(num_cpus=pool.num_threads, num_gpus=pool.gpus_per_actor)(PredictionActor)
     given = ray.put(files), list(assignments), pool.device, pool.num_threads
-    entries: dict[int, Entry] = {}
+    entries: dict[int, VideoEntry] = {}
     found = [replace(task, video=_absolute(task.video)) for task in tasks]  # actors stand in other folders
     for index, entry in _deal(found, lambda: actor_class.remote(*given), pool.num_actors, demand):
         entries[index] = entry | {"video": tasks[index].video}
@@ -99,7 +99,7 @@ class PredictionActor:
             self.predictor = Predictor.load(folder, self.assignments, self.device, self.num_threads)
         self.predictor.extractor.load()
 
-    def predict(self, task: VideoTask) -> Entry:
+    def predict(self, task: VideoTask) -> VideoEntry:
         return video_entry(self.predictor, task)
 
 
@@ -109,7 +109,7 @@ def _absolute(video: str) -> str:
 
 def _deal(
     tasks: Sequence[VideoTask], hire: Callable[[], Any], num_actors: int, demand: Demand
-) -> Iterator[tuple[int, Entry]]:
+) -> Iterator[tuple[int, VideoEntry]]:
     """Index and entry of each task as it is done."""
     todo = deque(range(len(tasks)))
     deaths: Counter[int | None] = Counter()  # of actors by the task they were at; None: while loading
@@ -157,7 +157,7 @@ def _next_done(at_work: dict[Any, tuple[Any, int | None]], demand: Demand) -> tu
             check_possible(demand)
 
 
-def _result(done: Any) -> Entry:
+def _result(done: Any) -> VideoEntry:
     """
     Raises:
         InputError: as the actor raised it, without Ray's traceback.

@@ -296,13 +296,13 @@ def actors_demand(purpose: str, cpus: float, gpus: float = 0.0, memory: float = 
     return Demand(purpose=purpose, remedy="use fewer --actors", cpus=cpus, gpus=gpus, memory=memory)
 
 
-def trials_demand(at_once: int, num_threads: int, gpus_per_trial: float = 0.0) -> Demand:
+def trainings_demand(at_once: int, num_threads: int, gpus_each: float = 0.0) -> Demand:
     """Trainings of a cross-validation at the same time."""
     return Demand(
-        purpose=f"{at_once} trials at once",
+        purpose=f"{at_once} trainings at once",
         remedy="use fewer --workers",
         cpus=at_once * num_threads,
-        gpus=at_once * gpus_per_trial,
+        gpus=at_once * gpus_each,
     )
 
 

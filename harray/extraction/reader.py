@@ -57,7 +57,7 @@ class ClipFrames:
     notes: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-class Reading:
+class VideoReading:
     """A file that is being read; `identity` first, then `clips`, then `close`.
 
     Args:

@@ -21,7 +21,7 @@ from harray.interchange.keypoint_files import Reading, read_keypoints
 from harray.interchange.labels import class_names, labels_of
 from harray.interchange.messages import messages_about
 from harray.interchange.rows import DATASET, Sampling, clip_rows, manifest_rows
-from harray.interchange.streams import Stream, read_streams
+from harray.interchange.streams import KeypointStream, read_streams
 from harray.reporting import SILENT, Reporter, Update
 from harray.schema import EXTRACTED, MANIFEST, MOVED
 from harray.skeleton import to_data
@@ -127,7 +127,7 @@ def import_skeletons(
     )
 
 
-def labelled_rows(stream: Stream, options: ImportOptions) -> tuple[list[dict[str, Any]], list[str]]:
+def labelled_rows(stream: KeypointStream, options: ImportOptions) -> tuple[list[dict[str, Any]], list[str]]:
     """Manifest rows of the clips, and what is to be said of their labels.
 
     Raises:
@@ -146,7 +146,7 @@ def labelled_rows(stream: Stream, options: ImportOptions) -> tuple[list[dict[str
     return rows, said + messages
 
 
-def settings_of(streams: Sequence[Stream], options: ImportOptions) -> StoreSettings:
+def settings_of(streams: Sequence[KeypointStream], options: ImportOptions) -> StoreSettings:
     """Of the store that takes these streams: layout and shape of each."""
     size = options.max_people, options.num_frames
     shapes = [(*size, stream.layout.num_joints, stream.num_values) for stream in streams]
@@ -211,7 +211,7 @@ def _is_recorded(row: dict[str, Any], before: dict[str, dict[str, Any]]) -> bool
     return all(recorded.get(name) == row[name] for name in (*MANIFEST.names, "clip_id", "status"))
 
 
-def _messages(streams: Sequence[Stream], num_retired: int) -> list[str]:
+def _messages(streams: Sequence[KeypointStream], num_retired: int) -> list[str]:
     """What the user should know of the files."""
     messages = []
     if num_retired:

@@ -38,8 +38,8 @@ class Completion(NamedTuple):
     surprise_MTK: Tensor  # distance from prediction to observation; 0 where hidden
 
 
-class Beside(NamedTuple):
-    """What each joint's neighbours in time say, its own frame left out."""
+class Neighbours(NamedTuple):
+    """What each joint's neighbours in time predict; its own frame is left out."""
 
     start_MTKC: Tensor  # the cubic through them
     closeness_MTKN: (
@@ -48,8 +48,8 @@ class Beside(NamedTuple):
     away_MTKNC: Tensor  # the neighbours less the cubic; 0 where there is none
 
 
-class Evidence(NamedTuple):
-    """What a correction is made of."""
+class RefinerInputs(NamedTuple):
+    """What the refinement reads."""
 
     visible_MTK: Tensor
     expected_MTKC: Tensor
@@ -84,13 +84,13 @@ class PCM(nn.Module):
         expected = (
             torch.where(seen_MTK1, seen, predicted) if self.prior is None else self.prior(seen, visible_MTK)
         )
-        evidence = Evidence(visible_MTK, expected, predicted, error, beside.closeness_MTKN, states_MTD)
+        evidence = RefinerInputs(visible_MTK, expected, predicted, error, beside.closeness_MTKN, states_MTD)
         refined = expected + self.refine(evidence)
         completed = torch.where(seen_MTK1, keypoints_MTKC, refined)
         surprise = (error.square().sum(-1) + 1e-8).sqrt() * visible_MTK
         return Completion(completed, predicted, expected, refined, surprise)
 
-    def _predict(self, beside: Beside, states_MTD: Tensor) -> Tensor:
+    def _predict(self, beside: Neighbours, states_MTD: Tensor) -> Tensor:
         """Of each frame from the others, `[M, T, K, C]`."""
         start, closeness, away = beside
         context = torch.cat([states_MTD, PLACES * start.flatten(2), closeness[..., :2].flatten(2)], dim=-1)
@@ -129,7 +129,7 @@ class Refinement(nn.Module):
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
-    def forward(self, evidence: Evidence) -> Tensor:
+    def forward(self, evidence: RefinerInputs) -> Tensor:
         expected = evidence.expected_MTKC
         middle_MT1C = expected.mean(dim=2, keepdim=True)
         moved = torch.cat([torch.zeros_like(expected[:, :1]), expected[:, 1:] - expected[:, :-1]], dim=1)
@@ -170,12 +170,12 @@ class JointsAndFrames(nn.Module):
         return x_MTKD + self.mix(y)
 
 
-def _beside(seen_MTKC: Tensor, visible_MTK: Tensor) -> Beside:
+def _beside(seen_MTKC: Tensor, visible_MTK: Tensor) -> Neighbours:
     frames = neighbours_twice(visible_MTK)
     start = cubic(seen_MTKC, frames)
     away = [(joints_at(seen_MTKC, frame) - start) * (frame >= 0)[..., None] for frame in frames]
     closeness = torch.stack([_closeness(frame) for frame in frames], dim=-1)
-    return Beside(start, closeness, torch.stack(away, dim=-2))
+    return Neighbours(start, closeness, torch.stack(away, dim=-2))
 
 
 def _closeness(frame_MTK: Tensor) -> Tensor:

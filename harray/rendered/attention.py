@@ -58,7 +58,7 @@ def object_attention(
     assert attention_NS is not None
     attention_NFGG = attention_NS.reshape(-1, grid[0], grid[1], grid[1])
     seen = [
-        _Seen(clips.paths[row], *rendered[row], attention_FGG)
+        _RenderedClip(clips.paths[row], *rendered[row], attention_FGG)
         for row, attention_FGG in zip(rows, attention_NFGG, strict=True)
     ]
     bare = {action.name for action in ACTIONS if action.object is None}
@@ -71,7 +71,7 @@ def object_attention(
     return found
 
 
-class _Seen(NamedTuple):
+class _RenderedClip(NamedTuple):
     """A rendered clip, what is true of its scene frames, and where CFN looked in them."""
 
     path: str
@@ -86,7 +86,7 @@ class _Seen(NamedTuple):
         )
 
 
-def _compared(thing: str, having: list[_Seen], others: list[_Seen]) -> ObjectAttention:
+def _compared(thing: str, having: list[_RenderedClip], others: list[_RenderedClip]) -> ObjectAttention:
     having = [clip for clip in having if not _is_covered(clip.truth)] or having
     on_object = [relative_attention(clip.attention_FGG, clip.truth.object_box_T4) for clip in having]
     places = [[_placed(_about_actor(clip.truth), other.truth) for clip in having] for other in others]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harray.errors import InputError
-from harray.extraction.reader import Reading
+from harray.extraction.reader import VideoReading
 from harray.videos.config import VideosConfig
 from harray.videos.decoding import Video, VideoError
 from harray.videos.frames import segment_frames
@@ -177,7 +177,7 @@ def test_a_segment_is_a_clip_of_its_own_identity(tmp_path):
     path = write_video(tmp_path / "a.mp4", 60)
     found = {}
     for name in (str(path), segment_path(str(path), 1, 2), segment_path(str(path), 0.2, 1)):
-        reading = Reading(name, VideosConfig(num_frames=4), "settings", lambda clip_id: False)
+        reading = VideoReading(name, VideosConfig(num_frames=4), "settings", lambda clip_id: False)
         identity = reading.identity()
         [clip] = reading.clips()
         found[identity.clip_id] = clip.frames.index_T[[0, -1]].tolist()
