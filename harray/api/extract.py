@@ -27,8 +27,8 @@ class ExtractOptions:
     """What is rarely needed of an extraction."""
 
     dataset: str | None = None
-    """A published data set: ucf101, hmdb51, jhmdb, kinetics, ntu60, ntu120, penn_action, something, jester, finegym; or
-    lists, of MMAction2, SlowFast and PyTorchVideo."""
+    """A published data set: ucf101, hmdb51, jhmdb, kinetics, ntu60, ntu120, penn_action, something, jester, diving48,
+    finegym; or lists, of MMAction2, SlowFast and PyTorchVideo."""
     splits: str | Path | None = None
     """Folder or file of its official split lists."""
     protocol: str | None = None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import yaml
 
 from harray import __version__
-from harray.api.cards import made_section
 from harray.api.models import Model
 from harray.api.session import working
 from harray.api.starting import Config, Overrides, start_from
@@ -268,6 +267,7 @@ def _note(report: "EpochReport") -> str:
 
 def _record(run: TrainingRun, trained: Trained, folder: Path, name: str | None) -> Registered | None:
     """All that is known at the end of a training."""
+    from harray.api.cards import made_section
     from harray.evaluation.figures import training_figure
 
     result = trained.result

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FILES_SHOWN = 3  # of one reason
 
 DATASET_HELP = (
-    "As published: ucf101, hmdb51, jhmdb, kinetics, ntu60, ntu120, penn_action, something, jester, finegym; "
+    "As published: ucf101, hmdb51, jhmdb, kinetics, ntu60, ntu120, penn_action, something, jester, diving48, finegym; "
     "lists (MMAction2, SlowFast, PyTorchVideo)."
 )
 MaxQuarantined = Annotated[

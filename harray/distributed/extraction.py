@@ -173,7 +173,7 @@ def store_settings(config: ExtractionConfig) -> StoreSettings:
 
 
 def weights_messages(config: ExtractionConfig, manifest: pa.Table) -> list[str]:
-    """What must be said aloud of the weights."""
+    """Warnings about the weights."""
     messages = []
     if config.scenes.weights == RANDOM:
         messages.append(
@@ -242,7 +242,7 @@ def pool_for(num_videos: int, num_actors: int | None, gpus_per_actor: float, pur
 
 
 def batch_size_for(num_videos: int, num_actors: int) -> int:
-    """Videos per batch: at least four batches for every actor, so that all end about together."""
+    """Videos per batch: at least four batches for every actor, so that all finish at about the same time."""
     return max(1, min(MAX_BATCH, num_videos // (4 * num_actors)))
 
 
@@ -285,7 +285,7 @@ def _run(
     check_demand(actors_demand("extraction", pool.num_threads, pool.gpus_per_actor, todo.nbytes), reporter)
     for message in make_networks_ready(config, pool.device):
         reporter.say(message)
-    import ray.data  # seconds, which a refusal should not cost
+    import ray.data  # takes seconds, so only after all checks
 
     rows = batch_size_for(len(todo), pool.num_actors)
     batches = [todo.slice(start, rows) for start in range(0, len(todo), rows)]

@@ -1,4 +1,4 @@
-"""What an extraction would do and take, without doing it: the plan, and a probe of a few videos in this process."""
+"""What an extraction would do and how long it would take: its plan, and a probe of a few videos in this process."""
 
 import contextlib
 import dataclasses

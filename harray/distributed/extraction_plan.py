@@ -1,4 +1,4 @@
-"""What of a manifest is still to be extracted. Pure decisions, taken from the ledger and the files' stamps."""
+"""Which inputs of a manifest are to be extracted, decided from the ledger and the files' stamps."""
 
 import dataclasses
 import enum

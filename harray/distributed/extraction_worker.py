@@ -48,7 +48,7 @@ MAX_UNWRITTEN = (
 
 
 class WorkerDied(Exception):
-    """Whoever worked on this input died of it, again and again."""
+    """Every worker that tried this input died."""
 
 
 class ExtractionWorker:

@@ -1,4 +1,4 @@
-"""Prediction over a cluster: each video once and in its place, whatever is killed on the way.
+"""Prediction over a cluster: every video exactly once and in order, whatever is killed meanwhile.
 
     checkpoint --its files, by Ray's object store--> PredictionActor x num_actors
     videos --one at a time, to whoever is free-----> PredictionActor --> entry --> the list, in the videos' order
@@ -29,7 +29,7 @@ from harray.names import is_uri
 from harray.reporting import SILENT, Reporter
 from harray.store.tries import MAX_TRIES
 
-LOOK_SEC = 30.0  # without news, before it is asked whether the cluster can still do the work
+LOOK_SEC = 30.0  # without a result, before the cluster is checked again
 
 VideoEntry = dict[str, Any]
 
@@ -142,7 +142,7 @@ def _deal(
             following = todo.popleft()
             at_work[actor.predict.remote(tasks[following])] = actor, following
         elif not any(busy is not None for _, busy in at_work.values()):
-            return  # who still loads is not needed any more
+            return  # actors that are still loading are not needed any more
 
 
 def _next_done(at_work: dict[Any, tuple[Any, int | None]], demand: Demand) -> tuple[Any, Any, Any]:
@@ -153,7 +153,7 @@ def _next_done(at_work: dict[Any, tuple[Any, int | None]], demand: Demand) -> tu
             return done[0], *at_work.pop(done[0])
         if all(
             index is None for _, index in at_work.values()
-        ):  # nobody works: is there anything left to work on?
+        ):  # no actor is at work: is anything left to do?
             check_possible(demand)
 
 

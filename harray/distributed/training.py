@@ -246,7 +246,7 @@ def _epochs_told(on_epoch: Callable[[EpochReport], None] | None) -> Generator[Pa
 
 
 def _follow(log: Path, on_epoch: Callable[[EpochReport], None], done: threading.Event) -> None:
-    """Tell what is logged until `done`; what the listener raises ends the telling, not the training."""
+    """Report logged epochs until `done`; an error of the listener ends the reports, not the training."""
     told = 0
     with log.open() as file:
         while True:

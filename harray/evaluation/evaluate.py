@@ -1,4 +1,4 @@
-"""Score a checkpoint on one split of a store, with each branch shut in turn and under occlusion."""
+"""Score a checkpoint on one split of a store: as a whole, with each branch switched off, and under occlusion."""
 
 import itertools
 from collections.abc import Collection, Mapping
@@ -110,11 +110,11 @@ def _gate(predictor: Predictor, by_part: Mapping[str, ClipPredictions]) -> dict[
 
 
 def scene_is_noise(predictor: Predictor, clips: ClipTensors) -> ClipTensors:
-    """The clips with nothing but noise for scenes, of the training set's mean and deviation in every channel."""
+    """The clips with noise in place of scenes, of the training set's mean and deviation in every channel."""
     cfn, tokens_NSD = predictor.network.cfn, clips.tokens_NSD
     assert cfn is not None and tokens_NSD is not None
     rows = torch.arange(len(clips), device=cfn.mean_D.device)
-    noise = [  # row by row: so many draws at once need much memory
+    noise = [  # row by row, to save memory
         cfn.noise_like(tokens_1SD.to(rows.device), RowRandom(0, 0, row)).cpu()
         for tokens_1SD, row in zip(tokens_NSD.split(1), rows.split(1), strict=True)
     ]

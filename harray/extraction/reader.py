@@ -1,4 +1,4 @@
-"""A file's identity and its frames, with patience for what may pass and none for what does not end.
+"""A file's identity and its frames, with retries for transient faults and a time limit for all else.
 
     path --local copy--> digest of its bytes --> clip_id --known already?--> nothing to decode
                                                                   \\--> frames of each clip, as they are decoded

@@ -24,7 +24,7 @@ class KeypointStream:
     path: Path
     file: SkeletonFile
     layout: SkeletonLayout
-    is_layout_named: bool  # by the file or by the user; otherwise it was told by the number of joints
+    is_layout_named: bool  # by the file or by the user; otherwise it follows from the number of joints
 
     @functools.cached_property
     def by_frame_dir(self) -> dict[str, Annotation]:
@@ -64,7 +64,7 @@ def _stream(read: FileReader, path: Path, skeleton: str | None) -> KeypointStrea
 
 
 def check_fits(second: KeypointStream, first: KeypointStream) -> None:
-    """Whether the second file shows the first one's clips otherwise: 3D where those are 2D, or the reverse.
+    """Check that the second file has the first one's clips in other coordinates: 3D where those are 2D, or the reverse.
 
     Raises:
         InputError: it has as many coordinates, a clip in common with the first under another label, or none in

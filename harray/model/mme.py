@@ -66,14 +66,14 @@ class MME(nn.Module):
     def streams(
         self, completed_MTKC: Tensor, visible_MTK: Tensor, surprise_MTK: Tensor, extra_MTD: Tensor
     ) -> Tensor:
-        """What the encoder looks at, before standardisation: `[M, T, D]`."""
+        """The encoder's input streams before standardisation, `[M, T, D]`."""
         points_MTKC = torch.cat([completed_MTKC, bone_vectors(completed_MTKC, self.bones)], dim=2)
         parts = [points_MTKC.flatten(2), visible_MTK.to(completed_MTKC.dtype), surprise_MTK, extra_MTD]
         if self.config.differences:
             moved = [differences(points_MTKC, lag) for lag in self.config.lags]
             sizes = [lengths(x) for x in moved]
             sizes += [spread(points_MTKC, self._seen_points(visible_MTK), w) for w in self.config.windows]
-            # A trembling hand differs from a still one by a factor, a swung arm from both by a length.
+            # Small movements differ by a factor, large ones by a length: hence the logarithm.
             parts += [x[:, :, : completed_MTKC.shape[2]].flatten(2) for x in moved]
             parts += [(x + SMALL_MOVEMENT).log() for x in sizes]
         if self.config.distances:
@@ -103,7 +103,7 @@ class MME(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """Two convolutions over time beside a shortcut (He et al., 2016, norm first); later blocks look farther."""
+    """Two convolutions over time beside a shortcut (He et al., 2016, norm first); dilation grows by block."""
 
     def __init__(self, config: MMEConfig, number: int):
         super().__init__()
@@ -126,7 +126,7 @@ class ConvBlock(nn.Module):
 
 
 def _convolved(conv: nn.Module, x_MTD: Tensor) -> Tensor:
-    """A convolution over time, channels last throughout: on CPUs a quarter faster than moving them to and fro."""
+    """A convolution over time, channels last throughout: on CPUs a quarter faster than transposing them."""
     assert isinstance(conv, nn.Conv1d)
     weight = conv.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
     x_MD1T = x_MTD.transpose(1, 2).unsqueeze(2)

@@ -1,4 +1,4 @@
-"""The fusion network: PCM completes, MME reads movements, people meet, CFN looks at the scene.
+"""The fusion network: PCM completes joints, MME encodes movements, CFN attends to the scene.
 
     keypoints, visible -> PCM -> completed, surprise -> MME (per person) -> people -> motion --+--> classifier
     scene tokens ------------------------------------------------> CFN (motion asks) -> scene -+
@@ -33,7 +33,7 @@ from harray.model.people import People
 
 @dataclass(frozen=True, kw_only=True)
 class Pose:
-    """What the pose half found."""
+    """What the pose branch found."""
 
     motion_BD: Tensor
     completed_BPTKC: Tensor  # observed joints as they are
@@ -41,7 +41,7 @@ class Pose:
     expected_BPTKC: Tensor  # what PCM's estimate starts from; equals completed without PCM
     refined_BPTKC: Tensor  # PCM's estimate of every joint; equals completed without PCM
     surprise_BPTK: Tensor  # 0 where hidden and without PCM
-    present_BP: Tensor  # who was looked at; of others there are zeros
+    present_BP: Tensor  # people who were encoded; zeros stand for the others
     attention_time_BT: Tensor  # sums to 1
 
 
@@ -68,7 +68,7 @@ class StreamShape(TypedDict):
 
 
 class PoseBranch(nn.Module):
-    """A stream of keypoints -> what moves."""
+    """A stream of keypoints -> motion vectors of people."""
 
     def __init__(self, config: ModelConfig, **shape: Unpack[StreamShape]):
         super().__init__()
@@ -97,17 +97,17 @@ class PoseBranch(nn.Module):
     def look_at_pose(
         self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor, random: RowRandom | None = None
     ) -> Pose:
-        """Complete and encode everybody who is present; absent people cost nothing."""
+        """Complete and encode everybody who is present; absent people are skipped."""
         present_BP = self._present(visible_BPTK)
         row, person = present_BP.nonzero(as_tuple=True)
         completion, centre_MC = self.complete(keypoints_BPTKC[row, person], visible_BPTK[row, person])
-        # Detached, so that PCM learns to complete and never to slip the class into hidden joints.
+        # Detached, so that PCM learns completion only, and cannot encode the class in hidden joints.
         seen = Completion(*(part.detach() for part in completion))
         streams = self._streams(seen, centre_MC, visible_BPTK, present_BP)
         people_MD, attention_MT = self.mme(streams, random_of(random, row, person))
 
         def placed(x_M: Tensor) -> Tensor:
-            """`[B, P, ...]` of values of those present; 0 for who is absent."""
+            """`[B, P, ...]` from the values of those present; 0 for absent people."""
             if present_BP.shape[1] == 1:
                 return x_M.unsqueeze(1)
             return x_M.new_zeros(*present_BP.shape, *x_M.shape[1:]).index_put((row, person), x_M)
@@ -147,7 +147,7 @@ class PoseBranch(nn.Module):
         return Completion(filled, filled, filled, filled, torch.zeros_like(own[..., 0])), centre_MC
 
     def streams(self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor) -> Tensor:
-        """What MME would see of everybody present, `[M, T, D]`, before standardisation."""
+        """MME's input streams of everybody present, `[M, T, D]`, before standardisation."""
         present_BP = self._present(visible_BPTK)
         completion, centre_MC = self.complete(keypoints_BPTKC[present_BP], visible_BPTK[present_BP])
         return self._streams(completion, centre_MC, visible_BPTK, present_BP)
@@ -198,7 +198,7 @@ class FusionNetwork(PoseBranch):
         self.scene_dim = scene_dim
         self.num_classes = num_classes
         self.second = None if second is None else PoseBranch(config, **second)
-        # Streams meet as people do: they attend to each other, and one that shows nothing counts for nothing.
+        # Streams are joined as people are: they attend to each other, and empty ones are masked.
         self.views = None if second is None else People(replace(config.mme, people_attention=True), 2)
         width = config.mme.width
         self.cfn = None
@@ -224,7 +224,7 @@ class FusionNetwork(PoseBranch):
         of the second stream, as the first two arguments are of the first; its place in the answer is the logits.
 
         Raises:
-            ValueError: neither the pose nor a scene is left to decide by.
+            ValueError: both pose and scene are switched off.
         """
         use_scene = use_scene and self.cfn is not None and tokens_BSD is not None
         if not (use_pose or use_scene):
@@ -267,7 +267,7 @@ class FusionNetwork(PoseBranch):
         return self.views(motion_BVD, self._views_left(shown_BV, random)), poses
 
     def _views_left(self, shown_BV: Tensor, random: RowRandom | None) -> Tensor:
-        """Streams that show somebody, in training less one of them now and then; never none."""
+        """Streams that show somebody; in training one of two is dropped at random. Never none."""
         left_BV = shown_BV
         if random is not None and self.training and shown_BV.shape[1] > 1:
             dropped_B1 = random.chance("view", self.config.view_dropout, 1)
@@ -280,7 +280,7 @@ class FusionNetwork(PoseBranch):
     def classify(
         self, motion_BD: Tensor | None, scene: SceneView | None, random: RowRandom | None = None
     ) -> Tensor:
-        """Logits `[B, A]` from what there is of motion and scene; of the scene the probe decides where there is one."""
+        """Logits `[B, A]` from motion, scene, or both; a scene counts by its linear probe where there is one."""
         probe_BA = (
             None
             if scene is None or scene.probe_BA is None

@@ -1,6 +1,6 @@
 """People in frames: the YOLO pose network run on batches of frames, without ultralytics' predictor.
 
-    frames --letterbox--> RGB [B, H', W', 3] --network--> boxes, scores, keypoints --suppression--> people per frame
+    frames --letterbox--> RGB [B, H', W', 3] --network--> boxes, scores, keypoints --nms--> people per frame
 
 Letters: T frames, B frames of a batch, H height, W width, N people, K joints, C coordinates.
 """
@@ -56,7 +56,7 @@ class PoseDetector:
 
     @property
     def min_box_confidence(self) -> float:
-        """Below which nobody is found."""
+        """Confidence of a box below which it is dropped."""
         least = EMBEDDED_MIN_BOX_CONFIDENCE if self.config.weights == EMBEDDED else 0.0
         return max(self.config.min_box_confidence, least)
 

@@ -1,4 +1,4 @@
-"""From the pose head's output to people: one box for each, where the head gives many.
+"""Non-maximum suppression: the pose head's many boxes to one for each person.
 
 Letters: B frames of a batch, A anchors, N people of a frame.
 """
@@ -38,7 +38,7 @@ def nms(output: Output, min_confidence: float) -> list[np.ndarray]:
 
 
 def _without_class(rows: np.ndarray) -> np.ndarray:
-    """Rows of a head that needs no suppression (x1 y1 x2 y2 score class joints)."""
+    """Rows of a head that needs no nms (x1 y1 x2 y2 score class joints)."""
     ordered = rows[np.argsort(-rows[:, 4], kind="stable")][:MAX_FOUND]
     return np.delete(ordered, 5, axis=1)
 

@@ -1,4 +1,4 @@
-"""Where CFN looks: how much attention falls on an object, in rendered clips whose truth says where it is.
+"""CFN's attention on objects, in rendered clips whose truth says where these are.
 
     truth: object's box, actor's box -> the object's region about the actor -> cells of the scene's grid
     attention inside the region / the region's share of the frame = 1 where attention is even
@@ -47,7 +47,7 @@ def object_attention(
     """By label; empty without scene branch or for clips that `harray synth` did not render.
 
     Args:
-        use_pose: whether the motion asks too, or the scene decides alone.
+        use_pose: whether motion queries the scene, or the scene decides alone.
     """
     grid = clips.scene_grid
     rendered = {} if grid is None or predictor.network.cfn is None else _rendered(store, clips, grid[0])
@@ -72,7 +72,7 @@ def object_attention(
 
 
 class _RenderedClip(NamedTuple):
-    """A rendered clip, what is true of its scene frames, and where CFN looked in them."""
+    """A rendered clip, what is true of its scene frames, and CFN's attention in them."""
 
     path: str
     frames_F: np.ndarray
@@ -107,7 +107,7 @@ def _compared(thing: str, having: list[_RenderedClip], others: list[_RenderedCli
 
 
 def _median(values: list[float]) -> int:
-    """The place of the middle one, so that the picture is neither the best nor the worst."""
+    """Index of the median, so that the picture shown is neither the best nor the worst."""
     return int(np.argsort(values)[len(values) // 2])
 
 

@@ -1,4 +1,4 @@
-"""From a store to a checkpoint folder: what every way of training shares.
+"""From a store to a checkpoint folder: shared by all ways of training.
 
 store -> clips of train and val (carved where there is no val split) -> Trainer -> checkpoint folder
 """
@@ -142,7 +142,9 @@ def fit_clips(
     state: dict[str, Any] | None = None,
 ) -> Fitted:
     """Train on these clips of the store, whatever its splits say; without val all epochs run and the last counts."""
-    with threads(learning.training.num_threads, device):  # what the trainer is made of too: sums depend on it
+    with threads(
+        learning.training.num_threads, device
+    ):  # the construction too: floating-point sums depend on it
         trainer = new_trainer(learning, train, val, device)
         trained = trainer.run(on_epoch, on_state, state)
         checkpoint = checkpoint_of(trained, learning, train, val, origin_of(store))
@@ -177,7 +179,7 @@ def _held_out_calibration(learning: LearningConfig, train: ClipTensors, trainer:
 def _calibration(
     network: FusionNetwork, learning: LearningConfig, clips: ClipTensors, how: str
 ) -> Calibration:
-    """By what a network says of clips that it did not learn from."""
+    """Calibration by a network's answers on clips that it did not learn from."""
     clips = clips.looked_at(learning.features.keypoints)
     logits_NA = predict_logits(network, normalised(clips, learning.features))
     return calibration_of(logits_NA.astype(np.float64), clips.labels_N.numpy(), how)
@@ -216,7 +218,7 @@ def new_trainer(
 
 
 def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfig, list[str]]:
-    """The config with what it leaves to the training clips decided by them, and what was decided, a line each."""
+    """The config with what it leaves open decided by the training clips, and a line for each decision."""
     augmentation = features.augmentation
     if augmentation.mirror_probability is not None or not augmentation.enabled:
         return features, []
@@ -334,7 +336,7 @@ def device_named(name: str) -> torch.device:
 
 
 def result_of(trainer: Trainer, checkpoint: Path, train_sec: float) -> TrainingResult:
-    """What is to be told of a finished training."""
+    """The result of a finished training."""
     progress = trainer.progress
     return TrainingResult(
         checkpoint=checkpoint,
@@ -349,7 +351,7 @@ def result_of(trainer: Trainer, checkpoint: Path, train_sec: float) -> TrainingR
 
 @contextmanager
 def threads(num_threads: int, device: torch.device) -> Generator[None]:
-    """Torch on so many threads where it computes on a CPU, as before afterwards."""
+    """Torch on so many threads, on a CPU, and the former number afterwards."""
     before = torch.get_num_threads()
     if device.type == "cpu":
         torch.set_num_threads(num_threads)
@@ -360,7 +362,7 @@ def threads(num_threads: int, device: torch.device) -> Generator[None]:
 
 
 def share_of(clips: ClipTensors, features: FeaturesConfig) -> Share:
-    """This worker's share, normalised; without the people's places that no clip fills, which would only cost time."""
+    """This worker's share, normalised; without the places for people that no clip fills."""
     rows = WorkerGroup.current().share(len(clips))
     mine = dataclasses.replace(normalised(clips.select(rows), features), rows_N=rows)
     if clips.second is None:  # two streams keep all places: which are filled may differ between them

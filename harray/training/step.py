@@ -1,10 +1,10 @@
-"""One training step's losses: recognition by pose and scene together and apart, the look at the scene, completion.
+"""The losses of a training step: recognition by pose and scene, together and alone; scene attention; completion.
 
-Every clip pays for all three ways of deciding in the proportions of the config. That is the expectation of
+Every clip contributes the losses of all three, weighted as configured. That is the expectation of
 dropping modalities at random, without its noise, and costs little, since the pose is encoded once.
 
-What the motion has told already, the scene need not tell again, so that fusion's look would be free to lie anywhere.
-It is drawn to what the scene by itself looks at, in every clip; the weight says how much.
+Where motion already tells the class, fusion's scene attention would get no gradient and could lie anywhere.
+So a KL divergence draws it towards the attention of the scene alone, in every clip.
 
 Letters: B batch, S scene tokens.
 """
@@ -80,7 +80,7 @@ class TrainingStep(nn.Module):
     def _looks(
         self, motion_BD: Tensor, both: SceneView, alone: SceneView, labels_B: Tensor, random: RowRandom
     ) -> Tensor:
-        """Where a probe decides, attention learns by what it adds to the motion as it is, and alone."""
+        """With a probe in place, attention learns by what it adds to the detached motion logits, and alone."""
         network = self.network
         known_BA = network.classify(motion_BD, None, random).detach()
         return self._recognition(
@@ -94,7 +94,7 @@ class TrainingStep(nn.Module):
     def _completion(pose: Pose, batch: Augmented) -> tuple[Tensor, Tensor]:
         """Losses of completion and of prediction: what was hidden on purpose counts, of each frame's prediction all.
 
-        Nobody is asked for who was not looked at.
+        People who were not encoded are left out.
         """
         known_BPTK = batch.known_BPTK & pose.present_BP[:, :, None, None]
         hidden = hidden_on_purpose(known_BPTK, batch.visible_BPTK)

@@ -115,7 +115,7 @@ def floors_by_fold(
     folds: Sequence[Sequence[int]],
     features: FeaturesConfig,
 ) -> list[FoldOutcome]:
-    """What each floor says of every fold's held-out clips when it learned from the others, as the network does."""
+    """Predictions of each floor for the held-out clips of every fold, learned from the other clips."""
     clips = labelled_clips(store.path, store.digest(), splits)
     outcomes = []
     for held_out in folds:

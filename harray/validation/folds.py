@@ -1,4 +1,4 @@
-"""Which clips are held out together: every clip once, whole groups at a time, classes as even as they go. Pure."""
+"""Folds: every clip is held out once, whole groups at a time, classes as even as possible."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a comparison comes to, in a line: which is better, by how much, and whether chance explains it."""
+"""The result of a comparison in a line: which is better, by how much, and whether chance explains it."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from scipy import stats
 from harray.validation.cross_validation import FULL, CrossValidation, VariantScores
 
 LEVEL = 0.95
-FEWEST = 3  # samples that a verdict takes: two that happen to agree would be beyond doubt
+FEWEST = 3  # samples for a verdict; two that happen to agree would look certain
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,11 +74,14 @@ def segment_frames(video: Video, num_frames: int, span: Span, needed: Needed | N
         VideoError: as `read_frames`; or stage "decode": the part begins after the video's end.
     """
     start, end = shown_span(video, span)
-    wanted = np.linspace(start, max(start, end - video.survey.timeline.frame_sec), num_frames)
-    shown = array("d")
-    for cut in take(video, [Cut(wanted, needed)], shown):
-        return cut.frames(video.fps, len(shown))
-    raise VideoError("decode", f"{len(shown)} frames can be decoded, which do not reach the segment")
+    timeline = video.survey.timeline
+    wanted = np.linspace(start, max(start, end - timeline.frame_sec), num_frames)
+    first = int(frames_at(timeline.shown_sec_N, wanted[:1], timeline.early_sec)[0])
+    for from_sec in (start, 0.0) if video.can_seek() else (0.0,):
+        for cut in take(video, [Cut(wanted, needed)], array("d"), from_sec):
+            if cut.index[0] == first or not from_sec:  # else the file's index led astray
+                return cut.frames(video.fps, cut.index[-1] + 1)
+    raise VideoError("decode", "no frame of the segment can be decoded")
 
 
 def shown_span(video: Video, span: Span) -> Span:
@@ -200,7 +203,7 @@ class Cut:
         )
 
 
-def take(video: Video, cuts: list[Cut], shown: array) -> Iterator[Cut]:
+def take(video: Video, cuts: list[Cut], shown: array, from_sec: float = 0.0) -> Iterator[Cut]:
     """Cuts as they become full, in one pass over the video's frames; of those that the video ends before, the ones
     that have begun, their last frame repeated.
 
@@ -211,7 +214,8 @@ def take(video: Video, cuts: list[Cut], shown: array) -> Iterator[Cut]:
         shown: empty; the shown time of every frame that was decoded is added to it.
     """
     early_sec = video.survey.timeline.early_sec
-    for index, decoded in enumerate(video.frames()):
+    for count, decoded in enumerate(video.frames(from_sec)):
+        index = decoded.place if from_sec else count
         shown.append(decoded.shown_sec)
         while cuts and not cuts[0].index and cuts[0].wanted_T[-1] < decoded.shown_sec - early_sec:
             del cuts[0]  # all its frames were lost

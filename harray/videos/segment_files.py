@@ -276,7 +276,7 @@ def _plain(file: Path, names: Sequence[str], rows: Sequence[Sequence[str]], line
     )
     video = media if video is None or media is not None else video
     split, group = place(("split", "subset")), place(("group", "subject"))
-    segments = []
+    segments, points = [], 0
     for number, row in enumerate(rows, line):
         if not any(row):
             continue
@@ -285,6 +285,9 @@ def _plain(file: Path, names: Sequence[str], rows: Sequence[Sequence[str]], line
                 f"segments {file}: line {number}: {len(row)} fields, expected {len(names)} as the header"
             )
         assert start is not None and end is not None and label is not None
+        if row[start] and row[start] == row[end]:
+            points += 1
+            continue
         span = checked_span(row[start], row[end], f"segments {file}: line {number}")
         if span is not None:
             segments.append(
@@ -297,7 +300,8 @@ def _plain(file: Path, names: Sequence[str], rows: Sequence[Sequence[str]], line
                     group=(row[group] or None) if group is not None else None,
                 )
             )
-    return SegmentFile(segments=segments, read_as="a csv of segments")
+    said = [f"{points} events without length are left out"] if points else []
+    return SegmentFile(segments=segments, read_as="a csv of segments", said=said)
 
 
 def _boris(file: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -> SegmentFile:

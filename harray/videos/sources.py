@@ -21,7 +21,7 @@ __all__ = ["list_videos", "manifest_table", "survey", "videos_among"]
 MANIFEST_NAME = "manifest.csv"
 DATASET_NAMES = (
     *("ucf101", "hmdb51", "jhmdb", "kinetics", "ntu60", "ntu120", "penn_action", "lists"),
-    *("something", "jester", "finegym", "ava"),
+    *("something", "jester", "diving48", "finegym", "ava"),
 )
 
 
@@ -97,6 +97,12 @@ def survey(
         return DATASETS[dataset or "lists"](asked)
     if beside.segments is not None:
         return _of_segments(source, is_folder, beside, on_found)
+    if not is_folder and source.lower().endswith(".json"):
+        raise InputError(
+            f"source {source}: a JSON file is no list of videos; give the videos' folder, and the file by "
+            "--segments where it "
+            "names parts of them, or write a manifest.csv with path,label"
+        )
     if not is_folder:
         return read_manifest(source)
     if has_manifest:

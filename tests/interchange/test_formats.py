@@ -10,10 +10,15 @@ import pytest
 from scipy.io import savemat
 
 from harray.errors import InputError
+from harray.inference import Predictor
 from harray.interchange.keypoint_files import Reading, read_keypoints
+from harray.interchange.skeleton_export import export_skeletons
 from harray.interchange.skeleton_import import ImportOptions, import_skeletons
 from harray.skeleton import BLAZEPOSE33, BODY25, COCO17, COCO18, KINECT20
 from harray.store import FeatureStore
+from harray.training.config import LearningConfig, TrainingConfig
+from harray.training.run import TrainingRequest, train_store
+from tests.toys import TINY_MODEL
 
 # path below formats/, layout, clips, and of the first clip: [people or None, frames], label, group
 REAL = [
@@ -331,6 +336,18 @@ def test_all_frames_of_openpose_in_one_list(tmp_path):
     np.testing.assert_allclose(clip.keypoints_MTVC[0], points, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "cell", [lambda each: each.tolist(), lambda each: {"x": each[:, 0].tolist(), "y": each[:, 1].tolist()}]
+)
+def test_csv_with_keypoints_in_one_column(tmp_path, cell):
+    points = pose(17)
+    lines = [f'{i},"{cell(each)}"' for i, each in enumerate(points)]
+    (tmp_path / "t.csv").write_text("\n".join(["frame,keypoints", *lines]))
+    file = read(tmp_path / "t.csv")
+    assert file.layout == COCO17
+    np.testing.assert_allclose(file.annotations[0].keypoints_MTVC[0], points, rtol=1e-5)
+
+
 def test_sleap_csv_with_tracks(tmp_path):
     points = pose(4)
     head = "track,frame_idx,instance.score," + ",".join(
@@ -599,6 +616,30 @@ def test_a_skeleton_of_its_own_is_kept_by_the_store(tmp_path):
     import_skeletons(tmp_path / "v.csv", tmp_path / "S", ImportOptions(num_frames=4))
     layout = FeatureStore.open(tmp_path / "S").skeleton
     assert (layout.joints, layout.flip_pairs) == (("nose", "ear_left", "ear_right", "tail"), ((1, 2),))
+
+
+@pytest.mark.slow
+def test_a_model_learns_from_a_skeleton_of_its_own_and_a_pickle_takes_it_along(tmp_path):
+    for number in range(12):
+        points = pose(4, frames=8, seed=number)[None] * (1 + number % 2)
+        heads, body = dlc_rows(points, ["single"], ["nose", "ear_left", "ear_right", "tail"])
+        del heads["individuals"]
+        folder = tmp_path / "in" / ("train" if number < 8 else "val") / ("run", "sit")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [",".join([name, *cells]) for name, cells in heads.items()]
+        (folder / f"v{number}.csv").write_text(
+            "\n".join([*lines, *(",".join(map(str, row)) for row in body)])
+        )
+    how = ImportOptions(num_frames=8, max_people=1)
+    import_skeletons(tmp_path / "in", tmp_path / "S", how)
+    store = FeatureStore.open(tmp_path / "S")
+    assert store.info().splits == {"train": 8, "val": 4}
+    learning = LearningConfig(model=TINY_MODEL, training=TrainingConfig(num_epochs=1, device="cpu"))
+    train_store(TrainingRequest(store=tmp_path / "S", out=tmp_path / "model", learning=learning))
+    assert Predictor.load(tmp_path / "model").checkpoint.skeleton == store.skeleton
+    export_skeletons(store, tmp_path / "out.pkl")
+    import_skeletons(tmp_path / "out.pkl", tmp_path / "back", how)
+    assert FeatureStore.open(tmp_path / "back").skeleton == store.skeleton
 
 
 def test_joints_are_brought_to_the_layout_that_a_model_wants(tmp_path):

@@ -237,6 +237,36 @@ def test_lists_of_several_labels_are_refused(tree, text, words):
         survey(root / "train.txt")
 
 
+def test_a_list_of_which_no_video_is_there_is_refused(tree):
+    root = tree("other.mp4")
+    (root / "train.txt").write_text("a.mp4 0\nb.mp4 1\n")
+    with pytest.raises(InputError, match="none of the 2 videos is there"):
+        survey(root / "train.txt")
+
+
+def test_diving48_with_its_vocabulary(tree, tmp_path):
+    train = [{"vid_name": "abc_00001", "label": 1, "start_frame": 0, "end_frame": 9}]
+    lists = {
+        "Diving48_V2_train.json": json.dumps(train),
+        "Diving48_vocab.json": json.dumps([["Back", "PIKE"], ["Fwd", "TUCK"]]),
+    }
+    root = tree("rgb/abc_00001.mp4", lists=lists)
+    assert told(survey(root, "diving48", tmp_path / "lists"), root) == {
+        "rgb/abc_00001.mp4": ("Fwd TUCK", None, ["train"])
+    }
+
+
+def test_several_kinetics_entries_of_one_whole_video_are_segments(tree, tmp_path):
+    lists = {
+        "k.csv": "label,youtube_id,time_start,time_end,split\nyoga,vid,5,15,train\nrun,vid,20,30,train\n"
+    }
+    root = tree("vid.mp4", lists=lists)
+    assert told(survey(root, "kinetics", tmp_path / "lists"), root) == {
+        "vid.mp4#t=5,15": ("yoga", "vid", ["train"]),
+        "vid.mp4#t=20,30": ("run", "vid", ["train"]),
+    }
+
+
 def test_a_video_in_two_lists_is_refused(tree):
     root = tree("a.mp4")
     for name in ("train", "test"):

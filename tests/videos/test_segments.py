@@ -13,6 +13,7 @@ from harray.videos.frames import segment_frames
 from harray.videos.segment_files import read_segments
 from harray.videos.segments import part_of, segment_path
 from harray.videos.sources import Beside, survey
+from tests.videos.films import film_frames, write_film
 from tests.videos.test_frames import write_video
 
 # path below formats/, number of segments, first start and end, its label
@@ -171,6 +172,19 @@ def test_only_the_frames_of_a_span_are_taken(tmp_path):
     assert "segment" in video.notes
     with pytest.raises(VideoError, match="begins at 5 s"):
         segment_frames(Video(path), 3, (5.0, 6.0))
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv", "ts", "avi"])
+def test_frames_of_a_late_span_are_those_that_decoding_from_the_start_gives(tmp_path, container):
+    frames = film_frames(200)
+    codec = {"avi": "mpeg4"}.get(container, "libx264")
+    path = write_film(tmp_path / f"a.{container}", frames, codec=codec, codec_options={"g": "24", "bf": "3"})
+    video = Video(path)
+    found = segment_frames(video, 6, (5.0, 6.0))
+    assert (found.index_T[0], found.index_T[-1]) == (125, 149)
+    every = [decoded.frame.to_ndarray(format="rgb24") for decoded in video.frames()]
+    for index, rgb in zip(found.index_T, found.rgb_THWC, strict=True):
+        assert np.abs(rgb.astype(int) - every[index]).mean() < 3
 
 
 def test_a_segment_is_a_clip_of_its_own_identity(tmp_path):

@@ -21,6 +21,7 @@ from harray.interchange.formats.tables import deeplabcut_clip
 from harray.skeleton import JHMDB15, PENN13, own_layout
 
 JHMDB_HW = (240, 320)
+EDGE = 1  # SLEAP's type of a bone; 2 is a symmetry
 
 
 def is_penn(source: Source) -> bool:
@@ -200,12 +201,16 @@ def _slp_skeleton(about: Mapping[str, Any]) -> tuple[list[str], list[tuple[int, 
         for node in skeleton["nodes"]
     ]
     place = {node: i for i, node in enumerate(ids)}
-    bones = []
+    bones, kinds = [], list[int]()  # jsonpickle writes a type once, and its number from then on
     for link in skeleton.get("links", []):
-        kind = link.get("type", {})
-        values = kind.get("py/reduce", [{}, {"py/tuple": [1]}]) if isinstance(kind, dict) else []
-        is_symmetry = len(values) > 1 and values[1].get("py/tuple", [1])[0] == 2
-        if not is_symmetry and link["source"] in place and link["target"] in place:
+        kind = link.get("type") if isinstance(link.get("type"), dict) else {}
+        if values := kind.get("py/reduce"):
+            kinds.append(next((each["py/tuple"][0] for each in values if "py/tuple" in each), EDGE))
+            number = kinds[-1]
+        else:
+            known = int(kind.get("py/id", 1))
+            number = kinds[known - 1] if 0 < known <= len(kinds) else EDGE
+        if number == EDGE and link["source"] in place and link["target"] in place:
             bones.append((place[link["source"]], place[link["target"]]))
     return [every[i] for i in ids], bones
 

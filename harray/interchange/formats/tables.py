@@ -7,6 +7,7 @@ Columns of other names are read where they say label, clip, frame, person, split
 a label but without frame and clip are pictures, not clips: each is a clip of one frame, and said.
 """
 
+import ast
 import csv
 import dataclasses
 import io
@@ -17,7 +18,7 @@ import numpy as np
 
 from harray.errors import InputError
 from harray.interchange.formats.clips import FoundClip, FoundFrame, Moment, Person, clip_of
-from harray.interchange.formats.points import layout_for, layout_of_names
+from harray.interchange.formats.points import layout_for, layout_of_names, points_of
 from harray.interchange.formats.source import TABLE, TEXT, Source
 from harray.skeleton import SkeletonLayout, own_layout
 from harray.videos.listing import some
@@ -71,11 +72,13 @@ def is_table(source: Source) -> bool:
     if not rows:
         return False
     columns = _columns(header)
-    return len(_full(columns)) >= 3 or _is_long(header)
+    return len(_full(columns)) >= 3 or _is_long(header) or _points_column(header) is not None
 
 
 def read_table(source: Source) -> list[FoundClip | FoundFrame]:
     header, rows = _rows(source)
+    if _points_column(header) is not None and len(_full(_columns(header))) < 3:
+        header, rows = _unpacked(source, header, rows)
     if _is_long(header) and len(_full(_columns(header))) < 3:
         header, rows = _widened(source, header, rows)
     columns = _columns(header)
@@ -227,6 +230,58 @@ def _layout(names: Sequence[str]) -> tuple[SkeletonLayout, list[int]]:
 def _is_long(header: Sequence[str]) -> bool:
     lower = [name.lower() for name in header]
     return {"x", "y"} <= set(lower) and any(name in ROLES["joint"] for name in lower)
+
+
+def _points_column(header: Sequence[str]) -> int | None:
+    """The column whose cells hold all keypoints of a frame as text."""
+    names = [name.lower() for name in header]
+    return next(
+        (names.index(name) for name in ("keypoints", "landmarks", "pose_keypoints") if name in names), None
+    )
+
+
+def _unpacked(
+    source: Source, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Lists in cells as columns of their own."""
+    at = _points_column(header)
+    assert at is not None
+    cells = [
+        points_of(_literal(source, row[at])) if at < len(row) and row[at].strip() else None for row in rows
+    ]
+    first = next((each for each in cells if each is not None), None)
+    if first is None:
+        raise InputError(f"{source.path}: column {header[at]}: expected lists of x, y, score in its cells")
+    names = first[2] or [f"kp{i}" for i in range(len(first[0]))]
+    axes = ["x", "y"] + ["score"] * any(each is not None and each[1] is not None for each in cells)
+    rest = [i for i in range(len(header)) if i != at]
+    wide = []
+    for row, each in zip(rows, cells, strict=True):
+        values = np.full((len(names), 3), np.nan)
+        if each is not None and len(each[0]) == len(names):
+            values[:, :2], values[:, 2] = each[0][:, :2], 1.0 if each[1] is None else each[1]
+        elif each is not None:
+            raise InputError(
+                f"{source.path}: frames of {len(names)} and {len(each[0])} joints, expected one number in all"
+            )
+        numbers = ["" if np.isnan(value) else repr(float(value)) for value in values[:, : len(axes)].ravel()]
+        wide.append([*(row[i] if i < len(row) else "" for i in rest), *numbers])
+    return [*(header[i] for i in rest), *(f"{name}_{axis}" for name in names for axis in axes)], wide
+
+
+def _literal(source: Source, cell: str) -> object:
+    """A list or dict that a program wrote as text."""
+    try:
+        found = ast.literal_eval(cell.replace("nan", "None").replace("null", "None"))
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise InputError(f"{source.path}: a cell of keypoints is no list ({cell[:40]})") from error
+    if isinstance(found, list) and found and all(isinstance(each, int | float) for each in found):
+        return [list(each) for each in zip(*[iter(found)] * 3, strict=False)] if len(found) % 3 == 0 else None
+    return (
+        [list(each) if isinstance(each, tuple) else each for each in found]
+        if isinstance(found, list)
+        else found
+    )
 
 
 def _widened(

@@ -17,6 +17,7 @@ DATASETS: dict[str, Callable[[Asked], Listing]] = {
     "lists": actions.list_lists,
     "something": actions.list_something,
     "jester": actions.list_jester,
+    "diving48": actions.list_diving48,
     "finegym": actions.list_finegym,
     "ava": actions.refuse_ava,
 }

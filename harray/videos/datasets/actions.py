@@ -89,6 +89,14 @@ def list_lists(asked: Asked) -> Listing:
     for row in rows.values():
         row["label"] = names.get(row["label"], str(row["label"])) if names else str(row["label"])
     absent = [row["path"] for row in rows.values() if not Path(row["path"]).exists()]
+    if len(absent) == len(rows):
+        known = some(sorted({str(row["label"]) for row in rows.values()}), 3)
+        raise InputError(
+            f"{files[0]}: none of the {len(rows)} videos is there, such as {absent[0]} (read as lists of path and "
+            "label, "
+            f"labels {known}); give the folder that paths start from: `harray extract ROOT --dataset lists "
+            "--splits LIST`"
+        )
     notes += absent_note(absent, "the lists")
     found = Found(tree=_empty(root), paths=[], fps=asked.fps)
     if asked.fps:
@@ -190,7 +198,9 @@ def read_classes(file: Path) -> dict[int, str]:
             return {int(key): str(name) for key, name in content.items()}
         return {int(number): str(name) for name, number in content.items()}
     lines = [line.strip() for line in _lines(file) if line.strip()]
-    numbered = [re.fullmatch(r"(\d+)[\s,;]+(.+)", line) for line in lines]
+    numbered = [
+        re.fullmatch(r"(?:Clabel:\s*)?(\d+)(?:[\s,;:]+)(?:set:.*?;.*?;\s*)?(.+)", line) for line in lines
+    ]
     if all(numbered):
         return {int(each[1]): each[2].strip().strip('"') for each in numbered if each}
     reverse = [re.fullmatch(r"(.+?)[,;\t ]+(\d+)", line) for line in lines]
@@ -214,6 +224,29 @@ def list_something(asked: Asked) -> Listing:
 def _template(entry: dict[str, Any]) -> str | None:
     template = entry.get("template")
     return re.sub(r"[\[\]]", "", template) if template else entry.get("label")
+
+
+def list_diving48(asked: Asked) -> Listing:
+    """Diving48: JSON of vid_name and label, a number; <vid_name>.mp4; its vocabulary names the classes."""
+    check_protocol(asked, ())
+    entries: list[tuple[str, str | None, str | None]] = []
+    vocabulary: list[str] = []
+    for file in asked.list_files("*.json"):
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        if (
+            isinstance(content, list)
+            and content
+            and isinstance(content[0], dict)
+            and "vid_name" in content[0]
+        ):
+            entries += [(str(each["vid_name"]), str(each["label"]), split_in(file.stem)) for each in content]
+        elif "vocab" in file.stem.lower() and isinstance(content, list):
+            vocabulary = [
+                " ".join(map(str, each)) if isinstance(each, list) else str(each) for each in content
+            ]
+    if vocabulary:
+        entries = [(name, vocabulary[int(str(label))], split) for name, label, split in entries]
+    return _by_id(asked, "diving48", entries)
 
 
 def list_jester(asked: Asked) -> Listing:

@@ -11,6 +11,7 @@ from harray.errors import InputError
 from harray.videos.datasets.asked import Asked, absent_note, check_protocol, found_below, listing
 from harray.videos.listing import Listing
 from harray.videos.named import kinetics_parts
+from harray.videos.segments import segment_path
 from harray.videos.splits import split_named
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
@@ -43,6 +44,10 @@ def list_kinetics(asked: Asked) -> Listing:
                 each for each in candidates if abs(each.start - parts[1]) < 1 and abs(each.end - parts[2]) < 1
             ]
         folders = paths[0].split("/")[:-1]
+        if parts is None and len(candidates) > 1:
+            rows += [_segment(found.full(paths[0]), each) for each in candidates]
+            used |= set(candidates)
+            continue
         if len(candidates) == 1:
             entry = candidates[0]
             used.add(entry)
@@ -67,6 +72,13 @@ def list_kinetics(asked: Asked) -> Listing:
     return listing(
         asked, found, rows, read_as, notes, {"of no entry of the lists": others} if others else None
     )
+
+
+def _segment(path: str, entry: Entry) -> dict[str, Any]:
+    """Of several entries of one whole video."""
+    path = segment_path(path, entry.start, entry.end)
+    row = {"path": path, "label": entry.label, "group": entry.video, "dataset": "kinetics"}
+    return {**row, "splits": [entry.split] if entry.split else []}
 
 
 def _entries(asked: Asked) -> Iterator[Entry]:
