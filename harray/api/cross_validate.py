@@ -17,6 +17,7 @@ from harray.api.comparisons import Comparison, check_tracking, cross_validation_
 from harray.api.session import working
 from harray.api.starting import Config, Overrides, start_from
 from harray.api.stores import Store, as_store
+from harray.api.train import with_known_start
 from harray.config import digest, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.evaluation.occlusion import HIDDEN_SHARES, KINDS
@@ -24,6 +25,7 @@ from harray.experiment import ExperimentConfig
 from harray.files import write_atomically
 from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
+from harray.store.leaks import doubles_apart, ledger_rows
 from harray.validation.ablations import variants_without
 from harray.validation.cross_validation import (
     CrossValidation,
@@ -130,7 +132,12 @@ def cross_validate(
     """
     start, there = start_from(recipe, config, overrides), as_store(store)
     with working(workspace, reporter) as (place, told):
-        plan = plan_comparison(there.features, start.experiment, options)
+        plan = plan_comparison(there.features, with_known_start(start.experiment, place), options)
+        if num := doubles_apart(ledger_rows(there.features)):
+            told.say(
+                f"note: {num} files stand under several names in different groups, so in several folds; "
+                f"`harray audit {there.path}` lists them"
+            )
         check_tracking(place)
         found = run_plan(plan, place.out, num_workers=options.num_workers, reporter=told)
         verdicts = verdicts_of_cross_validation(found)

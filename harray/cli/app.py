@@ -11,7 +11,19 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import bench, config, data, demo, models, registry, skeletons, system, tuning, validation
+from harray.cli import (
+    audit,
+    bench,
+    config,
+    data,
+    demo,
+    models,
+    registry,
+    skeletons,
+    system,
+    tuning,
+    validation,
+)
 from harray.cli.guesses import instead_of
 from harray.cli.terminal import Fault, Interrupted
 from harray.errors import InputError
@@ -54,6 +66,7 @@ app.add_typer(bench_app, name="bench")
 COMMANDS: tuple[Callable, ...] = (
     demo.demo,
     data.extract,
+    audit.audit,
     models.train,
     tuning.tune,
     tuning.rerun,

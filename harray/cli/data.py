@@ -102,6 +102,16 @@ def extract(
     ] = None,
     max_quarantined: MaxQuarantined = None,
     test_share: options.TestShare = None,
+    drop: Annotated[
+        Path | None,
+        typer.Option(
+            "--drop", metavar="CSV", help="Leave out what its column path names; `harray audit` writes one."
+        ),
+    ] = None,
+    relabel: Annotated[
+        Path | None,
+        typer.Option("--relabel", metavar="CSV", help="Labels by path that replace the manifest's."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done, and how long it may take.")
     ] = False,
@@ -129,6 +139,8 @@ def extract(
         num_actors=num_actors,
         max_quarantined=max_quarantined,
         test_share=test_share,
+        drop=drop,
+        relabel=relabel,
     )
     listing = list_source(source, store, asked, reporter=Terminal(as_json=as_json))
     with session(out, "extract", as_json) as terminal:

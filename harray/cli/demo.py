@@ -30,7 +30,8 @@ def demo(
     with session(out, "demo", as_json) as terminal:
         from harray.api.demo import demo as run_demo
         from harray.api.outcomes import outcome_of
-        from harray.cli.models import entry_line, show_scores
+        from harray.api.predict import entry_line
+        from harray.cli.models import show_scores
 
         outcome, missed = outcome_of(
             lambda: run_demo(

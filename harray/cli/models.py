@@ -26,6 +26,14 @@ def train(
     store: options.Store,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Start from its weights, by names of layers, joints and classes: training.init=MODEL.",
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="DDP workers of Ray Train; 0 trains in this process.")
     ] = 0,
@@ -44,6 +52,7 @@ def train(
 
     The run is recorded in MLflow: config, metrics per epoch, the model.
     """
+    overrides = [*(overrides or []), *([f"training.init={init}"] if init else [])]
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     from harray.api.stores import Store
@@ -137,6 +146,12 @@ def evaluate(
     split: Annotated[str, typer.Option("--split", help="Which split of the store.")] = "test",
     occlusion: Annotated[bool, typer.Option(help="Measure accuracy with joints hidden.")] = True,
     min_precision: options.MinPrecision = None,
+    allow_leak: Annotated[
+        bool,
+        typer.Option(
+            "--allow-leak", help="Score a test split though the model learned from clips or groups of it."
+        ),
+    ] = False,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
@@ -158,6 +173,7 @@ def evaluate(
                 split=split,
                 occlusion=occlusion,
                 min_precision=min_precision,
+                allow_leak=allow_leak,
                 workspace=Workspace(out, tracking_uri),
                 reporter=terminal,
             )
@@ -287,6 +303,8 @@ def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
 
 def show_entry(terminal: Terminal, entry: dict) -> None:
     """One video's prediction in a line, and its pictures."""
+    from harray.api.predict import entry_line
+
     terminal.result(f"{entry['video']}: {entry_line(entry)}")
     if "top" in entry and "error" in entry:
         terminal.result(f"  {entry['error']}")
@@ -294,19 +312,3 @@ def show_entry(terminal: Terminal, entry: dict) -> None:
         terminal.result(f"  {kind}: {text}")
     for path in entry.get("explanation", []):
         terminal.result(f"  {path}")
-
-
-def entry_line(entry: dict) -> str:
-    """What is said of a video, and how much of it was seen."""
-    if "top" not in entry:
-        return f"not predicted ({entry['error']})"
-    labels = ", ".join(f"{said['label']} {said['probability']:.1%}" for said in entry["top"])
-    if entry["verdict"] == "nobody":
-        return f"nobody seen; by the scene alone {labels}" if labels else "nobody seen"
-    from harray.inference.evidence import MIN_JOINTS_SEEN
-
-    little = ", little was seen" if entry["joints_seen_share"] < MIN_JOINTS_SEEN else ""
-    doubt = f"unsure{little}: " if entry["verdict"] == "unsure" else ""
-    people = "1 person" if entry["num_people_seen"] == 1 else f"{entry['num_people_seen']} people"
-    frames, joints = (f"{entry[f'{what}_seen_share']:.0%} of the {what}" for what in ("frames", "joints"))
-    return f"{doubt}{labels}; seen: {people}, {frames}, {joints}"

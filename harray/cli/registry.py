@@ -83,7 +83,7 @@ def promote(
         said = {"name": registered.name, "version": registered.version, "aliases": registered.aliases}
         terminal.json({**said, "verdict": "promoted", "reasons": ["by hand"]})
         return
-    from harray.validation.gate import Floors, Gate
+    from harray.api.promote import Floors, Gate
 
     asked = Gate(mode=gate, margin=margin, floors=Floors(**floors))  # ty: ignore[invalid-argument-type]
     with session(out, "promote", as_json) as terminal:

@@ -77,7 +77,7 @@ class Pool:
 
 
 def extract(
-    source_table: pa.Table,
+    manifest: pa.Table,
     config: ExtractionConfig,
     store_path: Path | str,
     num_actors: int | None = None,
@@ -89,7 +89,7 @@ def extract(
     """Bring a store up to date with a manifest; what it has, an interrupted run's part too, is not computed again.
 
     Args:
-        source_table: of `schema.MANIFEST`.
+        manifest: of `schema.MANIFEST`.
         num_actors: so many actors, or one per video where those are fewer; None for one per core, or as many as
             the GPUs hold.
         limit: when so many inputs of this run are quarantined, it stops.
@@ -108,14 +108,14 @@ def extract(
     messages: list[str] = []
 
     told = _Kept(reporter, messages)
-    for message in weights_messages(config, source_table):
+    for message in weights_messages(config, manifest):
         told.say(message)
     with writing(store.path, "harray extract"):
         Tries(store.path).clear()
         clip_ids = store.clip_ids()
-        plan = plan_extraction(source_table, store.ledger(), clip_ids, stamp_of, retry)
+        plan = plan_extraction(manifest, store.ledger(), clip_ids, stamp_of, retry)
         store.append_ledger(plan.relabelled)
-        tally = Tally(len(source_table), plan.kept, limit)
+        tally = Tally(len(manifest), plan.kept, limit)
         with reporter.progress("extracting", "clips") as update:
             update(tally.done, tally.total)
             if len(plan.todo):
@@ -127,8 +127,8 @@ def extract(
                         update(tally.done, tally.total, tally.note())
         for kind, count, path, text in noted(tally.noted):
             told.say(f"{kind}, {count} of {tally.total} videos, such as {path}: {text}")
-        store.append_ledger(moved_rows(store.ledger(), source_table, stamp_of))
-        final = recorded_outcomes(store, source_table)
+        store.append_ledger(moved_rows(store.ledger(), manifest, stamp_of))
+        final = recorded_outcomes(store, manifest)
     return _summary(final, tally, seconds=time.monotonic() - started, messages=messages)
 
 

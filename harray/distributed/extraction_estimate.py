@@ -47,7 +47,7 @@ class Estimate:
 
 
 def estimate(
-    source_table: pa.Table,
+    manifest: pa.Table,
     config: ExtractionConfig,
     store_path: Path | str,
     num_actors: int | None = None,
@@ -67,13 +67,13 @@ def estimate(
     if (Path(store_path) / FILE_NAME).exists():
         store = FeatureStore.open_or_create(store_path, settings)
         ledger, clip_ids = store.ledger(), store.clip_ids()
-    plan = plan_extraction(source_table, ledger, clip_ids, stamp_of, retry)
+    plan = plan_extraction(manifest, ledger, clip_ids, stamp_of, retry)
     with start_ray():
         pool = pool_for(len(plan.todo) or 1, num_actors, config.poses.gpus_per_actor, "extraction")
     digest = settings.provenance.digest
     probe_sec = probe(plan.todo["path"].to_pylist(), config, digest, pool, update)
     return Estimate(
-        inputs=len(source_table),
+        inputs=len(manifest),
         extracted=plan.kept.get(EXTRACTED, 0),
         quarantined=plan.kept.get(QUARANTINED, 0),
         todo=len(plan.todo),

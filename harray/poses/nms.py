@@ -5,9 +5,9 @@ Letters: B frames of a batch, A anchors, N people of a frame.
 
 import numpy as np
 
-from harray.networks.source import Output, on_host
+from harray.networks.spec import Output, on_host
 from harray.poses.boxes import iou
-from harray.poses.source import has_nms_inside
+from harray.poses.spec import has_nms_inside
 
 MAX_OVERLAP = 0.7  # IoU above which two boxes are one person (ultralytics' default)
 MAX_FOUND = 50  # people per frame

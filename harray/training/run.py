@@ -23,14 +23,15 @@ from harray.metrics import Scores
 from harray.model.network import FusionNetwork, StreamShape
 from harray.store import FeatureStore
 from harray.training.calibration import EPOCH_SHARE, LEAST_CLIPS, Calibration, calibration_of
-from harray.training.checkpoint import Checkpoint, save_checkpoint
-from harray.training.config import LearningConfig
+from harray.training.checkpoint import Checkpoint, learned_clips, save_checkpoint
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.evaluate import predict_logits
 from harray.training.floors import ties_of
 from harray.training.loop import EpochReport, Share, Trainer
 from harray.training.mirroring import try_mirroring
 from harray.training.probes import dealt
 from harray.training.splits import carve_val
+from harray.training.start import start_network
 from harray.training.state import load_state, save_state
 from harray.training.workers import WorkerGroup
 
@@ -205,8 +206,13 @@ def new_trainer(
     which = learning.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
     features, decisions = decided(learning.features, train)
+    network = new_network(learning, train)
+    if folder := learning.training.init:
+        layouts = [train.skeleton, train.second_skeleton]
+        taken = start_network(network, layouts, train.classes, Path(folder))
+        decisions = [*decisions, f"from {folder}: {taken}"]
     trainer = Trainer(
-        new_network(learning, train),
+        network,
         share_of(train, features),
         None if val is None else share_of(val, features),
         learning=dataclasses.replace(learning, features=features),
@@ -267,11 +273,18 @@ def checkpoint_of(
         scene_grid=looked_at.scene_grid,
         num_people=num_people_of(looked_at, learning.features),
         calibration=Calibration() if val is None else _calibration(network, learning, val, "clips of val"),
-        learned_clips=frozenset(train.clip_ids).union([] if val is None else val.clip_ids),
+        learned_clips=frozenset(train.clip_ids).union(
+            [] if val is None else val.clip_ids, learned_before(learning.training)
+        ),
         store_digest=origin.store_digest,
         clip_sec=origin.clip_sec,
         provenance=origin.provenance,
     )
+
+
+def learned_before(training: TrainingConfig) -> frozenset[str]:
+    """Clips that the model learned from with whose weights a training starts."""
+    return (learned_clips(Path(training.init)) or frozenset()) if training.init else frozenset()
 
 
 def training_clips(learning: LearningConfig, store: FeatureStore) -> tuple[ClipTensors, ClipTensors | None]:

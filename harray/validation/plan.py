@@ -8,6 +8,7 @@ from harray.errors import InputError
 from harray.evaluation.occlusion import HIDDEN_SHARES, KINDS, knows_limbs
 from harray.store import FeatureStore
 from harray.training.config import LearningConfig, TrainingConfig
+from harray.training.run import learned_before
 from harray.validation.cross_validation import FoldTraining, labelled_clips, labelled_rows
 from harray.validation.folds import check_classes_stay, leave_one_group_out, plan_folds
 from harray.validation.near_doubles import near_doubles
@@ -110,15 +111,17 @@ def plan_trainings(
         occlusions: to score every held-out fold under as well.
 
     Raises:
-        InputError: limbs to hide where the store's layouts know none.
+        InputError: limbs to hide where the store's layouts know none, or a start from a model that learned from clips
+            that are held out.
     """
     if any(kind == "limbs" for kind, _ in occlusions) and not knows_limbs(*store.layouts):
         raise InputError(
             f"--hide limbs: store {store.path} holds {store.skeleton.name} skeletons, which know no limbs; "
             "hide joints or whole_joints instead"
         )
-    first = next(iter(variants.values())).training.seed
-    seeds = tuple(range(first, first + num_seeds))
+    first = next(iter(variants.values())).training
+    _check_start(store, first, folds)
+    seeds = tuple(range(first.seed, first.seed + num_seeds))
     trainings = [
         FoldTraining(
             variant=name,
@@ -134,6 +137,18 @@ def plan_trainings(
         for name, learning in variants.items()
     ]
     return CrossValidationPlan(store=store, folds=folds, seeds=seeds, trainings=trainings)
+
+
+def _check_start(store: FeatureStore, training: TrainingConfig, folds: Folds) -> None:
+    if not training.init or training.allow_leak:
+        return
+    before, clip_ids = learned_before(training), labelled_rows(store, folds.splits)["clip_id"].to_pylist()
+    held_out = [clip_ids[place] for fold in folds.places for place in fold]
+    if num := sum(clip in before for clip in held_out):
+        raise InputError(
+            f"training.init={training.init}: it learned from {num} of the {len(held_out)} clips that are held out; "
+            "start from another model, or set training.allow_leak=true"
+        )
 
 
 def _with_seed(learning: LearningConfig, seed: int) -> LearningConfig:

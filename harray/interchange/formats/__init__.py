@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from harray.interchange.formats import (
     arrays,
+    body25b,
     coco,
     datumaro,
     kinect,
@@ -26,6 +27,10 @@ class Format:
     title: str
     fits: Callable[[Source], bool]
     read: Callable[[Source], list[FoundClip | FoundFrame]]
+
+    def settled(self, clips: list[FoundClip]) -> list[FoundClip]:
+        """The clips of all files, after what only all of them can tell."""
+        return body25b.settled(clips) if self.name == "openpose" else clips
 
 
 # In the order in which they are asked whether a file is theirs.

@@ -9,7 +9,7 @@ from typing import Any
 from harray.errors import InputError
 from harray.videos.datasets.asked import Asked, Found, absent_note, check_protocol, found_below, listing
 from harray.videos.listing import Listing, some
-from harray.videos.segments import segment_path
+from harray.videos.segments import DEFAULT_RATE, segment_path
 from harray.videos.splits import split_named
 from harray.videos.tree import VIDEO_SUFFIXES, Tree
 
@@ -99,9 +99,14 @@ def list_lists(asked: Asked) -> Listing:
         )
     notes += absent_note(absent, "the lists")
     found = Found(tree=_empty(root), paths=[], fps=asked.fps)
+    folders = [row for row in rows.values() if Path(row["path"]).is_dir()]
+    if folders:
+        notes.append(
+            f"{len(folders)} folders of pictures are taken as videos of {asked.fps or DEFAULT_RATE:g} frames a second"
+        )
     if asked.fps:
-        for row in rows.values():
-            row["path"] += f"#fps={asked.fps:g}" if Path(row["path"]).is_dir() else ""
+        for row in folders:
+            row["path"] += f"#fps={asked.fps:g}"
     return listing(asked, found, rows.values(), f"lists ({some([file.name for file in files])})", notes)
 
 

@@ -52,7 +52,7 @@ def list_jhmdb(asked: Asked) -> Listing:
 def _listed(asked: Asked, name: str) -> Listing:
     check_protocol(asked, ("1", "2", "3"))
     found = found_below(asked)
-    splits, labels, unused = _read_lists(asked)
+    splits, labels, unused = read_split_files(asked)
     stems = found.by_stem()
     rows, said, others = [], [], []
     for stem, paths in stems.items():
@@ -104,7 +104,7 @@ def _absent(found: Found, there: object, labels: dict[str, str], name: str) -> l
     return notes
 
 
-def _read_lists(asked: Asked) -> tuple[dict[str, list[str]], dict[str, str], int]:
+def read_split_files(asked: Asked) -> tuple[dict[str, list[str]], dict[str, str], int]:
     """Video without ending -> its splits, and its class; how many entries say that they are unused."""
     splits: dict[str, list[str]] = defaultdict(list)
     labels: dict[str, str] = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harray.networks.source import Disagreement
+from harray.networks.spec import Disagreement
 from harray.poses.config import PosesConfig
 from harray.poses.letterbox import fit, letterbox_for
 from harray.poses.weights import pose_weights_digest
@@ -24,8 +24,8 @@ MAX_DIFFERENCE_PX = 1.0
 MAX_SCORE_DIFFERENCE = 0.05
 
 
-class PoseSource:
-    """A pose network before it runs anywhere (`harray.networks.source.NetworkSource`)."""
+class PoseNetworkSpec:
+    """A pose network before it runs anywhere (`harray.networks.spec.NetworkSpec`)."""
 
     room = "poses"
 
