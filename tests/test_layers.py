@@ -62,6 +62,10 @@ OWNERS = {  # library -> the rooms that may import it
     "onnxruntime": {"networks"},
     "openvino": {"networks"},
     "av": {"videos", "synth", "inference"},  # videos decodes; the others only write
+    "fastapi": {"serving"},
+    "starlette": {"serving"},
+    "uvicorn": {"serving"},
+    "prometheus_client": {"serving"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
