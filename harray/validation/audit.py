@@ -135,7 +135,13 @@ def audit(store: FeatureStore, on_step: Callable[[str], None] = lambda note: Non
     on_step("doubles")
     doubles, ties = _doubles(material)
     on_step("labels")
-    chapters = [doubles, _leaks(material), _labels(material, ties), _nobody(material), _hardly_seen(material)]
+    chapters = [
+        doubles,
+        _leaks(material),
+        _labels(material, ties, doubles),
+        _nobody(material),
+        _hardly_seen(material),
+    ]
     chapters += [_small_classes(material), _odd(material)]
     return Audit(
         store=str(store.path),
@@ -169,8 +175,7 @@ def _doubles(material: Material) -> tuple[Chapter, list[str]]:
         said = f"{pair.kind}, {pair.distance:.3f} apart"
         said += f"; labels {' and '.join(sorted(labels))}" if len(labels) > 1 else ""
         said += f"; splits {'+'.join(splits[first])} and {'+'.join(splits[second])}" if worse else ""
-        # A test clip stays, or scores of before and after would be of other clips.
-        spare = first if worse and test_splits(splits[second]) else second
+        spare = _spare(material, first, second)
         paths = clips.paths[first], clips.paths[second]
         finding = Finding(paths=paths, said=said, drop=(clips.paths[spare],))
         findings.append((not worse, len(labels) < 2, pair.distance, finding))
@@ -183,6 +188,17 @@ def _doubles(material: Material) -> tuple[Chapter, list[str]]:
     )
     roots = {tie: sorted(map(str, subset))[0] for subset in tied.subsets() for tie in subset}
     return chapter, [roots[tie] for tie in ties]
+
+
+def _spare(material: Material, first: int, second: int) -> int:
+    """Which of two doubles to drop: a test clip stays, or scores of before and after would be of other clips; else the
+    one of the larger group stays, which has its place in the data."""
+    splits, groups = material.splits, material.clips.groups
+    in_test = [bool(test_splits(splits[place])) for place in (first, second)]
+    if in_test[0] != in_test[1]:
+        return first if in_test[1] else second
+    sizes = [0 if groups[place] is None else groups.count(groups[place]) for place in (first, second)]
+    return first if sizes[0] < sizes[1] else second
 
 
 def _confirmed(material: Material, pairs: Sequence[Double]) -> Iterator[Double]:
@@ -230,22 +246,26 @@ def _leaks(material: Material) -> Chapter:
     )
 
 
-def _labels(material: Material, ties: Sequence[str]) -> Chapter:
+def _labels(material: Material, ties: Sequence[str], doubles: Chapter) -> Chapter:
+    """Doubles that are to be dropped are not asked for their labels."""
+    dropped = {path for finding in doubles.findings for path in finding.drop}
     paths = material.clips.paths
     findings = [
         Finding(
             paths=(paths[doubt.place],),
             said=f"{doubt.label} ({doubt.probability:.1%}) looks like {doubt.instead} "
             f"({doubt.probability_instead:.0%})",
-            relabel={paths[doubt.place]: doubt.instead},
+            relabel={paths[doubt.place]: doubt.instead} if doubt.is_sure else {},
         )
         for doubt in contradicted(material.clips, ties)
+        if paths[doubt.place] not in dropped
     ]
     return Chapter(
         name="labels contradicted",
-        means="linear probes that learned from the other groups' clips expect another label: look before you relabel",
+        means="linear probes that learned from the other groups' clips expect another label, the most doubtful first; "
+        "of those that are beyond doubt another label is proposed: look before you relabel",
         findings=tuple(findings),
-        num_clips=len(findings),
+        num_clips=sum(bool(finding.relabel) for finding in findings),
     )
 
 

@@ -17,7 +17,7 @@ from harray.videos.frames import read_frames_at
 from harray.videos.segments import part_of
 
 NUM_FRAMES, SIZE_HW = 6, (24, 32)
-STILL_ALIKE, MOVING_ALIKE = 0.8, 0.6  # correlations
+STILL_ALIKE, MOVING_ALIKE = 0.8, 0.9  # correlations
 STILL = 1.5  # grey levels of movement, root mean square: less is what encoding leaves of nothing
 
 
