@@ -6,9 +6,9 @@ Nothing is changed; what is proposed are clips to look at.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,8 @@ from harray.store.leaks import ledger_rows, overlap_of_splits
 from harray.store.test_part import scored_split, test_splits
 from harray.training.floors import ties_of
 from harray.validation.contradicted import contradicted
-from harray.validation.doubles import EXACT, MIRRORED, Double, find_doubles
-from harray.validation.same_film import same_film, small_frames
+from harray.validation.doubles import AGAIN, EXACT, MIRRORED, Double, find_doubles
+from harray.validation.same_film import same_films, small_frames
 
 FEWEST_CLIPS, FEWEST_GROUPS = 10, 3  # of a class
 TINY_SHARE = 0.08  # of the frame's height
@@ -163,7 +163,7 @@ def _doubles(material: Material) -> tuple[Chapter, list[str]]:
     sets, ties = DisjointSet(range(len(clips))), ties_of(clips)
     tied = DisjointSet(ties)
     findings = []
-    for pair in _confirmed(material, find_doubles(clips)):
+    for pair in _pairs(material):
         is_known = sets.connected(pair.first, pair.second)
         sets.merge(pair.first, pair.second)
         tied.merge(ties[pair.first], ties[pair.second])
@@ -172,7 +172,9 @@ def _doubles(material: Material) -> tuple[Chapter, list[str]]:
         first, second = pair.first, pair.second
         labels = {clips.classes[number] for number in clips.labels_N[[first, second]].tolist() if number >= 0}
         worse = _straddle(splits[first], splits[second])
-        said = f"{pair.kind}, {pair.distance:.3f} apart"
+        said = (
+            pair.kind if pair.kind == EXACT else f"{pair.kind}, by {'poses' if pair.distance else 'frames'}"
+        )
         said += f"; labels {' and '.join(sorted(labels))}" if len(labels) > 1 else ""
         said += f"; splits {'+'.join(splits[first])} and {'+'.join(splits[second])}" if worse else ""
         spare = _spare(material, first, second)
@@ -201,18 +203,26 @@ def _spare(material: Material, first: int, second: int) -> int:
     return first if sizes[0] < sizes[1] else second
 
 
-def _confirmed(material: Material, pairs: Sequence[Double]) -> Iterator[Double]:
-    """The pairs whose frames agree, or whose frames are not to be had."""
-
-    @cache
-    def frames_of(place: int) -> np.ndarray | None:
-        return small_frames(material.clips.paths[place], np.asarray(material.frame_index[place]))
-
-    for pair in pairs:
-        first, second = frames_of(pair.first), frames_of(pair.second)
-        unknown = pair.kind == EXACT or first is None or second is None
-        if unknown or same_film(first, second[:, :, ::-1] if pair.kind == MIRRORED else second):
-            yield pair
+def _pairs(material: Material) -> list[Double]:
+    """Doubles by their frames where the videos still are, else by poses and scenes."""
+    clips = material.clips
+    with ThreadPoolExecutor() as pool:  # decoding leaves Python to others
+        frames = list(pool.map(small_frames, clips.paths, map(np.asarray, material.frame_index)))
+    places = [place for place, found in enumerate(frames) if found is not None]
+    found = {
+        (pair.first, pair.second): pair
+        for pair in find_doubles(clips)
+        if pair.kind == EXACT or frames[pair.first] is None or frames[pair.second] is None
+    }
+    if len(places) > 1:
+        known = np.stack([found for found in frames if found is not None])
+        for kind, pairs in zip((AGAIN, MIRRORED), same_films(known), strict=True):
+            for first, second in ((places[first], places[second]) for first, second in pairs):
+                if clips.paths[first] != clips.paths[second]:  # clips of one video are no doubles
+                    found.setdefault(
+                        (first, second), Double(first=first, second=second, kind=kind, distance=0.0)
+                    )
+    return [found[places] for places in sorted(found)]
 
 
 def _straddle(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
