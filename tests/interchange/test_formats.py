@@ -83,6 +83,7 @@ def formats(shared_data):
     return find
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "layout", "num_clips", "size", "label", "group"), REAL, ids=[each[0] for each in REAL]
 )
