@@ -57,7 +57,7 @@ def read_sleap(source: Source) -> list[FoundClip | FoundFrame]:
 
 
 def _arranged(source: Source, tracks: np.ndarray, num_nodes: int, num_tracks: int | None) -> np.ndarray:
-    """[tracks, frames, nodes, 2]; files have [tracks, 2, nodes, frames], as MATLAB counts, the reverse, or frames first.
+    """[tracks, frames, nodes, 2]; files have [tracks, 2, nodes, frames], as MATLAB does, the reverse, or frames first.
 
     Args:
         num_tracks: by the tracks' names; None where there are none.
