@@ -54,10 +54,12 @@ def skeleton() -> ExperimentConfig:
         pose_only(),
         {
             "model.pcm.hidden_size": 32,
+            "model.mme.num_members": 2,
+            "model.mme.summary": False,
             "model.mme.width": 64,
             "model.mme.kernel_size": 3,
             "model.mme.num_blocks": 2,
-            "training.num_epochs": 16,
+            "training.num_epochs": 15,
             "training.epoch_clips": 1500,
             "features.augmentation.turn_deg": 30.0,
             "features.augmentation.hide_nothing_probability": 0.6,

@@ -37,13 +37,20 @@ def import_(
         typer.Option(
             "--labels",
             metavar="PATH",
-            help="Of clips: csv (name,label[,split,group]), JSON or class folders; of numbers: names, one per line.",
+            help="Of clips: csv (name,label[,split,group]), JSON, class folders or split files; of numbers: "
+            "names, one per line.",
         ),
     ] = None,
     format_: Annotated[
         str | None,
         typer.Option(
             "--format", metavar="NAME", help="Of the files, where content does not tell: openpose, csv ..."
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol", help="Official split that becomes train and test: xsub, xview, xset, 1, 2, 3."
         ),
     ] = None,
     size: Annotated[
@@ -74,6 +81,7 @@ def import_(
         labels=labels,
         format=format_,
         size_hw=_size(size),
+        protocol=protocol,
         num_frames=num_frames,
         max_people=max_people,
         fps=fps,

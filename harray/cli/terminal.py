@@ -186,6 +186,7 @@ GO_ON = {  # command -> how to continue it after an interruption
     "train": "the same command goes on from the last epoch that was kept",
     "tune": "finished trials and the epochs of the others are kept; the same command with --resume goes on",
     "cross-validate": "finished trainings are kept; the same command goes on",
+    "serve": "the server has ended; the same command starts it again",
     "demo": "what is done is kept; the same command goes on",
 }
 

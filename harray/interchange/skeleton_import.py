@@ -28,6 +28,7 @@ from harray.skeleton import to_data
 from harray.store import FeatureStore, StoreSettings
 from harray.store.lock import writing
 from harray.store.test_part import HeldOut, as_dealt, check_named, complete, hold_out_test
+from harray.videos.datasets.asked import chosen
 from harray.videos.files import stamp_of
 
 CLIPS_PER_SHARD = 256
@@ -45,6 +46,8 @@ class ImportOptions:
     """Class names by number, a line each; or the labels of clips: a csv, JSON, or class folders."""
     size_hw: tuple[int, int] | None = None
     """Px of the pictures, where files do not say."""
+    protocol: str | None = None
+    """Which official splits become train and test: xsub, xview, xset, or the number of a split; None: all as named."""
     num_frames: int = 32
     """Per clip, evenly spaced; a shorter clip repeats some."""
     max_people: int = 2
@@ -141,9 +144,21 @@ def labelled_rows(stream: KeypointStream, options: ImportOptions) -> tuple[list[
         names = class_names(stream.path, file, options.labels)
         labels, messages = labels_of(stream.path, file, names, options.labels or "label_map")
     rows = manifest_rows(stream.path, file, labels)
+    if options.protocol is not None:
+        rows = _of_protocol(stream.path, rows, options.protocol)
     if options.test_share is not None:
         check_named(str(stream.path), rows)
     return rows, said + messages
+
+
+def _of_protocol(path: Path, rows: list[dict[str, Any]], protocol: str) -> list[dict[str, Any]]:
+    there = sorted({split for row in rows for split in row["splits"]})
+    rows = [{**row, "splits": chosen(row["splits"], protocol)} for row in rows]
+    if not any(row["splits"] for row in rows):
+        raise InputError(
+            f"{path}: --protocol {protocol}: its splits are {', '.join(there) or 'none'}; name one of them"
+        )
+    return rows
 
 
 def settings_of(streams: Sequence[KeypointStream], options: ImportOptions) -> StoreSettings:

@@ -39,10 +39,10 @@ WAYS: tuple[tuple[str, Way], ...] = (
 
 def derive_groups(rows: list[dict[str, Any]]) -> list[str]:
     """Give rows without a group the one that their names tell, if nearly all tell one; what is to be said of it."""
-    if not rows or any(row["group"] is not None for row in rows):
+    if not rows or any(row.get("group") is not None for row in rows):
         return []
     names = [
-        (re.sub(r"\.[A-Za-z0-9]{2,5}$", "", row["path"].rpartition("/")[2]), row["label"] or "")
+        (re.sub(r"\.[A-Za-z0-9]{2,5}$", "", row["path"].rpartition("/")[2]), row.get("label") or "")
         for row in rows
     ]
     for what, way in WAYS:

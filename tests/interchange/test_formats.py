@@ -1,5 +1,6 @@
 """Keypoints of other tools: real files of theirs, and files made here of every format with right values in them."""
 
+import dataclasses
 import gzip
 import json
 import pickle
@@ -82,6 +83,7 @@ def formats(shared_data):
     return find
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "layout", "num_clips", "size", "label", "group"), REAL, ids=[each[0] for each in REAL]
 )
@@ -160,6 +162,25 @@ def test_openpose_frames_become_a_clip(tmp_path, joints, layout):
     assert (file.layout, clip.frame_dir) == (layout, "walk")
     np.testing.assert_allclose(clip.keypoints_MTVC[0], points, rtol=1e-5)
     np.testing.assert_allclose(clip.scores_MTV, 0.9, rtol=1e-5)
+
+
+def test_openpose_of_body_25b_is_told_by_where_joints_lie(tmp_path):
+    from harray.interchange.formats.body25b import ORDER_B
+
+    body = {"nose": (0, 0), "neck": (0, 20), "head": (0, -20), "mid_hip": (0, 80)}
+    places = {"eye": (0.3, -3), "ear": (0.7, 0), "shoulder": (1.5, 20), "elbow": (1.8, 50), "wrist": (2, 75)}
+    places |= {"hip": (1, 80), "knee": (1, 120), "ankle": (1, 160)}
+    places |= {"big_toe": (1.2, 170), "small_toe": (1.6, 168), "heel": (0.9, 165)}
+    for side, x in (("left", 10), ("right", -10)):
+        body |= {f"{side}_{name}": (x * wide, y) for name, (wide, y) in places.items()}
+    expected = np.array([body[joint] for joint in BODY25.joints], float) + 300
+    for order in (BODY25.joints, ORDER_B):
+        points = np.array([[body[joint] for joint in order]] * 4, float) + 300
+        (clip,) = read(openpose_folder(tmp_path / order[1], points)).annotations
+        np.testing.assert_allclose(clip.keypoints_MTVC[0, 0], expected, atol=1e-3)
+    assert not any("another order" in line for line in read(tmp_path / order[1]).said)
+    shuffled = points[:, np.random.default_rng(0).permutation(25)]
+    assert any("another order" in line for line in read(openpose_folder(tmp_path / "odd", shuffled)).said)
 
 
 def test_frames_are_ordered_by_number_and_those_that_lack_show_nobody(tmp_path):
@@ -273,6 +294,23 @@ def test_ultralytics_text_is_in_shares_of_the_picture(tmp_path, tail):
     np.testing.assert_allclose(clip.keypoints_MTVC[0, :6], points * (400, 200), rtol=1e-4)
     assert clip.frame_index_T[0] == 1
     assert not clip.scores_MTV[0, 6].any()
+
+
+def test_ultralytics_tracks_and_lines_of_json(tmp_path):
+    points = pose(17) / 400
+    for number, frame in enumerate(points, 1):
+        people = [[0, 0.5, 0.5, 0.3, 0.6, *flat(frame + 0.3 * who), who + 1] for who in (0, 1)][
+            :: -1 if number % 2 else 1
+        ]
+        (tmp_path / f"walk_{number}.txt").write_text("\n".join(" ".join(map(str, each)) for each in people))
+    (clip,) = read(tmp_path).annotations
+    assert len(clip.keypoints_MTVC) == 2
+    first = clip.keypoints_MTVC[:, :, 0, 0]
+    np.testing.assert_allclose(sorted(first[:, 0]), [points[0, 0, 0], points[0, 0, 0] + 0.3], rtol=1e-4)
+    assert (np.diff(first, axis=1) > 0).all()
+    lines = [json.dumps({"frame": i, "landmarks": landmarks(each)}) for i, each in enumerate(pose(33) / 400)]
+    (tmp_path / "m.jsonl").write_text("\n".join(lines))
+    assert read(tmp_path / "m.jsonl").annotations[0].keypoints_MTVC.shape == (1, 6, 33, 2)
 
 
 def test_ultralytics_json_of_every_frame(tmp_path):
@@ -518,10 +556,12 @@ def test_deeplabcut_csv_brings_its_own_skeleton(tmp_path, who):
     np.testing.assert_allclose(clip.keypoints_MTVC, points, rtol=1e-5)
 
 
-def test_sleap_files_of_both_kinds(tmp_path):
+@pytest.mark.parametrize("axes", [(0, 3, 2, 1), (1, 2, 3, 0), (1, 0, 2, 3)])
+def test_sleap_files_of_both_kinds(tmp_path, axes):
     points = np.stack([pose(4), pose(4, seed=1)])
     with h5py.File(tmp_path / "a.analysis.h5", "w") as file:
-        file["tracks"] = points.transpose(0, 3, 2, 1)
+        file["tracks"] = points.transpose(axes)
+        file["track_names"] = np.array([b"a", b"b"])
         file["node_names"] = np.array([b"head", b"wingL", b"wingR", b"tail"])
         file["edge_inds"] = np.array([[0, 1], [0, 2], [0, 3]])
         file["point_scores"] = np.full((2, 4, 6), 0.7)
@@ -603,6 +643,46 @@ def test_labels_come_from_class_folders_of_the_videos(tmp_path):
     how = ImportOptions(num_frames=4, labels=tmp_path / "videos")
     import_skeletons(tmp_path / "in", tmp_path / "S", how)
     assert FeatureStore.open(tmp_path / "S").info().labels == {"run": 1}
+
+
+def test_official_split_files_label_the_clips_of_keypoints(tmp_path):
+    name = "Some_Film_pour_u_nm_np1_fr_goo_3"
+    folder = tmp_path / "joints" / "pour" / name
+    folder.mkdir(parents=True)
+    savemat(folder / "joint_positions.mat", {"pos_img": pose(15).transpose(2, 1, 0)})
+    (tmp_path / "splits").mkdir()
+    for number, meaning in ((1, 1), (2, 2), (3, 0)):
+        (tmp_path / "splits" / f"pour_test_split{number}.txt").write_text(f"{name}.avi {meaning} \n")
+    how = ImportOptions(num_frames=4, labels=tmp_path / "splits")
+    import_skeletons(tmp_path / "joints", tmp_path / "S", how)
+    [row] = FeatureStore.open(tmp_path / "S").read(columns=["frame_sec"]).to_pylist()
+    assert (row["label"], row["group"], row["splits"]) == ("pour", "Some_Film", ["test2", "train1"])
+    import_skeletons(tmp_path / "joints", tmp_path / "T", dataclasses.replace(how, protocol="2"))
+    assert FeatureStore.open(tmp_path / "T").info().splits == {"test": 1}
+    with pytest.raises(InputError, match="its splits are test2, train1"):
+        import_skeletons(tmp_path / "joints", tmp_path / "U", dataclasses.replace(how, protocol="xsub"))
+
+
+def ntu_text(points):
+    """A `.skeleton` file of one body."""
+    lines = [str(len(points))]
+    for frame in points:
+        joints = [" ".join(map(str, [*joint, 0, 0, 0, 0, 0, 0, 0, 0, 2])) for joint in frame]
+        lines += ["1", "72057594037931648 0 1 1 1 1 0 0.1 0.1 2", "25", *joints]
+    return "\r\n".join([*lines, ""])
+
+
+def test_ntu_skeletons_by_protocol_and_without_those_that_are_missing(tmp_path):
+    points = np.random.default_rng(0).normal(0, 1, (6, 25, 3))
+    for name in ("S001C001P001R001A001", "S001C002P003R001A002", "S002C003P008R001A060"):
+        (tmp_path / f"{name}.skeleton").write_text(ntu_text(points))
+    (tmp_path / "samples_with_missing_skeletons.txt").write_text("Two samples:\n\nS002C003P008R001A060\n")
+    file = read(tmp_path)
+    assert [each.label for each in file.annotations] == ["drink water", "eat meal/snack"]
+    np.testing.assert_allclose(file.annotations[0].keypoints_MTVC[0], points, rtol=1e-5)
+    assert any("missing skeletons" in line for line in file.said)
+    import_skeletons(tmp_path, tmp_path / "S", ImportOptions(num_frames=4, protocol="xview"))
+    assert FeatureStore.open(tmp_path / "S").info().splits == {"test": 1, "train": 1}
 
 
 def test_a_skeleton_of_its_own_is_kept_by_the_store(tmp_path):

@@ -1,6 +1,7 @@
 """What is asked of a data set, and the videos that are there, by name."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from harray.errors import InputError
 from harray.videos.frame_folders import PICTURES, folders_among
 from harray.videos.listing import Listing, manifest_table, some
+from harray.videos.named_groups import derive_groups
 from harray.videos.segments import DEFAULT_RATE
 from harray.videos.tree import Tree, tree_below
 
@@ -63,7 +65,7 @@ class Found:
         name = path.rpartition("/")[2]
         return name if path in self._folders else os.path.splitext(name)[0]
 
-    @property
+    @functools.cached_property
     def _folders(self) -> set[str]:
         return set(self.paths) - set(self.tree.videos)
 
@@ -126,12 +128,13 @@ def listing(
         raise InputError(
             f"source {asked.root}: nothing of {read_as} in it (found {there}); expected the data set's root"
         )
+    derived = derive_groups(rows)
     return Listing(
         manifest=manifest_table(rows),
         read_as=read_as,
         left_out=found.tree.left_out | (unused or {}),
         without_videos=found.tree.without_videos,
-        notes=[*found.notes(), *notes],
+        notes=[*found.notes(), *derived, *notes],
     )
 
 

@@ -5,6 +5,7 @@
 Videos of one group come from one source video; the official lists respect that, mostly.
 """
 
+import dataclasses
 import re
 from collections import defaultdict
 
@@ -18,7 +19,7 @@ from harray.videos.datasets.asked import (
     found_below,
     listing,
 )
-from harray.videos.listing import Listing
+from harray.videos.listing import Listing, manifest_table
 from harray.videos.named import hmdb_parts
 from harray.videos.ucf101 import list_ucf101 as ucf101_of
 
@@ -32,10 +33,6 @@ def list_ucf101(asked: Asked) -> Listing:
     found = ucf101_of(asked.root, asked.lists, asked.on_found)
     if asked.protocol is None:
         return found
-    import dataclasses
-
-    from harray.videos.listing import manifest_table
-
     rows = [{**row, "splits": chosen(row["splits"], asked.protocol)} for row in found.manifest.to_pylist()]
     return dataclasses.replace(found, manifest=manifest_table(rows))
 
@@ -52,7 +49,7 @@ def list_jhmdb(asked: Asked) -> Listing:
 def _listed(asked: Asked, name: str) -> Listing:
     check_protocol(asked, ("1", "2", "3"))
     found = found_below(asked)
-    splits, labels, unused = _read_lists(asked)
+    splits, labels, unused = read_split_files(asked)
     stems = found.by_stem()
     rows, said, others = [], [], []
     for stem, paths in stems.items():
@@ -104,7 +101,7 @@ def _absent(found: Found, there: object, labels: dict[str, str], name: str) -> l
     return notes
 
 
-def _read_lists(asked: Asked) -> tuple[dict[str, list[str]], dict[str, str], int]:
+def read_split_files(asked: Asked) -> tuple[dict[str, list[str]], dict[str, str], int]:
     """Video without ending -> its splits, and its class; how many entries say that they are unused."""
     splits: dict[str, list[str]] = defaultdict(list)
     labels: dict[str, str] = {}
