@@ -101,7 +101,7 @@ def tune(
     if split != DEFAULT_SPLIT:
         options.check_split(store, split)
     if register:
-        from harray.tracking.registry import check_model_name
+        from harray.api.models import check_model_name
 
         check_model_name(register)
     workspace = Workspace(out, tracking_uri)

@@ -14,6 +14,7 @@ import harray
 from harray.cli.tuning import _seconds as seconds_of
 from harray.errors import InputError
 from harray.tracking.location import connect
+from harray.tuning import demand
 from harray.tuning.config import SweepConfig
 from harray.tuning.demand import cluster_for_sweep, demand_of, places_for
 from harray.tuning.records import sync
@@ -110,14 +111,16 @@ def test_another_tracking_store_is_made_of_the_folder_alone_and_shows_the_same(s
     assert all(shown(*now[trial]) == shown(*then[trial]) for trial in then)
 
 
-def test_a_sweep_from_python_goes_on_where_the_command_line_left_it(swept, store):
-    out, ending = swept
+def test_a_sweep_from_python_goes_on_where_the_command_line_left_it(swept, store, monkeypatch):
+    (out, ending), compared, check = swept, [], demand.check_demand
+    monkeypatch.setattr(demand, "check_demand", lambda *what: compared.append(what) or check(*what))
     asked = harray.SweepConfig(search="optimisation", num_trials=5, at_once=1, resume=True)
     overrides = [*OVERRIDES, "training.num_epochs=6"]
     sweep = harray.tune(store, asked, overrides=overrides, workspace=harray.Workspace(out))
     assert str(sweep.outcome.folder) == ending.json["folder"]
     assert sweep.best == ending.json["best"][0]["params"]
     assert sweep.model is None
+    assert len(compared) == 1, "its demand is compared with the cluster once"
     assert "Sweep of 5 trials" in sweep._repr_html_()
 
 
