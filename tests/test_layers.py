@@ -60,7 +60,7 @@ OWNERS = {  # library -> the rooms that may import it
     "onnx": {"networks"},
     "onnxruntime": {"networks"},
     "openvino": {"networks"},
-    "av": {"videos", "synth", "inference"},  # videos decodes; the others only write
+    "av": {"videos", "synth", "inference", "live"},  # videos decodes; the others only write
     "typer": {"cli"},
     "rich": {"cli"},
 }

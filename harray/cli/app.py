@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import bench, config, data, demo, models, skeletons, system, tuning, validation
+from harray.cli import bench, config, data, demo, live, models, skeletons, system, tuning, validation
 from harray.cli.guesses import instead_of
 from harray.cli.terminal import Fault, Interrupted
 from harray.errors import InputError
@@ -59,6 +59,7 @@ COMMANDS: tuple[Callable, ...] = (
     tuning.rerun,
     models.evaluate,
     models.predict,
+    live.live,
     models.ablate,
     validation.cross_validate,
     system.promote,

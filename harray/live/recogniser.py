@@ -5,7 +5,7 @@ Reader --frames that wait--> FrameNetworks --> Stream --> decide --> Step: frame
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +85,7 @@ class Recogniser:
         own_speed: bool = True,
         wants_full: bool = False,
         on_message: Callable[[str], None] = lambda message: None,
-    ) -> Iterator[Step]:
+    ) -> Generator[Step]:
         """Watch a source to its end, or until the iterator is closed.
 
         Args:
@@ -98,6 +98,7 @@ class Recogniser:
         """
         source = source_named(name)
         self.networks.load()
+        self._warm_up()
         frames = captured(
             source,
             needed_pictures(self.networks.extractor.config),
@@ -122,6 +123,13 @@ class Recogniser:
             reader.close()
             self.summary.num_skipped = reader.num_skipped
             self.summary.seconds = time.monotonic() - started
+
+    def _warm_up(self) -> None:
+        """Let what is slow the first time be slow before the first frame."""
+        nothing = Picture(rgb_HWC=np.zeros((64, 64, 3), np.uint8), time_sec=0.0, wants_scene=True)
+        stream = Stream(self.traits, LiveConfig(scene=True))
+        stream.take(self.networks.see([nothing])[0])
+        decide(self.predictor, stream.last())
 
     def _steps(self, stream: Stream, arrived: list[Arrived]) -> Iterator[Step]:
         pictures, scene_sec = [], None
