@@ -148,7 +148,7 @@ def motions(config: SynthConfig) -> tuple[torch.Tensor, list[str]]:
 
 def fitted_prior(keypoints_MTKC: torch.Tensor) -> MotionPrior:
     """A prior of one component: the motions' second moments, as `training/statistics.py` takes them."""
-    prior = MotionPrior(num_kinds=1, num_frames=FRAMES, num_joints=17, num_coordinates=2)
+    prior = MotionPrior(num_components=1, num_frames=FRAMES, num_joints=17, num_coordinates=2)
     visible = torch.ones(keypoints_MTKC.shape[:3], dtype=torch.bool)
     moments, num_rows = prior.moments(keypoints_MTKC, visible, torch.zeros(len(visible), dtype=torch.long))
     prior.fit(moments, num_rows, num_shared=0.0)

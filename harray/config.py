@@ -47,12 +47,12 @@ def with_overrides(config: Config, overrides: Mapping[str, Any]) -> Config:
         InputError: a name that is not a leaf of `config` (the nearest are listed), or a value that its
             field's type refuses (the dotted name is given).
     """
-    types = leaf_types(type(config))
-    for name, value in overrides.items():
-        if name not in types:
+    types, former, found = leaf_types(type(config)), former_names(type(config)), dict[str, Any]()
+    for given, value in overrides.items():
+        if (name := former.get(given, given)) not in types:
             raise InputError(unknown_key(name, types))
-        overrides = {**overrides, name: _validated(name, types[name], value)}
-    return _replaced(config, overrides, prefix="")
+        found[name] = _validated(name, types[name], value)
+    return _replaced(config, found, prefix="")
 
 
 def parse_overrides(config: Any, assignments: Iterable[str]) -> dict[str, Any]:
@@ -63,12 +63,13 @@ def parse_overrides(config: Any, assignments: Iterable[str]) -> dict[str, Any]:
     """
     import yaml
 
-    types = leaf_types(type(config))
+    types, former = leaf_types(type(config)), former_names(type(config))
     overrides: dict[str, Any] = {}
     for text in assignments:
-        name, equals, value = text.partition("=")
+        given, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"override {text!r}: expected key=value, such as training.num_epochs=20")
+        name = former.get(given, given)
         if name not in types:
             raise InputError(unknown_key(name, types))
         try:
@@ -76,6 +77,20 @@ def parse_overrides(config: Any, assignments: Iterable[str]) -> dict[str, Any]:
         except (InputError, yaml.YAMLError):
             overrides[name] = _validated(name, types[name], value)  # text that merely looks like YAML
     return overrides
+
+
+def former_names(config_type: type) -> dict[str, str]:
+    """What leaves were called once -> their dotted names now: old configs, checkpoints and commands go on working.
+
+    A config lists them beside its fields: `FORMER: ClassVar = {"num_kinds": "num_components"}`.
+    """
+    hints = typing.get_type_hints(config_type)
+    names = dict(getattr(config_type, "FORMER", {}))
+    for field in dataclasses.fields(typing.cast(Any, config_type)):
+        if dataclasses.is_dataclass(hint := hints[field.name]):
+            inner = former_names(hint)
+            names |= {f"{field.name}.{old}": f"{field.name}.{new}" for old, new in inner.items()}
+    return names
 
 
 def leaf_types(config_type: type) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 _MEANINGFUL = {character: urllib.parse.quote(character) for character in "%?#"}  # to whoever parses a URI
 _HERE = ("", "file")
+_PASSWORD = re.compile(r"""(://[^\s/:@"']*:)(?!\d+(?:[/\s"']|$))[^\s"']*@""")  # not http://host:5000/a@b
+_SECRET = re.compile(r"""([?&](?:password|passwd|pwd|token|secret|access_token)=)[^&\s"']*""", re.IGNORECASE)
 _URI = re.compile(r"file:|[A-Za-z][\w+.-]+:/")
 
 
@@ -53,6 +55,15 @@ def sqlite_file(uri: str) -> Path | None:
     if not colon or scheme.partition("+")[0] != "sqlite":
         return None
     return Path(urllib.parse.unquote(rest.removeprefix("///").partition("?")[0]))
+
+
+def without_password(text: str) -> str:
+    """A URI, or any text that may hold some, as it may be shown or kept: user names stay, passwords go.
+
+    >>> without_password("postgresql://me:secret@db/mlflow")
+    'postgresql://me:***@db/mlflow'
+    """
+    return _SECRET.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
 
 
 def short_name(text: str, max_bytes: int = 120) -> str:

@@ -15,8 +15,8 @@ from harray.experiment import ExperimentConfig
 def default() -> ExperimentConfig:
     """Videos of people, any source: YOLOv8n-pose at 640 px and an ImageNet ResNet-50.
 
-    All clips train, to the end: nothing is chosen by a few val clips. A few hundred clips are gone through three times
-    in an epoch, and half of what is shown has no joints hidden on purpose.
+    All training clips train, and the last epoch is kept: nothing is selected by a few val clips. A few hundred clips
+    are repeated up to five times within an epoch, and half of the training clips have no joints hidden on purpose.
     """
     return with_overrides(
         ExperimentConfig(),
@@ -32,19 +32,19 @@ def default() -> ExperimentConfig:
 def laptop() -> ExperimentConfig:
     """Videos of 320x240 or so on a machine without a GPU: YOLOv8n-pose at 320 px, about three times as fast.
 
-    More pixels than the video has give nothing: on drawn figures at 320x240 people are found in 0.99 of the frames
-    at 320 px and in 0.97 at 640 px, with the same mean joint error, 0.028 of body height.
+    Upscaling adds nothing: on rendered people at 320x240, people are found in 0.99 of the frames at 320 px and in 0.97
+    at 640 px, with the same mean joint error, 0.028 of body height.
     """
     return with_overrides(default(), {"poses.image_size": 320})
 
 
 def pose_only() -> ExperimentConfig:
-    """No scene branch: for data in which the scene would give the label away, or where it does not matter."""
+    """No scene branch: for data in which the scene gives the label away, or where it is irrelevant."""
     return with_overrides(default(), {"scenes.weights": "none", "model.cfn.enabled": False})
 
 
 def skeleton() -> ExperimentConfig:
-    """Skeletons that were imported, of any layout, 2D or 3D: no videos, no scene.
+    """Imported skeletons of any layout, 2D or 3D: no videos, no scene.
 
     Data and score, `harray cross-validate`, 5 folds, 3 seeds: the train part of JHMDB-14's split 1 (433 clips), top-1
     0.854; of Penn Action (1258 clips) with `training.num_epochs=16`, 0.991. Cost there: 31 and 44 s of a CPU core a
@@ -66,8 +66,8 @@ def skeleton() -> ExperimentConfig:
 
 
 def interaction() -> ExperimentConfig:
-    """Two people who do something to each other: either may lead, and what counts is also how far apart their
-    joints are. No scene branch: what two people do rarely depends on the place.
+    """Interactions of two people: either may lead, and the distances between their joints count. No scene branch: what
+    two people do rarely depends on the place.
 
     Data and score: UT-Interaction set 1 (60 clips of six interactions), one of its ten sequences left out in turn, 3
     seeds: top-1 0.989, by `harray cross-validate --leave-one-group-out`. Cost there: 37 s of a CPU core a training.
@@ -87,9 +87,9 @@ def interaction() -> ExperimentConfig:
 
 
 def skeleton_small() -> ExperimentConfig:
-    """Skeletons alone, by a network so small that an epoch costs about as much as augmentation elsewhere.
+    """Skeletons alone, by a network so small that augmentation takes as long as the network itself.
 
-    Hidden joints stay hidden, and of the streams only joints and their movements from frame to frame are read.
+    Hidden joints are zeros, and only joints and their differences from frame to frame are read.
     Data and score, `harray cross-validate`, 5 folds, 3 seeds: the train part of Penn Action (1258 clips), top-1 0.969.
     Cost there: 10 to 23 s of one CPU core a training of 29,616 parameters.
     """
@@ -141,8 +141,8 @@ def procedural() -> ExperimentConfig:
     Data: 360 clips of 12 actions, every actor in one split only. Cost: two to four minutes on 2 CPU cores.
     Score on the 72 clips of unseen actors: top-1 0.94 to 1.00 by pose and scene together, 0.64 to 0.71 by pose
     alone, 0.46 to 0.58 by scene alone; `harray demo` measures it. The small movements that tell actions apart
-    here are near the detector's error, so joints are hidden and shaken less than by default; and a scene tells so
-    much that it is replaced by noise more often, for the pose to stand by itself.
+    here are close to the detector's error, so joints are hidden and shaken less than by default; and the scene is so
+    informative that it is replaced by noise more often, so that the pose learns to decide alone.
     """
     augmentation = {
         "hide_nothing_probability": 0.0,

@@ -37,7 +37,8 @@ class Reporter:
 
     @contextlib.contextmanager
     def stage(self, title: str) -> Generator[None]:
-        """A named part of something longer: its bars bear this title, and at its end its time is said."""
+        """A part of something longer: its bars bear this title, its results are not the whole's answer and are not
+        shown, and at its end its time is said."""
         yield
 
 

@@ -52,7 +52,7 @@ Search = Callable[[Draw], None]
 def pcm(draw: Draw) -> None:
     """Predictive coding: whether it is there, its size, and how much is hidden to learn from."""
     if draw.suggest_categorical("model.pcm.enabled", [True, False]):
-        draw.suggest_categorical("model.pcm.num_kinds", [1, 4, 8])
+        draw.suggest_categorical("model.pcm.num_components", [1, 4, 8])
         draw.suggest_int("model.pcm.hidden_size", 32, 160, step=32)
         draw.suggest_int("model.pcm.num_layers", 1, 2)
         draw.suggest_int("model.pcm.predict_size", 64, 256, step=64)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harray.api.starting import Start
 from harray.api.train import origin_tags_of, run_name
 from harray.errors import InputError
-from harray.experiment import ExperimentConfig
 from harray.store import FeatureStore
 from harray.tracking.location import probe, tracking_uri
 from harray.tracking.runs import TrainingRun
@@ -29,34 +29,32 @@ class Found:
     verdicts: Mapping[str, str]  # by variant
 
 
-def check_tracking(out: Path, tracking: str | None) -> None:
+def check_tracking(workspace: Workspace) -> None:
     """Refuse before hours of work a tracking store that does not answer.
 
     Raises:
         InputError: it does not.
     """
-    found = probe(Workspace(out, tracking))
+    found = probe(workspace)
     if found.reachable is False:
         raise InputError(
             f"tracking store {found.uri}: {found.detail}; start the server, or name another by --tracking-uri"
         )
 
 
-def record_comparison(
-    found: Found, store: Path, experiment: ExperimentConfig, out: Path, tracking: str | None, recipe: str
-) -> str:
+def record_comparison(found: Found, store: Path, start: Start, workspace: Workspace) -> str:
     """Record a comparison as a run: metrics, the verdicts as tags, all of it as a file; returns the run's id.
 
     Args:
-        experiment: that the variants start from.
-        recipe: that it started from.
+        start: that the variants start from.
     """
+    experiment, recipe = start.experiment, start.name
     opened, seed = FeatureStore.open(store), experiment.training.seed
     tags = origin_tags_of(opened.path, opened.digest(), seed, recipe) | {"harray.kind": found.kind}
     tags |= {f"harray.verdict.{_key(name)}": text for name, text in found.verdicts.items()}
     name = f"{found.kind}: {run_name(recipe, store, seed)}"
     with (
-        TrainingRun(tracking_uri(Workspace(out, tracking)), experiment, name=name, tags=tags) as run,
+        TrainingRun(tracking_uri(workspace), experiment, name=name, tags=tags) as run,
         tempfile.TemporaryDirectory() as folder,
     ):
         run.log_metrics({_key(name): value for name, value in found.metrics.items()}, step=0)

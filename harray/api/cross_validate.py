@@ -1,22 +1,31 @@
 """Cross-validate variants of an experiment on a store; what an interrupted run finished is not trained again."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import html
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import harray
-from harray.config import digest
+from harray.api.comparisons import Found, check_tracking, cross_validation_metrics, record_comparison
+from harray.api.session import working
+from harray.api.starting import Config, Overrides, start_from
+from harray.api.stores import Store, as_store
+from harray.config import digest, parse_overrides, with_overrides
 from harray.errors import InputError
-from harray.evaluation.occlusion import knows_limbs
+from harray.evaluation.occlusion import KINDS, knows_limbs
 from harray.experiment import ExperimentConfig
 from harray.files import write_atomically
+from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.training.config import LearningConfig
+from harray.validation.ablations import variants_without
 from harray.validation.cross_validation import (
     CrossValidation,
     Outcome,
@@ -29,10 +38,128 @@ from harray.validation.cross_validation import (
 )
 from harray.validation.folds import leave_one_group_out, plan_folds
 from harray.validation.near_doubles import near_doubles
+from harray.validation.verdicts import verdicts_of_cross_validation
+from harray.workspace import Workspace
 
 DECISIVE = ("features", "model", "training", "inference", "evaluation")  # rooms whose code decides an outcome
 
-Progress = Callable[[int, int, str], None]
+
+@dataclass(frozen=True, kw_only=True)
+class CrossValidateOptions:
+    """What is compared, on which folds, and how often."""
+
+    num_folds: int | None = 5
+    """Parts, each held out once; None leaves one group out at a time."""
+    num_seeds: int = 3
+    """Trainings of each fold, by `training.seed` and up."""
+    without: Sequence[str] = ()
+    """Parts to leave out in variants: pcm, pcm-linear, differences, scene, people."""
+    variants: Sequence[str] = ()
+    """Overrides of further variants, such as `model.mme.lags=[1]`; each a text of `key=value ...`."""
+    hide: Sequence[str] = ()
+    """Also score so occluded: a share such as `0.5`, or `KIND:SHARE`."""
+    splits: Sequence[str] | None = None
+    """Whose clips are dealt; None for the config's train split."""
+    num_workers: int | None = None
+    """Trainings at once; None for what the cluster holds, 0 for this process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossValidated:
+    """Scores of every variant, what may be concluded, and the run that has it all."""
+
+    scores: CrossValidation
+    verdicts: Mapping[str, str]
+    run_id: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The scores' keys, verdicts and run_id."""
+        return {**self.scores.to_json(), "verdicts": dict(self.verdicts), "run_id": self.run_id}
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(part.replace('_', ' '))}</td>"
+            f"<td>{values.top1.mean:.3f}</td><td>{values.macro_f1.mean:.3f}</td></tr>"
+            for name, scores in self.scores.variants.items()
+            for part, values in scores.parts.items()
+        )
+        said = "".join(f"<li>{html.escape(text)}</li>" for text in self.verdicts.values())
+        head = "<tr><th></th><th>by</th><th>top-1</th><th>macro F1</th></tr>"
+        return f"<table>{head}{rows}</table><ul>{said}</ul>"
+
+
+def cross_validate(
+    store: str | Path | Store,
+    *,
+    recipe: str = "default",
+    config: Config | None = None,
+    overrides: Overrides | None = None,
+    options: CrossValidateOptions = CrossValidateOptions(),
+    workspace: Workspace | None = None,
+    reporter: Reporter | None = None,
+) -> CrossValidated:
+    """Train on all folds but one and score that one, for every fold, seed and variant; recorded as one run.
+
+    No held-out clip chooses anything: every training runs all its epochs. Finished trainings are kept in the
+    workspace, and the same call goes on after an interruption.
+
+    Raises:
+        InputError: no store, no such split or part, too few groups for the folds, more workers than the cluster holds,
+            or a tracking store that does not answer.
+    """
+    start, there = start_from(recipe, config, overrides), as_store(store)
+    with working(workspace, reporter) as (place, told):
+        plan = plan_cross_validation(
+            there.path,
+            variants_of(start.experiment, options.without, options.variants),
+            splits=options.splits,
+            num_folds=options.num_folds,
+            num_seeds=options.num_seeds,
+            occlusions=[occlusion_named(text) for text in options.hide],
+        )
+        check_tracking(place)
+        found = run_plan(plan, place.out, num_workers=options.num_workers, reporter=told)
+        verdicts = verdicts_of_cross_validation(found)
+        record = Found("cross-validate", cross_validation_metrics(found), found.to_json(), verdicts)
+        run_id = record_comparison(record, there.path, start, place)
+    return CrossValidated(scores=found, verdicts=verdicts, run_id=run_id)
+
+
+def variants_of(
+    experiment: ExperimentConfig, without: Sequence[str], variants: Sequence[str]
+) -> dict[str, ExperimentConfig]:
+    """`full`, then what is left out, then what is overridden, by name.
+
+    Raises:
+        InputError: no such part or key, or a variant that is given twice.
+    """
+    named = {
+        name: with_overrides(experiment, {f"model.{key}": value for key, value in parts.items()})
+        for name, parts in variants_without(list(without)).items()
+    }
+    for text in variants:
+        if text in named:
+            raise InputError(f"--variant {text!r}: given twice; name each once")
+        named[text] = with_overrides(experiment, parse_overrides(experiment, text.split()))
+    return named
+
+
+def occlusion_named(text: str) -> tuple[str, float]:
+    """Kind and share of `limbs:0.5`; joints where no kind is named.
+
+    Raises:
+        InputError: no such kind, or no share.
+    """
+    kind, _, share = text.rpartition(":")
+    try:
+        value = float(share)
+    except ValueError:
+        value = math.nan
+    if (kind or "joints") not in KINDS or not 0 <= value <= 1:
+        raise InputError(
+            f"--hide {text!r}: expected a share in [0, 1], or KIND:SHARE with {', '.join(KINDS)}"
+        )
+    return kind or "joints", value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +245,7 @@ def plan_cross_validation(
 
 def _check_limbs(store: FeatureStore, occlusions: Sequence[tuple[str, float]]) -> None:
     wants_limbs = any(kind == "limbs" for kind, _ in occlusions)
-    if wants_limbs and not knows_limbs(store.skeleton, store.second_skeleton):
+    if wants_limbs and not knows_limbs(*store.layouts):
         raise InputError(
             f"--hide limbs: store {store.path} holds {store.skeleton.name} skeletons, which know no limbs; "
             "hide joints or whole_joints instead"
@@ -131,12 +258,8 @@ def _learning(experiment: ExperimentConfig, seed: int) -> LearningConfig:
     return dataclasses.replace(experiment.learning, training=training)
 
 
-def cross_validate(
-    plan: Plan,
-    out: Path,
-    *,
-    num_workers: int | None = None,
-    on_progress: Progress = lambda done, total, note: None,
+def run_plan(
+    plan: Plan, out: Path, *, num_workers: int | None = None, reporter: Reporter = SILENT
 ) -> CrossValidation:
     """Run a plan's trials through Ray, or in this process with 0 workers, and score its variants.
 
@@ -150,11 +273,12 @@ def cross_validate(
     files = {trial: folder / f"{digest([trial.key, code_digest()])}.npz" for trial in plan.trials}
     todo = [trial for trial in plan.trials if not files[trial].exists()]
     done = len(plan.trials) - len(todo)
-    on_progress(done, len(plan.trials), f"{done} were there before" if done else "")
-    for trial, outcome in _run(todo, num_workers):
-        write_atomically(files[trial], outcome.save)
-        done += 1
-        on_progress(done, len(plan.trials), f"{trial.variant}, seed {trial.seed}, fold {trial.fold + 1}")
+    with reporter.progress("training", "models") as update:
+        update(done, len(plan.trials), f"{done} were there before" if done else "")
+        for trial, outcome in _run(todo, num_workers):
+            write_atomically(files[trial], outcome.save)
+            done += 1
+            update(done, len(plan.trials), f"{trial.variant}, seed {trial.seed}, fold {trial.fold + 1}")
     classes = sorted(set(plan.store.labels()))
     truths = [np.array([classes.index(plan.labels[place]) for place in fold]) for fold in plan.folds]
     outcomes = {(trial.variant, trial.seed, trial.fold): Outcome.load(files[trial]) for trial in plan.trials}
@@ -195,11 +319,11 @@ def _run(trials: list[Trial], num_workers: int | None) -> Iterator[tuple[Trial, 
         return
     if not trials:
         return
-    from harray.distributed.resources import check_machine, start_ray
+    from harray.distributed.resources import check_machine, start_ray, trials_demand
 
     at_once = min(num_workers or 1, len(trials))
     num_threads = trials[0].learning.training.num_threads
-    check_machine({"CPU": at_once * num_threads}, f"{at_once} trials at once", "use fewer --workers")
+    check_machine(trials_demand(at_once, num_threads))
     with start_ray():
         from harray.distributed.cross_validation import run_trials
 

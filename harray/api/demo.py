@@ -4,38 +4,37 @@ actions -> videos -> store -> a short sweep's winner -> model -> registry -> cha
 actors
 """
 
-import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harray.api.evaluate import evaluate_recorded
-from harray.api.predict import predict_videos
-from harray.api.train import train_recorded
+from harray.api.evaluate import evaluate
+from harray.api.extract import extract, list_source
+from harray.api.predict import PredictOptions, predict
+from harray.api.session import working
+from harray.api.starting import Overrides, start_from
+from harray.api.stores import Store
+from harray.api.train import RunLabels, Trained, train_recorded
 from harray.api.tune import SweepRequest, tune_recorded
 from harray.api.winner import tags_of_winner
 from harray.config import with_overrides
-from harray.distributed.extraction import extract
 from harray.distributed.resources import start_ray
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
 from harray.files import holding
+from harray.names import without_password
+from harray.reporting import Reporter
 from harray.store import FeatureStore
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
-from harray.tracking.location import tracking_uri, without_password
-from harray.tracking.registry import resolve_model
+from harray.tracking.location import tracking_uri
 from harray.tracking.runs import check_recording, outcome_of
 from harray.tuning.outcome import SweepOutcome
-from harray.videos.sources import list_videos
 from harray.workspace import Workspace
 
 MODEL_NAME = "demo"
 NUM_EXPLAINED = 3
 SEARCH, NUM_TRIALS, TRIAL_EPOCHS = "optimisation", 8, 3
-
-Update = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,86 +68,61 @@ class DemoOutcome:
         }
 
 
-def run_demo(
-    out: Path,
-    experiment: ExperimentConfig,
+def demo(
     *,
-    clips_per_action: int,
-    tracking: str | None,
-    on_stage: Callable[[str, str], Update],
-    on_message: Callable[[str], None],
+    overrides: Overrides | None = None,
+    clips_per_action: int = 30,
+    workspace: Workspace | None = None,
+    reporter: Reporter | None = None,
 ) -> DemoOutcome:
     """Run every stage; a second run in the same folder finds the videos and features of the first.
 
     Args:
-        experiment: such as `recipes.procedural()`; its training seed also draws the videos.
-        on_stage: called with a title and a unit as each stage starts; what it returns takes (done, total, note).
-        on_message: called with what must be said aloud, such as that scene weights are random.
+        overrides: of the recipe `procedural`; its training seed also draws the videos.
 
     Raises:
-        InputError: `out` holds a demo of another seed or size, or another one runs there.
+        InputError: the folder holds a demo of another seed or size, or another one runs there.
         NotRecorded: the tracking store does not take what the demo made; its `outcome` is the `DemoOutcome`.
     """
-    uri = tracking_uri(Workspace(out, tracking))
-    check_recording(uri)
-    complaint = f"{out}: another `harray demo` works there; wait for its end, or name another folder by --out"
-    with holding(out, complaint):
-        return _run(out, experiment, clips_per_action, tracking, uri, on_stage, on_message)
+    start = start_from("procedural", overrides=overrides)
+    with working(workspace, reporter) as (place, told):
+        check_recording(tracking_uri(place))
+        out = place.out
+        complaint = (
+            f"{out}: another `harray demo` works there; wait for its end, or name another folder by --out"
+        )
+        with holding(out, complaint):
+            return _run(start.experiment, clips_per_action, place, told)
 
 
 def _run(
-    out: Path,
-    experiment: ExperimentConfig,
-    clips_per_action: int,
-    tracking: str | None,
-    uri: str,
-    on_stage: Callable[[str, str], Update],
-    on_message: Callable[[str], None],
+    experiment: ExperimentConfig, clips_per_action: int, place: Workspace, reporter: Reporter
 ) -> DemoOutcome:
-    store = out / "store"
     with start_ray():
-        _render_and_extract(out / "videos", store, experiment, clips_per_action, on_stage, on_message)
-        sweep, *missed = outcome_of(
-            lambda: _short_sweep(store, experiment, out, tracking, on_stage, on_message)
-        )
-    update = on_stage("training the winner", "epochs")
-    epochs = {"training.num_epochs": experiment.training.num_epochs}
-    trained, *more = outcome_of(
-        lambda: train_recorded(
-            store,
-            with_overrides(sweep.experiment, epochs),
-            out,
-            name=MODEL_NAME,
-            tracking=tracking,
-            recipe="procedural",
-            title=f"winner, trial {sweep.best[0].number}",
-            tags=tags_of_winner(sweep),
-            on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
-        )
-    )
+        store = _render_and_extract(experiment, clips_per_action, place, reporter)
+        sweep, *missed = outcome_of(lambda: _short_sweep(store, experiment, place, reporter))
+    trained, *more = outcome_of(lambda: _trained(store, experiment, sweep, place, reporter))
     missed += more
-    update = on_stage("evaluating the registered model on unseen actors", "steps")
-    (report, files), *more = outcome_of(
-        lambda: evaluate_recorded(trained.model, store, "test", out, uri, on_progress=update)
-    )
+    with reporter.stage("evaluating the registered model on unseen actors"):
+        report, *more = outcome_of(lambda: evaluate(trained.model, store, workspace=place, reporter=reporter))
     missed += more
-    update = on_stage("explaining clips of unseen actors", "clips")
-    done = itertools.count(1)
-    entries = predict_videos(
-        resolve_model(trained.model, uri),
-        unseen_videos(FeatureStore.open(store)),
-        top=3,
-        explain_to=out / "explained",
-        on_video=lambda entry: update(next(done), NUM_EXPLAINED, ""),
-    )
+    with reporter.stage("explaining clips of unseen actors"):
+        entries = predict(
+            trained.model,
+            unseen_videos(store.features),
+            options=PredictOptions(explain_to=place.out / "explained"),
+            workspace=place,
+            reporter=reporter,
+        )
+    assert report.page is not None
     outcome = DemoOutcome(
         report=report,
-        report_file=files[0],
+        report_file=report.page,
         model=trained.model,
         model_version=trained.registered.version if trained.registered else None,
         run_id=trained.run_id,
-        tracking_uri=uri,
-        store=store,
+        tracking_uri=tracking_uri(place),
+        store=store.path,
         predictions=entries,
         train_sec=trained.result.train_sec,
         sweep=sweep,
@@ -158,50 +132,47 @@ def _run(
     return outcome
 
 
+def _trained(
+    store: Store, experiment: ExperimentConfig, sweep: SweepOutcome, place: Workspace, reporter: Reporter
+) -> Trained:
+    winner = with_overrides(sweep.experiment, {"training.num_epochs": experiment.training.num_epochs})
+    title = f"winner, trial {sweep.best[0].number}"
+    labels = RunLabels(recipe="procedural", title=title, tags=tags_of_winner(sweep))
+    with reporter.stage("training the winner"):
+        return train_recorded(store.path, winner, place, reporter, register=MODEL_NAME, labels=labels)
+
+
 def _short_sweep(
-    store: Path,
-    experiment: ExperimentConfig,
-    out: Path,
-    tracking: str | None,
-    on_stage: Callable[[str, str], Update],
-    on_message: Callable[[str], None],
+    store: Store, experiment: ExperimentConfig, place: Workspace, reporter: Reporter
 ) -> SweepOutcome:
     """A few trials of a few epochs; a second demo in the same folder finds the first one's."""
     epochs = min(TRIAL_EPOCHS, experiment.training.num_epochs)
     request = SweepRequest(
-        store=store,
+        store=store.path,
         experiment=with_overrides(experiment, {"training.num_epochs": epochs}),
-        out=out,
+        out=place.out,
         search=SEARCH,
         num_trials=NUM_TRIALS,
         resume=None,
         recipe="procedural",
-        tracking=tracking,
+        tracking=place.tracking_uri,
     )
-    return tune_recorded(request, on_stage("searching hyperparameters", "trials"), on_message)
+    with reporter.stage("searching hyperparameters"), reporter.progress("tuning", "trials") as update:
+        return tune_recorded(request, update, reporter.say)
 
 
 def _render_and_extract(
-    videos: Path,
-    store: Path,
-    experiment: ExperimentConfig,
-    clips_per_action: int,
-    on_stage: Callable[[str, str], Update],
-    on_message: Callable[[str], None],
-) -> None:
-    update = on_stage("rendering videos", "clips")
+    experiment: ExperimentConfig, clips_per_action: int, place: Workspace, reporter: Reporter
+) -> Store:
     config = SynthConfig(
         clips_per_action=clips_per_action, num_actors=clips_per_action, seed=experiment.training.seed
     )
-    render_dataset(videos, config, on_progress=lambda done, total: update(done, total, ""))
-    update = on_stage("extracting poses and scenes", "clips")
-    extract(
-        list_videos(videos / "manifest.csv"),
-        experiment.extraction,
-        store,
-        on_progress=lambda done, total, counts: update(done, total, ""),
-        on_message=on_message,
-    )
+    videos = place.out / "videos"
+    with reporter.stage("rendering videos"):
+        render_dataset(videos, config, reporter)
+    listing = list_source(videos / "manifest.csv")
+    with reporter.stage("extracting poses and scenes"):
+        return extract(listing, place.out / "store", config=experiment, workspace=place, reporter=reporter)
 
 
 def unseen_videos(store: FeatureStore) -> list[str]:

@@ -1,74 +1,88 @@
 """Evaluate a model on a split, write the report, and add it to the run that trained the model."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
-from harray.evaluation.evaluate import evaluate
+from harray.api.cards import evaluation_section
+from harray.api.models import Model, load
+from harray.api.session import working
+from harray.api.stores import Store, as_store
+from harray.evaluation.evaluate import evaluate as score
 from harray.evaluation.report import EvaluationReport, write_report
-from harray.inference import Predictor
 from harray.names import short_name
-from harray.store import FeatureStore
-from harray.tracking.location import check_credentials
-from harray.tracking.registry import resolve_model, run_of_model
-from harray.tracking.runs import NotRecorded, mlflow_name, record_evaluation
+from harray.rendered.attention import with_objects
+from harray.reporting import Reporter
+from harray.tracking.cards import update_cards
+from harray.tracking.location import check_credentials, tracking_uri
+from harray.tracking.registry import run_of_model
+from harray.tracking.runs import NotRecorded, mlflow_name, record_evaluation, recording
+from harray.workspace import Workspace
 
 
-def evaluate_recorded(
-    model: str,
-    store: Path,
-    split: str,
-    out: Path,
-    uri: str,
+def evaluate(
+    model: str | Path | Model,
+    store: str | Path | Store,
     *,
+    split: str = "test",
     occlusion: bool = True,
     min_precision: float | None = None,
-    on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
-) -> tuple[EvaluationReport, list[Path]]:
-    """The report and its files, the HTML page first.
+    workspace: Workspace | None = None,
+    reporter: Reporter | None = None,
+) -> EvaluationReport:
+    """Score a model on a split of a store, part by part; the report's pages are written into the workspace.
+
+    Where the model's run is found in the tracking store, it gets the scores as metrics and the files, under the
+    split's name, or `leaked.SPLIT` and with a tag where the model learned from some of the clips.
 
     Args:
-        model: a MODEL argument.
-        uri: tracking URI; where the model's run is found there, it gets the scores as metrics and the files, under
-            the split's name, or `leaked.SPLIT` and with a tag where the model learned from some of the clips.
-        min_precision, on_progress: as of `evaluate`.
+        occlusion: whether to measure accuracy with joints hidden, too.
+        min_precision: share of right answers that is asked for; the others count as "unsure". None: one in two.
 
     Raises:
         InputError: no such model, store or split, or a store that does not fit the model.
-        NotRecorded: the tracking store does not take the scores; its `outcome` is what would be returned.
+        NotRecorded: the tracking store does not take the scores; its `outcome` is the report.
     """
-    checkpoint = resolve_model(model, uri)
-    run_id = run_of_model(model, uri)
-    if run_id:
-        check_credentials(uri)
-    opened = FeatureStore.open(store)
-    predictor = Predictor.load(checkpoint)
-    report = evaluate(
-        predictor,
-        opened,
-        split,
-        model=model,
-        occlusion=occlusion,
-        min_precision=min_precision,
-        on_progress=on_progress,
-    )
-    run_id = run_of_model(model, uri)
-    name = short_name(f"{split}-{run_id[:8] if run_id else checkpoint.parent.name}")
-    files = write_report(report, out.absolute() / "evaluations" / name)
-    if run_id:
-        recorded = recorded_name(report)
-        metrics = {f"{recorded}.{key}": value for key, value in dataclasses.asdict(report.scores).items()}
-        if report.calibration:
-            metrics[f"{recorded}.expected_calibration_error"] = report.calibration.expected_calibration_error
-        for part, scores in report.ablation.items():
-            metrics[f"{recorded}.{part}.top1"] = scores.top1
-        for floor, scores in report.floors.items():
-            metrics[f"{recorded}.floor.{floor}.top1"] = scores.top1
-        try:
-            record_evaluation(uri, run_id, metrics, files[0].parent, f"evaluation/{recorded}", _tags(report))
-        except NotRecorded as error:
-            raise error.after((report, files), "the scores stand in the report only") from error
-    return report, files
+    with working(workspace, reporter) as (place, told):
+        loaded = load(model, workspace=place)
+        uri, opened = tracking_uri(place), as_store(store).features
+        if run_of_model(loaded.name, uri):
+            check_credentials(uri)
+        with told.progress("evaluating", "steps") as update:
+            report = score(
+                loaded.predictor,
+                opened,
+                split,
+                model=loaded.name,
+                occlusion=occlusion,
+                min_precision=min_precision,
+                on_progress=update,
+            )
+        report = with_objects(report, loaded.predictor, opened)
+        run_id = run_of_model(loaded.name, uri)
+        name = short_name(f"{split}-{run_id[:8] if run_id else loaded.checkpoint.parent.name}")
+        files = write_report(report, place.out / "evaluations" / name)
+        report = dataclasses.replace(report, page=files[0])
+        if run_id:
+            _record(report, uri, run_id)
+        return report
+
+
+def _record(report: EvaluationReport, uri: str, run_id: str) -> None:
+    recorded, page = recorded_name(report), report.page
+    assert page is not None
+    metrics = {f"{recorded}.{key}": value for key, value in dataclasses.asdict(report.scores).items()}
+    if report.calibration:
+        metrics[f"{recorded}.expected_calibration_error"] = report.calibration.expected_calibration_error
+    for part, scores in report.ablation.items():
+        metrics[f"{recorded}.{part}.top1"] = scores.top1
+    for floor, scores in report.floors.items():
+        metrics[f"{recorded}.floor.{floor}.top1"] = scores.top1
+    try:
+        if record_evaluation(uri, run_id, metrics, page.parent, f"evaluation/{recorded}", _tags(report)):
+            with recording(uri, run_id):
+                update_cards(uri, run_id, recorded, evaluation_section(report))
+    except NotRecorded as error:
+        raise error.after(report, "the scores stand in the report only") from error
 
 
 def recorded_name(report: EvaluationReport) -> str:

@@ -5,20 +5,28 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from harray import __version__
+from harray.api.cards import made_section
+from harray.api.models import Model
+from harray.api.session import working
+from harray.api.starting import Config, Overrides, start_from
+from harray.api.stores import Store, as_store
 from harray.config import digest, dump, to_dict, with_overrides
+from harray.distributed.training_demand import cluster_for
 from harray.errors import InputError
-from harray.evaluation.figures import training_figure
 from harray.experiment import ExperimentConfig
-from harray.extraction.config import dotted
 from harray.metrics import Scores
 from harray.names import sqlite_file
+from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
+from harray.tracking.cards import MADE, write_section
 from harray.tracking.location import tracking_uri
-from harray.tracking.registry import RUN_FILE, Registered, check_model_name, register
+from harray.tracking.registry import RUN_FILE, Registered, check_model_name
+from harray.tracking.registry import register as register_model
 from harray.tracking.run_folder import RunFolder
 from harray.tracking.runs import (
     RECIPE_TAG,
@@ -26,14 +34,15 @@ from harray.tracking.runs import (
     STORE_TAG,
     NotRecorded,
     TrainingRun,
+    outcome_of,
     recording,
 )
 from harray.training.config import TrainingConfig
-from harray.training.floors import floor_scores
-from harray.training.loop import EpochReport
-from harray.training.run import TrainingRequest, TrainingResult, train_store, training_clips
-from harray.training.splits import carve_val
 from harray.workspace import Workspace
+
+if TYPE_CHECKING:
+    from harray.training.loop import EpochReport
+    from harray.training.run import TrainingRequest, TrainingResult
 
 CONFIG_FILE, FIGURE_FILE = "config.yaml", "training.png"
 
@@ -48,16 +57,32 @@ class Workers:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunLabels:
+    """How a run is called, and what it belongs to."""
+
+    recipe: str = ""  # that the experiment started from, by name or as a file
+    title: str = ""  # in MLflow; empty for recipe, store and seed
+    tags: Mapping[str, str] = field(default_factory=dict)  # beside those that identify data and origin
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """What a recorded training leaves behind."""
 
-    result: TrainingResult
+    result: "TrainingResult"
     run_id: str
     registered: Registered | None
     resumed: bool  # whether it went on with what the same command had left unfinished
     floors: Mapping[str, Scores] = field(
         default_factory=dict
     )  # on val, of training/floors.py; {} without val
+
+    @property
+    def better_floor(self) -> str | None:
+        """The floor that beats the model on val; None where none does."""
+        from harray.training.floors import better_floor
+
+        return better_floor(self.floors, self.result.val.top1) if self.result.val else None
 
     @property
     def model(self) -> str:
@@ -72,8 +97,7 @@ class Trained:
 
 def as_extracted(experiment: ExperimentConfig, store: Path) -> ExperimentConfig:
     """The experiment with the settings that the store was extracted with, so that what is recorded is what was done."""
-    settings = FeatureStore.open(store).settings
-    return with_overrides(experiment, {**dotted(settings.extraction), **settings.origin})
+    return with_overrides(experiment, FeatureStore.open(store).settings.provenance.overrides())
 
 
 def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int = 0) -> None:
@@ -102,6 +126,8 @@ def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int 
 
 def val_part(store: Path, training: TrainingConfig) -> str:
     """What val is in such a training and what it chooses, in a line; the same clips that `training_clips` takes."""
+    from harray.training.splits import carve_val
+
     chooses = "choose the epoch" if training.patience else "choose nothing: the last epoch is kept"
     opened = FeatureStore.open(store)
     splits = opened.splits()
@@ -122,32 +148,71 @@ def val_part(store: Path, training: TrainingConfig) -> str:
     )
 
 
+def train(
+    store: str | Path | Store,
+    *,
+    recipe: str = "default",
+    config: Config | None = None,
+    overrides: Overrides | None = None,
+    register: str | None = None,
+    workers: int | Workers = 0,
+    workspace: Workspace | None = None,
+    reporter: Reporter | None = None,
+) -> Model:
+    """Train on a store, recorded in MLflow: config, metrics per epoch, the model.
+
+    The same call after an interruption, however that happened, goes on in the same run.
+
+    Args:
+        recipe, config, overrides: what the experiment starts from, as of `start_from`.
+        register: the model's name in the registry; None registers nothing.
+        workers: of Ray Train; 0 trains in this process.
+
+    Raises:
+        InputError: a store that cannot be trained on, a bad name, or more workers than the cluster holds.
+        Diverged: the loss is no longer a number.
+        NotRecorded: the tracking store does not take the run; its `outcome` is the `Model` where training is done.
+    """
+    start, there = start_from(recipe, config, overrides), as_store(store)
+    spread = Workers(count=workers) if isinstance(workers, int) else workers
+    device = start.experiment.training.device
+    with working(workspace, reporter) as (place, told), cluster_for(spread.count, device, told):
+        trained, missed = outcome_of(
+            lambda: train_recorded(
+                there.path,
+                start.experiment,
+                place,
+                told,
+                workers=spread,
+                register=register,
+                labels=RunLabels(recipe=start.name),
+            )
+        )
+    model = Model(trained.model, trained.result.checkpoint, place, training=trained)
+    if missed:
+        missed.outcome = model
+        raise missed
+    return model
+
+
 def train_recorded(
     store: Path,
     experiment: ExperimentConfig,
-    out: Path,
+    workspace: Workspace,
+    reporter: Reporter = SILENT,
     *,
     workers: Workers = Workers(),
-    name: str | None = None,
-    tracking: str | None = None,
-    recipe: str = "",
-    title: str = "",
-    tags: Mapping[str, str] | None = None,
-    on_epoch: Callable[[EpochReport], None] | None = None,
-    on_message: Callable[[str], None] = lambda message: None,
+    register: str | None = None,
+    labels: RunLabels = RunLabels(),
 ) -> Trained:
     """Train and record parameters, metrics per epoch, the resolved config, curves and the packaged model.
 
     The same call after an interruption, however that happened, goes on in the same folder and MLflow run.
 
     Args:
-        out: its `runs/` gets a folder with checkpoint, config and curves.
-        name: register the model under it.
-        tracking: tracking URI, where it is not to be the environment's or the default under `out`.
-        recipe: that the experiment started from, by name or as a file.
-        title: of the run in MLflow; by default recipe, store and seed.
-        on_message: called before it begins with what chooses the epoch.
-        tags: of the run, beside those that identify data and origin.
+        workspace: its `runs/` gets a folder with checkpoint, config and curves.
+        reporter: told before it begins what chooses the epoch.
+        register: the model's name in the registry; None registers nothing.
 
     Raises:
         InputError: a store that cannot be trained on, a bad name, or more workers than clips or than the cluster
@@ -157,28 +222,36 @@ def train_recorded(
     """
     check_trainable(store, experiment, workers.count)
     experiment = as_extracted(experiment, store)
-    if name:
-        check_model_name(name)
-    uri = tracking_uri(Workspace(out, tracking))
-    on_message(val_part(store, experiment.training))
+    if register:
+        check_model_name(register)
+    uri = tracking_uri(workspace)
+    reporter.result(val_part(store, experiment.training))
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()
-    mark = digest([__version__, to_dict(experiment), store_digest, workers.count, _place(uri, out)])
-    claimed = RunFolder.claim(out.absolute() / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}", mark)
+    place = _place(uri, workspace.out)
+    mark = digest([__version__, to_dict(experiment), store_digest, workers.count, place])
+    claimed = RunFolder.claim(workspace.out / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}", mark)
     folder, trained = claimed.path, None
     dump(experiment, folder / CONFIG_FILE)
     request = _request(store, experiment, folder)
-    origin = origin_tags_of(request.store, store_digest, seed, recipe)
-    tags = {**origin, "harray.num_workers": str(workers.count), "harray.folder": str(folder), **(tags or {})}
-    title = title or run_name(recipe, store, seed)
+    tags = {
+        **origin_tags_of(request.store, store_digest, seed, labels.recipe),
+        "harray.num_workers": str(workers.count),
+        "harray.folder": str(folder),
+        **labels.tags,
+    }
+    title = labels.title or run_name(labels.recipe, store, seed)
     try:
-        with claimed, TrainingRun(uri, experiment, name=title, tags=tags, run_id=claimed.run_id) as run:
+        with (
+            claimed,
+            TrainingRun(uri, experiment, name=title, tags=tags, run_id=claimed.run_id) as run,
+            reporter.progress("training", "epochs") as update,
+        ):
             (folder / RUN_FILE).write_text(run.run_id)
 
-            def tell(report: EpochReport) -> None:
+            def tell(report: "EpochReport") -> None:
                 run.log_epoch(report)
-                if on_epoch:
-                    on_epoch(report)
+                update(report.epoch, report.num_epochs, _note(report))
 
             result = _train(request, workers, tell, claimed.state_file)
             resumed = claimed.run_id is not None
@@ -186,7 +259,7 @@ def train_recorded(
             trained = Trained(
                 result=result, run_id=run.run_id, registered=None, resumed=resumed, floors=floors
             )
-            trained = replace(trained, registered=_record(run, trained, folder, name))
+            trained = replace(trained, registered=_record(run, trained, folder, register))
     except NotRecorded as error:
         if trained is None:
             raise
@@ -196,8 +269,14 @@ def train_recorded(
     return trained
 
 
+def _note(report: "EpochReport") -> str:
+    return f"val top-1 {report.val.top1:.3f}" if report.val else f"loss {report.losses['total']:.3f}"
+
+
 def _record(run: TrainingRun, trained: Trained, folder: Path, name: str | None) -> Registered | None:
     """All that is known at the end of a training."""
+    from harray.evaluation.figures import training_figure
+
     result = trained.result
     with recording(run.uri, run.run_id):
         for report in result.history:  # what an earlier process did not live to record
@@ -208,7 +287,12 @@ def _record(run: TrainingRun, trained: Trained, folder: Path, name: str | None) 
         top1 = {f"floor.{floor}.val_top1": scores.top1 for floor, scores in trained.floors.items()}
         run.log_metrics(top1, step=result.best_epoch)
         model_id = run.log_model(result.checkpoint, step=result.best_epoch)
-        return register(run.uri, name, model_id) if name else None
+        if not name:
+            return None
+        registered = register_model(run.uri, name, model_id)
+        section = made_section(result.checkpoint, run.tags)
+        write_section(run.client, registered.name, registered.version, MADE, section)
+        return registered
 
 
 def _place(uri: str, out: Path) -> str:
@@ -217,7 +301,10 @@ def _place(uri: str, out: Path) -> str:
     return uri if file is None else os.path.relpath(file, out.resolve())
 
 
-def _floors_on_val(request: TrainingRequest) -> dict[str, Scores]:
+def _floors_on_val(request: "TrainingRequest") -> dict[str, Scores]:
+    from harray.training.floors import floor_scores
+    from harray.training.run import training_clips
+
     train, val = training_clips(request.learning, FeatureStore.open(request.store))
     return {} if val is None else floor_scores(train, val, request.learning.features)
 
@@ -237,7 +324,9 @@ def run_name(recipe: str, store: Path, seed: int) -> str:
     return f"{Path(recipe).stem or 'training'} on {store.absolute().name}, seed {seed}"
 
 
-def _request(store: Path, experiment: ExperimentConfig, folder: Path) -> TrainingRequest:
+def _request(store: Path, experiment: ExperimentConfig, folder: Path) -> "TrainingRequest":
+    from harray.training.run import TrainingRequest
+
     return TrainingRequest(
         store=store.absolute(),
         out=folder / "checkpoint",
@@ -247,12 +336,14 @@ def _request(store: Path, experiment: ExperimentConfig, folder: Path) -> Trainin
 
 
 def _train(
-    request: TrainingRequest,
+    request: "TrainingRequest",
     workers: Workers,
-    on_epoch: Callable[[EpochReport], None],
+    on_epoch: "Callable[[EpochReport], None]",
     state_file: Path,
-) -> TrainingResult:
+) -> "TrainingResult":
     if not workers.count:
+        from harray.training.run import train_store
+
         return train_store(request, on_epoch, state_file)
     from harray.distributed.resources import start_ray
 
@@ -269,12 +360,12 @@ def _train(
         )
 
 
-def _storage(request: TrainingRequest, workers: Workers) -> str | None:
+def _storage(request: "TrainingRequest", workers: Workers) -> str | None:
     """A folder of its own for each run, since Ray Train goes on with what it finds."""
     return workers.storage and f"{workers.storage.rstrip('/')}/{request.out.parent.name}"
 
 
-def _forget(request: TrainingRequest, workers: Workers) -> None:
+def _forget(request: "TrainingRequest", workers: Workers) -> None:
     """Remove what workers kept; not before the run is closed, so that until then nothing is trained twice."""
     if workers.count:
         from harray.distributed.training import ray_storage, remove_storage

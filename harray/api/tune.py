@@ -54,7 +54,7 @@ class SweepRequest:
         """As `cluster_for_sweep`."""
         num_bytes = FeatureStore.open(self.store).num_bytes_in_memory()
         device = self.experiment.training.device
-        return cluster_for_sweep(self.workers_per_trial, self.at_once, device, num_bytes, on_message)
+        return cluster_for_sweep(self.workers_per_trial, self.at_once, device, num_bytes)
 
     def settings(self) -> SweepSettings:
         training = self.experiment.training

@@ -1,18 +1,18 @@
 """A sweep's winner, trained once more on all but test."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harray.api.evaluate import evaluate_recorded
-from harray.api.train import train_recorded
+from harray.api.evaluate import evaluate
+from harray.api.train import RunLabels, train_recorded
 from harray.config import with_overrides
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
+from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.tracking.runs import PARENT_TAG, NotRecorded, outcome_of
-from harray.training.loop import EpochReport
 from harray.tuning.outcome import SweepOutcome
+from harray.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +30,12 @@ class Winner:
 def train_winner(
     outcome: SweepOutcome,
     store: Path,
-    out: Path,
-    name: str,
+    workspace: Workspace,
+    reporter: Reporter = SILENT,
     *,
+    name: str,
     split: str = "test",
-    tracking: str | None = None,
     recipe: str = "",
-    on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Winner:
     """Train the winner on train and val with the number of epochs that was found, register it, and only then look
     at the test split, once.
@@ -48,24 +47,26 @@ def train_winner(
     """
     experiment = winner_on_all(outcome, store)
     try:
-        trained = train_recorded(
-            store,
-            experiment,
-            out,
-            name=name,
-            tracking=tracking,
-            recipe=recipe,
-            title=f"winner, trial {outcome.best[0].number}, on train + val",
-            tags=tags_of_winner(outcome),
-            on_epoch=on_epoch,
-        )
+        with reporter.stage("training the winner on train + val"):
+            trained = train_recorded(
+                store,
+                experiment,
+                workspace,
+                reporter,
+                register=name,
+                labels=RunLabels(
+                    recipe=recipe,
+                    title=f"winner, trial {outcome.best[0].number}, on train + val",
+                    tags=tags_of_winner(outcome),
+                ),
+            )
     except NotRecorded as error:
         raise NotRecorded(str(error)) from error  # no winner yet
     assert trained.registered is not None
     report, missed = None, None
     if split in FeatureStore.open(store).splits():
-        (report, _), missed = outcome_of(
-            lambda: evaluate_recorded(trained.model_version, store, split, out, outcome.tracking_uri)
+        report, missed = outcome_of(
+            lambda: evaluate(trained.model_version, store, split=split, workspace=workspace)
         )
     winner = Winner(
         name=name,

@@ -31,7 +31,7 @@ from harray.bench.training_ways import (
     sample_loop_seconds,
 )
 from harray.config import with_overrides
-from harray.distributed.resources import start_ray
+from harray.distributed.training_demand import cluster_for
 from harray.experiment import ExperimentConfig
 from harray.recipes import skeleton_small
 from harray.store import FeatureStore
@@ -172,7 +172,7 @@ def _ray_seconds(request: TrainingRequest, num_workers: int) -> Taken:
         clock.tick()
         peaks.append(_worker_peak_mb())
 
-    with equal_priority(), start_ray(), tempfile.TemporaryDirectory() as folder:
+    with equal_priority(), cluster_for(num_workers, "cpu"), tempfile.TemporaryDirectory() as folder:
         from harray.distributed.training import train_on_ray
 
         train_on_ray(dataclasses.replace(request, out=Path(folder, "model")), num_workers, on_epoch)

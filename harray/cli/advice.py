@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harray.tracking.location import without_password
+from harray.names import without_password
 
 DEFAULT_OUT = Path("harray-out")
 TEST_SHARE = 0.2  # that is proposed where a store has no test part

@@ -11,11 +11,23 @@ import typer
 from typer.core import TyperGroup
 
 from harray import __version__
-from harray.cli import bench, config, data, demo, live, models, skeletons, system, tuning, validation
+from harray.cli import (
+    bench,
+    config,
+    data,
+    demo,
+    live,
+    models,
+    registry,
+    skeletons,
+    system,
+    tuning,
+    validation,
+)
 from harray.cli.guesses import instead_of
 from harray.cli.terminal import Fault, Interrupted
 from harray.errors import InputError
-from harray.tracking.location import without_password
+from harray.names import without_password
 
 HELP = ("-h", "--help")
 EXIT_FAULT, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -62,7 +74,9 @@ COMMANDS: tuple[Callable, ...] = (
     live.live,
     models.ablate,
     validation.cross_validate,
-    system.promote,
+    registry.promote,
+    registry.rollback,
+    registry.models,
     system.doctor,
     system.recipes,
     config.config,

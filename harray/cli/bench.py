@@ -25,9 +25,9 @@ def extraction(
     Without a scene branch unless scenes.weights=... asks for one, which the two ways of ultralytics never have.
     """
     experiment = options.build_config("default", None, ["scenes.weights=none", *(overrides or [])])
-    from harray.videos.sources import list_videos
+    from harray.api.extract import list_source
 
-    manifest = list_videos(videos)
+    manifest = list_source(videos).manifest
     with session(out, "bench-extraction", as_json) as terminal:
         from harray.bench.extraction import bench_extraction
 

@@ -1,6 +1,5 @@
 """Commands that make data: synth, extract, store."""
 
-import contextlib
 import dataclasses
 import datetime
 import types
@@ -12,15 +11,11 @@ import typer
 
 from harray.cli import advice, options
 from harray.cli.terminal import Terminal, session
-from harray.config import parse_overrides
 from harray.errors import InputError
-from harray.extraction.config import ExtractionConfig
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from harray.distributed.extraction_tally import QuarantineLimit
-    from harray.store.test_part import HeldOut
+    from harray.api.stores import Store
+    from harray.distributed.extraction_estimate import Estimate
 
 FILES_SHOWN = 3  # of one reason
 
@@ -40,16 +35,10 @@ def synth(
 
     `harray synth OUT` renders; truth is joints in px, visibility, label, scene and actor.
     """
-    from harray.synth.config import SynthConfig
-    from harray.synth.render import render_dataset
+    from harray.api.render import render
 
     terminal = Terminal(as_json=as_json)
-    with terminal.progress("rendering", "clips") as update:
-        summary = render_dataset(
-            out.absolute(),
-            SynthConfig(clips_per_action=clips_per_action, seed=seed),
-            on_progress=lambda done, total: update(done, total, ""),
-        )
+    summary = render(out, clips_per_action=clips_per_action, seed=seed, reporter=terminal)
     splits = ", ".join(f"{count} {split}" for split, count in summary.splits.items())
     terminal.result(
         f"{summary.num_clips} clips of {summary.num_actions} actions ({splits}), "
@@ -96,33 +85,30 @@ def extract(
     What is done is never done again; a broken video is quarantined with its reason and the rest goes on.
     """
     experiment = options.build_config(recipe, config, overrides)
-    from harray.distributed.extraction_tally import QuarantineLimit
-    from harray.store.test_part import check_named, check_share, manifest_as_dealt
-    from harray.videos.sources import survey
+    from harray.api.extract import ExtractOptions, estimate, list_source
+    from harray.api.extract import extract as extract_videos
 
-    if test_share is not None:
-        check_share(store, test_share)
-    limit = QuarantineLimit.parse(max_quarantined) if max_quarantined else QuarantineLimit()
-    with Terminal(as_json=as_json).progress("listing", "files") as update:
-        listing = survey(source, dataset, splits, layout, on_found=lambda found: update(found, found, ""))
-    manifest, found = listing.manifest, {"found": listing.counts()}
-    if test_share is not None:
-        check_named(source, manifest.to_pylist())
-    manifest = manifest_as_dealt(manifest, store)
+    asked = ExtractOptions(
+        dataset=dataset,
+        splits=splits,
+        layout=layout,
+        num_actors=num_actors,
+        max_quarantined=max_quarantined,
+        test_share=test_share,
+    )
+    listing = list_source(source, store, asked, reporter=Terminal(as_json=as_json))
     with session(out, "extract", as_json) as terminal:
+        found = {"found": listing.counts()}
         for line in listing.lines():
             (terminal.result if dry_run else terminal.say)(line)
         if dry_run:
-            _show_estimate(terminal, manifest, experiment.extraction, store.absolute(), num_actors, found)
+            _show_estimate(
+                terminal, estimate(listing, store, config=experiment, options=asked, reporter=terminal), found
+            )
             return
-        _extract(
+        _show_extraction(
             terminal,
-            manifest,
-            experiment.extraction,
-            store.absolute(),
-            num_actors,
-            limit,
-            test_share,
+            lambda: extract_videos(listing, store, config=experiment, options=asked, reporter=terminal),
             also=found,
         )
         flags = {**advice.start(recipe, config), **advice.where(out)}
@@ -145,23 +131,21 @@ def store_retry(
 
     Overrides such as poses.weights=PATH say where weights lie on this machine.
     """
-    from harray.distributed.extraction_tally import QuarantineLimit
-    from harray.extraction.config import extraction_as_before
-    from harray.store import FeatureStore
+    from harray.api.extract import ExtractOptions, retry
+    from harray.api.stores import Store
 
-    limit = QuarantineLimit.parse(max_quarantined) if max_quarantined else QuarantineLimit()
-    there = FeatureStore.open(store)
-    manifest = there.quarantined(stage)
-    if not len(manifest):
+    there = Store(store)
+    if not there.num_quarantined(stage):
         terminal = Terminal(as_json=as_json)
         terminal.result("nothing is quarantined" + (f" at stage {stage}" if stage else ""))
         terminal.json(dict.fromkeys(("inputs", "extracted", "quarantined", "computed"), 0))
         return
-    settings = there.settings
-    parsed = parse_overrides(ExtractionConfig(), overrides or [])
+    asked = ExtractOptions(num_actors=num_actors, max_quarantined=max_quarantined)
     with session(out, "retry", as_json) as terminal:
-        config = extraction_as_before(settings.extraction, settings.weights, settings.origin, parsed)
-        _extract(terminal, manifest, config, there.path, num_actors, limit, retry=True)
+        _show_extraction(
+            terminal,
+            lambda: retry(there, stage=stage, overrides=overrides, options=asked, reporter=terminal),
+        )
 
 
 def store_verify(
@@ -172,14 +156,10 @@ def store_verify(
     as_json: options.Json = False,
 ) -> None:
     """Read a store to the last byte and compare what its files say."""
-    from harray.store import FeatureStore
-    from harray.store.lock import writing
-    from harray.store.verify import move_damaged, verify
+    from harray.api.stores import Store
 
-    there, terminal = FeatureStore.open(store), Terminal(as_json=as_json)
-    with writing(there.path, "harray store verify --repair") if repair else contextlib.nullcontext():
-        found = verify(there)
-        moved = move_damaged(there, found) if repair else []
+    there, terminal = Store(store), Terminal(as_json=as_json)
+    found, moved = there.verify(repair=repair)
     terminal.result(
         f"{found.num_inputs} inputs = {found.num_extracted} extracted + {found.num_quarantined} quarantined; "
         f"{found.num_clips} distinct clips; " + ("clean" if not found.problems else "not clean")
@@ -206,9 +186,9 @@ def store_info(
     as_json: options.Json = False,
 ) -> None:
     """What is in a store, and what was quarantined and why."""
-    from harray.store import FeatureStore
+    from harray.api.stores import Store
 
-    info = FeatureStore.open(store).info()
+    info = Store(store).info()
     terminal = Terminal(as_json=as_json)
     if failed:
         for reason in info.reasons:
@@ -251,96 +231,48 @@ def pose_weights(
 
     The weights in harray/assets were made by this command.
     """
-    from harray.rendered.from_scratch import PoseTrainingConfig, train_pose_weights
+    from harray.api.render import train_pose_network
 
-    with session(out, "pose-weights", as_json) as terminal, terminal.stages() as start_stage:
-        running: dict[str, Callable[[int, int, str], None]] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in running:
-                running[stage] = start_stage(stage, "steps")
-            running[stage](done, total, "")
-
-        command = f"harray synth pose-weights OUT --seed {seed}"
-        card = train_pose_weights(out.absolute(), PoseTrainingConfig(seed=seed), show, command)
+    with session(out, "pose-weights", as_json) as terminal:
+        card = train_pose_network(out, seed=seed, reporter=terminal)
         terminal.result(
             f"weights and card in {out}: " + ", ".join(f"{k} {v}" for k, v in card["scores"].items())
         )
         terminal.json(card)
 
 
-def _extract(
-    terminal: Terminal,
-    manifest: "pa.Table",
-    config: ExtractionConfig,
-    store: Path,
-    num_actors: int | None,
-    limit: "QuarantineLimit",
-    test_share: float | None = None,
-    retry: bool = False,
-    also: Mapping[str, Any] = types.MappingProxyType({}),
+def _show_extraction(
+    terminal: Terminal, work: "Callable[[], Store]", also: Mapping[str, Any] = types.MappingProxyType({})
 ) -> None:
-    """Extract and say what became of it; `also` goes into the JSON."""
-    from harray.distributed.extraction import extract as extract_on_ray
-    from harray.store import FeatureStore
-    from harray.store.test_part import to_json
+    """Say what became of an extraction; `also` goes into the JSON."""
+    from harray.api.extract import NothingExtracted
 
-    with terminal.progress("extracting", "clips") as update:
-        summary = extract_on_ray(
-            manifest,
-            config,
-            store,
-            num_actors=num_actors,
-            on_progress=lambda done, total, counts: update(done, total, _quarantined(counts)),
-            on_message=terminal.say,
-            limit=limit,
-            retry=retry,
-        )
+    failed = None
+    try:
+        store = work()
+    except NothingExtracted as error:
+        store, failed = error.store, error
+    summary = store.summary
+    assert summary is not None
     all_done = summary.computed == 0 and summary.quarantined == 0
     now = "nothing to compute, all was done before" if all_done else f"{summary.computed} computed now"
     terminal.result(
         f"{summary.inputs} inputs = {summary.extracted} extracted + {summary.quarantined} quarantined; {now}"
     )
     if summary.quarantined:
-        why, again = advice.command("store info", store), advice.command("store retry", store)
+        why, again = advice.command("store info", store.path), advice.command("store retry", store.path)
         terminal.result(f"why: {why}; once mended: {again}")
-    held_out = _held_out(terminal, store, test_share) if summary.extracted else None
+    if store.held_out:
+        terminal.result(str(store.held_out))
     rate = summary.computed / summary.seconds if summary.seconds else 0.0
-    about = {"clips_per_sec": rate, "store": str(store), "test_part": to_json(held_out), **also}
+    part = store.held_out and dataclasses.asdict(store.held_out)
+    about = {"clips_per_sec": rate, "store": str(store.path), "test_part": part, **also}
     terminal.json({**dataclasses.asdict(summary), **about})
-    if summary.extracted == 0:
-        commonest = FeatureStore.open(store).info().reasons[0]
-        raise InputError(
-            f"none of the {summary.inputs} videos could be extracted, most often because of "
-            f"{commonest}; mend or remove them, then `harray store retry {store}`"
-        )
+    if failed:
+        raise failed
 
 
-def _held_out(terminal: Terminal, store: Path, test_share: float | None) -> "HeldOut | None":
-    """Deal the test part that was asked for, now or before, and say what it is."""
-    from harray.store.test_part import complete, hold_out_test
-
-    command = "harray extract"
-    part = complete(store, command) if test_share is None else hold_out_test(store, test_share, command)
-    if part:
-        terminal.result(str(part))
-    return part
-
-
-def _show_estimate(
-    terminal: Terminal,
-    manifest: "pa.Table",
-    config: ExtractionConfig,
-    store: Path,
-    num_actors: int | None,
-    also: Mapping[str, Any],
-) -> None:
-    from harray.distributed.extraction_estimate import estimate
-
-    with terminal.progress("trying some", "videos") as update:
-        plan = estimate(
-            manifest, config, store, num_actors, on_probe=lambda done, total: update(done, total, "")
-        )
+def _show_estimate(terminal: Terminal, plan: "Estimate", also: Mapping[str, Any]) -> None:
     pool = plan.pool
     share = f", {pool.gpus_per_actor:g} GPU each" if pool.gpus_per_actor else ""
     terminal.result(
@@ -358,10 +290,6 @@ def _show_estimate(
             "no time to be told: this machine has no GPU to try it on, or none of the probed could be read"
         )
     terminal.json({**dataclasses.asdict(plan), **also})
-
-
-def _quarantined(counts: dict[str, int]) -> str:
-    return f"{counts['quarantined']} quarantined" if counts["quarantined"] else ""
 
 
 def _in_a_line(text: str) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from harray.cli import options
 from harray.cli.terminal import session
+from harray.workspace import Workspace
 
 DEMO_OUT = Path("harray-demo")
 
@@ -24,23 +25,19 @@ def demo(
     Renders, extracts, searches hyperparameters, trains the winner, registers it, loads the champion back, evaluates
     and explains unseen actors.
     """
-    experiment = options.build_config("procedural", None, overrides)
     with session(out, "demo", as_json) as terminal:
-        from harray.api.demo import run_demo
+        from harray.api.demo import demo as run_demo
+        from harray.api.outcomes import outcome_of
         from harray.cli.models import entry_line, show_scores
-        from harray.tracking.runs import outcome_of
 
-        with terminal.stages() as stages:
-            outcome, missed = outcome_of(
-                lambda: run_demo(
-                    out.absolute(),
-                    experiment,
-                    clips_per_action=clips_per_action,
-                    tracking=tracking_uri,
-                    on_stage=stages,
-                    on_message=terminal.say,
-                )
+        outcome, missed = outcome_of(
+            lambda: run_demo(
+                overrides=overrides,
+                clips_per_action=clips_per_action,
+                workspace=Workspace(out, tracking_uri),
+                reporter=terminal,
             )
+        )
         best = outcome.sweep.best[0]
         terminal.result(
             f"sweep: trial {best.number} of {len(outcome.sweep.rows)} won with val macro F1 {best.values[0]:.3f}"

@@ -1,7 +1,6 @@
 """Commands that make and use models: train, evaluate, predict, ablate."""
 
 import dataclasses
-import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +17,6 @@ from harray.workspace import Workspace
 if TYPE_CHECKING:
     from harray.api.train import Trained
     from harray.evaluation.report import EvaluationReport
-    from harray.training.loop import EpochReport
     from harray.validation.ablations import Comparison
 
 
@@ -49,44 +47,40 @@ def train(
     """
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
-    from harray.distributed.training_demand import cluster_for
-    from harray.store.test_part import check_share, hold_out_test
+    from harray.api.stores import Store
 
+    there = Store(store)
     if test_share is not None:
-        check_share(store, test_share)
-    with (
-        session(out, "train", as_json) as terminal,
-        cluster_for(workers, experiment.training.device, terminal.say),
-    ):
-        from harray.tracking.runs import outcome_of
+        there.check_share(test_share)
+    with session(out, "train", as_json) as terminal:
+        from harray.api.outcomes import outcome_of
+        from harray.api.train import Workers
+        from harray.api.train import train as train_model
 
         if test_share is not None:
-            terminal.result(str(hold_out_test(store, test_share, "harray train --test-share")))
+            terminal.result(str(there.hold_out_test(test_share, "harray train --test-share")))
         elif missing := options.no_test_part(store, experiment.training):
             terminal.say(f"note: {missing}")
-        from harray.api.train import Workers, train_recorded
-
-        with terminal.progress("training", "epochs") as update:
-            trained, missed = outcome_of(
-                lambda: train_recorded(
-                    store,
-                    experiment,
-                    out,
-                    workers=Workers(count=workers, storage=storage, max_failures=max_failures),
-                    name=register,
-                    tracking=tracking_uri,
-                    recipe=str(config or recipe),
-                    on_message=terminal.result,
-                    on_epoch=lambda report: update(report.epoch, report.num_epochs, epoch_note(report)),
-                )
+        model, missed = outcome_of(
+            lambda: train_model(
+                there,
+                recipe=recipe,
+                config=config,
+                overrides=overrides,
+                register=register,
+                workers=Workers(count=workers, storage=storage, max_failures=max_failures),
+                workspace=Workspace(out, tracking_uri),
+                reporter=terminal,
             )
+        )
         flags = advice.where(out, tracking_uri)
         again = {**flags, **advice.start(recipe, config), "--register": register}
         again |= {"--workers": workers or None, "--storage": storage if workers else None}
-        next_command = _evaluation(store, experiment, trained.model, flags) or options.train_command(
+        next_command = _evaluation(store, experiment, model.name, flags) or options.train_command(
             store, experiment.training, again, overrides
         )
-        show_training(terminal, trained, next_command)
+        assert model.training is not None
+        show_training(terminal, model.training, next_command)
         if missed:
             raise missed
 
@@ -95,19 +89,15 @@ def _evaluation(
     store: Path, experiment: ExperimentConfig, model: str, where: dict[str, object]
 ) -> str | None:
     """The command that scores a model where the store has what to score it on."""
-    from harray.store import FeatureStore
-    from harray.store.test_part import scored_split
+    from harray.api.stores import Store
 
-    training = experiment.training
-    split = scored_split(FeatureStore.open(store).splits(), training.train_split, training.val_split)
+    split = Store(store).scored_split(experiment.training)
     flags = {"--store": store, "--split": None if split == "test" else split, **where}
     return split and advice.command("evaluate", model, flags=flags)
 
 
 def show_training(terminal: Terminal, trained: "Trained", next_command: str) -> None:
     """What came of a training, for people and as JSON."""
-    from harray.training.floors import better_floor
-
     result, registered = trained.result, trained.registered
     if trained.resumed:
         terminal.say("went on with the training that the same command had left unfinished")
@@ -118,7 +108,7 @@ def show_training(terminal: Terminal, trained: "Trained", next_command: str) -> 
             f"val at epoch {result.best_epoch} of {result.num_epochs}: "
             f"top-1 {result.val.top1:.3f}, macro F1 {result.val.macro_f1:.3f}"
         )
-        if name := better_floor(trained.floors, result.val.top1):
+        if name := trained.better_floor:
             terminal.result(
                 f"a floor beats the model on val: {name.replace('_', ' ')}, top-1 {trained.floors[name].top1:.3f}"
             )
@@ -159,27 +149,23 @@ def evaluate(
     options.check_model(model)
     options.check_split(store, split)
     with session(out, "evaluate", as_json) as terminal:
-        from harray.api.evaluate import evaluate_recorded
-        from harray.tracking.location import tracking_uri as ruling
-        from harray.tracking.runs import outcome_of
+        from harray.api.evaluate import evaluate as score
+        from harray.api.outcomes import outcome_of
 
-        uri = ruling(Workspace(out, tracking_uri))
-        with terminal.progress("evaluating", "steps") as update:
-            (report, files), missed = outcome_of(
-                lambda: evaluate_recorded(
-                    model,
-                    store,
-                    split,
-                    out,
-                    uri,
-                    occlusion=occlusion,
-                    min_precision=min_precision,
-                    on_progress=update,
-                )
+        report, missed = outcome_of(
+            lambda: score(
+                model,
+                store,
+                split=split,
+                occlusion=occlusion,
+                min_precision=min_precision,
+                workspace=Workspace(out, tracking_uri),
+                reporter=terminal,
             )
+        )
         show_report(terminal, report)
-        terminal.result(f"report: {files[0]}")
-        terminal.json({**report.to_json(), "report": str(files[0])})
+        terminal.result(f"report: {report.page}")
+        terminal.json({**report.to_json(), "report": str(report.page)})
         if missed:
             raise missed
 
@@ -208,31 +194,23 @@ def predict(
     options.check_model(model)
     names, overrides = _told_apart(videos)
     with session(out, "predict", as_json) as terminal:
-        from harray.api.predict import predict_videos
-        from harray.tracking.location import tracking_uri as ruling
-        from harray.tracking.registry import resolve_model
-        from harray.videos.sources import videos_among
+        from harray.api.predict import PredictOptions
+        from harray.api.predict import predict as predict_videos
 
-        paths = videos_among(names, terminal.say)
-        title, done = "predicting and explaining" if explain else "predicting", itertools.count(1)
-        with terminal.progress(title, "videos") as update:
-
-            def show(entry: dict) -> None:
-                show_entry(terminal, entry)
-                update(next(done), len(paths), "")
-
-            update(0, len(paths), "")
-            entries = predict_videos(
-                resolve_model(model, ruling(Workspace(out, tracking_uri))),
-                paths,
+        entries = predict_videos(
+            model,
+            names,
+            options=PredictOptions(
                 top=top,
-                assignments=overrides,
-                num_actors=actors,
                 explain_to=explain,
+                num_actors=actors,
                 min_precision=min_precision,
-                on_video=show,
-                on_message=terminal.say,
-            )
+                overrides=overrides,
+            ),
+            on_video=lambda entry: show_entry(terminal, entry),
+            workspace=Workspace(out, tracking_uri),
+            reporter=terminal,
+        )
         terminal.json({"predictions": entries})
         failed = [entry for entry in entries if "top" not in entry]
         if len(failed) == len(entries):
@@ -282,11 +260,13 @@ def ablate(
     options.check_split(store, split)
     with session(out, "ablate", as_json) as terminal:
         from harray.api.comparisons import Found, ablation_metrics, check_tracking, record_comparison
+        from harray.api.starting import Start
         from harray.validation.ablations import compare, variants_without
         from harray.validation.verdicts import verdicts_of_ablation
 
         variants = variants_without(without)
-        check_tracking(out, tracking_uri)
+        place = Workspace(out, tracking_uri)
+        check_tracking(place)
         with terminal.progress("training", "models") as update:
             comparison = compare(
                 store.absolute(),
@@ -302,13 +282,10 @@ def ablate(
         for text in said.values():
             terminal.result(f"verdict: {text}")
         found = Found("ablate", ablation_metrics(comparison), comparison.to_json(), said)
-        run_id = record_comparison(found, store, experiment, out, tracking_uri, str(config or recipe))
+        run_id = record_comparison(
+            found, store, Start(experiment=experiment, name=str(config or recipe)), place
+        )
         terminal.json({**comparison.to_json(), "verdicts": said, "run_id": run_id})
-
-
-def epoch_note(report: "EpochReport") -> str:
-    """What the progress bar says beside the epochs."""
-    return f"val top-1 {report.val.top1:.3f}" if report.val else f"loss {report.losses['total']:.3f}"
 
 
 def show_scores(terminal: Terminal, report: "EvaluationReport") -> None:

@@ -133,9 +133,9 @@ def check_store(store: Path) -> None:
     Raises:
         InputError: no such folder, not a store, or one of another version.
     """
-    from harray.store.settings import load_settings
+    from harray.api.stores import Store
 
-    load_settings(store)
+    Store(store)
 
 
 def check_split(store: Path, split: str) -> None:
@@ -144,9 +144,9 @@ def check_split(store: Path, split: str) -> None:
     Raises:
         InputError: no store, or no such split; those that there are are listed, and without a test part how to get one.
     """
-    from harray.store import FeatureStore
+    from harray.api.stores import Store
 
-    if split in (splits := FeatureStore.open(store).splits()):
+    if split in (splits := Store(store).splits()):
         return
     if split == "test" and (missing := no_test_part(store, TrainingConfig())):
         raise InputError(missing)
@@ -157,15 +157,15 @@ def check_split(store: Path, split: str) -> None:
 
 def no_test_part(store: Path, training: TrainingConfig) -> str:
     """What to say of a store without a split that scores what is so trained; empty where it has one."""
-    from harray.store import FeatureStore
-    from harray.store.test_part import can_hold_out, scored_split, train_split_among
+    from harray.api.stores import Store
 
-    splits = FeatureStore.open(store).splits()
-    trained = train_split_among(splits, training.train_split)
-    if trained and scored_split(splits, trained, training.val_split):
+    there = Store(store)
+    if there.scored_split(training):
         return ""
-    missing = f"store {store}: no test part to score models on (splits: {', '.join(splits) or 'none'})"
-    if not can_hold_out(store, advice.TEST_SHARE):
+    missing = (
+        f"store {store}: no test part to score models on (splits: {', '.join(there.splits()) or 'none'})"
+    )
+    if not there.can_hold_out(advice.TEST_SHARE):
         return f"{missing}, and too few groups to hold one out; add videos"
     how = advice.command("train", flags={"--store": store, "--test-share": advice.TEST_SHARE})
     return f"{missing}; `{how}` holds one out by group, and trains on the rest"
@@ -175,14 +175,14 @@ def train_command(
     store: Path, training: TrainingConfig, flags: dict[str, object], overrides: list[str] | None = None
 ) -> str:
     """The command that trains on a store as it is: on the split that it has, holding out a test part if it has none."""
-    from harray.store import FeatureStore
-    from harray.store.test_part import can_hold_out, train_split_among
+    from harray.api.stores import Store
 
-    trained = train_split_among(FeatureStore.open(store).splits(), training.train_split)
+    there = Store(store)
+    trained = there.train_split(training)
     if trained is None:
         return advice.command("store info", store)
     last = [] if trained == training.train_split else [f"training.train_split={trained}"]
-    wanted = no_test_part(store, training) and can_hold_out(store, advice.TEST_SHARE)
+    wanted = no_test_part(store, training) and there.can_hold_out(advice.TEST_SHARE)
     share = advice.TEST_SHARE if wanted else None
     return advice.command(
         "train", flags={"--store": store, **flags, "--test-share": share}, last=[*(overrides or []), *last]

@@ -1,6 +1,7 @@
-"""Commands that exchange skeleton pickles with other programs: import, export."""
+"""Commands that exchange skeletons and keypoints with other programs: import, export."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,17 +10,20 @@ import typer
 from harray import recipes
 from harray.cli import advice, options
 from harray.cli.terminal import Terminal
+from harray.errors import InputError
 
 
 def import_(
-    pickle: Annotated[Path, typer.Argument(metavar="PKL", help="Skeleton pickle of PYSKL or MMAction2.")],
+    pickle: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="File or folder of keypoints; or a skeleton pickle.")
+    ],
     store: Annotated[Path, typer.Option("--store", help="Feature store; made where there is none.")],
     skeleton: Annotated[
         str | None,
         typer.Option(
             "--skeleton",
             metavar="NAME",
-            help="Layout where the pickle names none: coco17, ntu25 ..., or generic.",
+            help="Layout where files name none; or one to bring joints to by their names.",
         ),
     ] = None,
     also: Annotated[
@@ -30,7 +34,21 @@ def import_(
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option("--labels", help="Class names, one per line, where the pickle has no label_map."),
+        typer.Option(
+            "--labels",
+            metavar="PATH",
+            help="Of clips: csv (name,label[,split,group]), JSON or class folders; of numbers: names, one per line.",
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="NAME", help="Of the files, where content does not tell: openpose, csv ..."
+        ),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option("--size", metavar="WxH", help="Of the pictures in px, where files do not say."),
     ] = None,
     num_frames: Annotated[int, typer.Option("--frames", min=1, help="Kept per clip, evenly spaced.")] = 32,
     max_people: Annotated[int, typer.Option("--people", min=1, help="Kept per clip, those most seen.")] = 2,
@@ -40,32 +58,27 @@ def import_(
     test_share: options.TestShare = None,
     as_json: options.Json = False,
 ) -> None:
-    """Take a skeleton pickle into a store, ready to train on without videos.
+    """Take keypoints of other tools into a store, ready to train on without videos.
 
-    Only arrays and plain containers are read; a pickle that asks for more is refused and runs nothing.
+    Read are OpenPose, AlphaPose, COCO, ultralytics, MediaPipe, MoveNet, Kinetics-skeleton, NTU RGB+D, Penn Action,
+    JHMDB, MSR-Action3D, DeepLabCut, SLEAP, Datumaro, and pickles of PYSKL and MMAction2. Of a pickle only arrays and
+    plain containers are read; one that asks for more is refused and runs nothing.
     """
-    from harray.interchange.skeleton_import import ImportOptions, import_skeletons
-    from harray.store.test_part import check_share, to_json
+    from harray.api.keypoints import ImportOptions, import_keypoints
 
-    if test_share is not None:
-        check_share(store, test_share)
     terminal = Terminal(as_json=as_json)
     how = ImportOptions(
         skeleton=skeleton,
         also=also,
         labels=labels,
+        format=format_,
+        size_hw=_size(size),
         num_frames=num_frames,
         max_people=max_people,
         fps=fps,
         test_share=test_share,
     )
-    with terminal.progress("importing", "clips") as update:
-        imported = import_skeletons(
-            pickle,
-            store.absolute(),
-            how,
-            on_progress=lambda done, total: update(done, total, ""),
-        )
+    imported = import_keypoints(pickle, store, options=how, reporter=terminal)
     for message in imported.messages:
         terminal.say(message)
     known = "nothing new, all was there before"
@@ -79,8 +92,19 @@ def import_(
     terminal.result(f"next: {how}")
     rate = imported.computed / imported.seconds if imported.seconds else 0.0
     values = {name: value for name, value in dataclasses.asdict(imported).items() if name != "held_out"}
-    about = {"clips_per_sec": rate, "store": str(store.absolute()), "test_part": to_json(imported.held_out)}
+    part = imported.held_out and dataclasses.asdict(imported.held_out)
+    about = {"clips_per_sec": rate, "store": str(store.absolute()), "test_part": part}
     terminal.json({**values, **about})
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """ "640x480" as height and width."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,5})\s*[xX*]\s*([1-9]\d{0,5})", text.strip())
+    if found is None:
+        raise InputError(f"--size {text}: expected width and height in px, such as 640x480")
+    return int(found[2]), int(found[1])
 
 
 def export(
@@ -93,10 +117,9 @@ def export(
 
     It holds the frames that the store holds, and its import has the same rows.
     """
-    from harray.interchange.skeleton_export import export_skeletons
-    from harray.store import FeatureStore
+    from harray.api.keypoints import export_keypoints
 
-    exported = export_skeletons(FeatureStore.open(store), pickle, overwrite=overwrite)
+    exported = export_keypoints(store, pickle, overwrite=overwrite)
     terminal = Terminal(as_json=as_json)
     left_out = f", {exported.unlabelled} without a label left out" if exported.unlabelled else ""
     terminal.result(

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -24,9 +24,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from harray.api.session import quiet
 from harray.errors import InputError
+from harray.names import without_password
 from harray.reporting import Reporter, Update
-from harray.tracking.location import without_password
 
 SAY_EVERY_SEC = 15.0  # where there is no terminal to draw a bar on
 
@@ -75,6 +76,7 @@ class Terminal(Reporter):
     out: IO[str] = field(default_factory=lambda: sys.stdout)
     err: IO[str] = field(default_factory=lambda: sys.stderr)
     bar: Console | None = None  # of the progress bar that is being shown
+    part: str = ""  # title of the stage that is running
 
     def say(self, message: str) -> None:
         """A line of progress or notice, on standard error."""
@@ -84,6 +86,8 @@ class Terminal(Reporter):
 
     def result(self, message: "str | Table") -> None:
         """A line or table of the answer, on standard output (standard error with --json)."""
+        if self.part:
+            return
         console = self._console(self.err if self.as_json else self.out)
         message = without_password(message) if isinstance(message, str) else message
         console.print(message, markup=False, highlight=False, soft_wrap=isinstance(message, str))
@@ -100,7 +104,7 @@ class Terminal(Reporter):
         Where standard error is no terminal (a job's log), a line is printed every 15 seconds instead, whether
         anything was done meanwhile or not.
         """
-        console = self._console(self.err)
+        console, title = self._console(self.err), self.part or title
         if not console.is_terminal:
             with self._plain_progress(title, unit) as update:
                 yield update
@@ -128,24 +132,13 @@ class Terminal(Reporter):
                 self.bar = None
 
     @contextlib.contextmanager
-    def stages(self) -> Generator[Callable[[str, str], Update]]:
-        """Several bars one after another; each stage's time is said when it ends."""
-        with contextlib.ExitStack() as stack:
-            running: dict[str, float] = {}
-
-            def end() -> None:
-                stack.close()
-                for title, started in running.items():
-                    self.say(f"{title}: {time.monotonic() - started:.1f} s")
-                running.clear()
-
-            def start(title: str, unit: str) -> Update:
-                end()
-                running[title] = time.monotonic()
-                return stack.enter_context(self.progress(title, unit))
-
-            yield start
-            end()
+    def stage(self, title: str) -> Generator[None]:
+        before, self.part, started = self.part, title, time.monotonic()
+        try:
+            yield
+        finally:
+            self.part = before
+        self.say(f"{title}: {time.monotonic() - started:.1f} s")
 
     @contextlib.contextmanager
     def _plain_progress(self, title: str, unit: str) -> Generator[Update]:
@@ -204,17 +197,15 @@ class Fault(Exception):
 
 @contextlib.contextmanager
 def session(out: Path, command: str, as_json: bool) -> Generator[Terminal]:
-    """A terminal of our own, while file descriptors 1 and 2 lead to a log file under `out`, named at the start.
-
-    Ray, ultralytics and MLflow write through Python's streams, through loggers that keep old streams, and from
-    C++ threads; only the descriptors catch them all.
+    """A terminal of our own, while all that libraries write goes to a log file under `out`, named at the start.
 
     Raises:
         Interrupted: by Ctrl-C or SIGTERM, once everything is closed.
         Fault: for any other exception but InputError and an exit, after its traceback went to the log.
     """
     log = out.absolute() / "logs" / f"{command}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    with _descriptors_to(log) as (stdout, stderr):
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as sink, quiet(sink) as (stdout, stderr):
         terminal = Terminal(as_json=as_json, out=stdout, err=stderr)
         terminal.say(f"log: {log}")
         try:
@@ -227,29 +218,3 @@ def session(out: Path, command: str, as_json: bool) -> Generator[Terminal]:
             print(without_password(traceback.format_exc()), file=sys.stderr)
             summary = " ".join(str(error).split())[:300]
             raise Fault(f"{type(error).__name__}: {summary} (traceback at the end of {log})") from error
-
-
-@contextlib.contextmanager
-def _descriptors_to(log: Path) -> Generator[tuple[IO[str], IO[str]]]:
-    """Lead descriptors 1 and 2 into a file; yields streams to where they led before."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    _flush()
-    saved = os.dup(1), os.dup(2)
-    with (
-        log.open("a") as sink,
-        os.fdopen(saved[0], "w", buffering=1) as stdout,
-        os.fdopen(saved[1], "w", buffering=1) as stderr,
-    ):
-        os.dup2(sink.fileno(), 1)
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield stdout, stderr
-        finally:
-            _flush()
-            os.dup2(saved[0], 1)
-            os.dup2(saved[1], 2)
-
-
-def _flush() -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()

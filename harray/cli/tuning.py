@@ -14,6 +14,7 @@ from harray.cli.terminal import Terminal, session
 from harray.config import flatten, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.workspace import Workspace
 
 if TYPE_CHECKING:
     from harray.api.tune import SweepRequest
@@ -93,7 +94,7 @@ def tune(
     budget_sec, failed_share = _seconds(time_budget) if time_budget else math.inf, _share(max_failed)
     with (
         session(out, "tune", as_json) as terminal,
-        cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, num_bytes, terminal.say),
+        cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, num_bytes, terminal),
     ):
         from harray.api.tune import SweepRequest, tune_recorded
         from harray.tracking.runs import outcome_of
@@ -215,19 +216,17 @@ def _registered(
     from harray.tracking.runs import NotRecorded, outcome_of
 
     try:
-        with terminal.progress("training the winner on train + val", "epochs") as update:
-            winner, missed = outcome_of(
-                lambda: train_winner(
-                    outcome,
-                    request.store,
-                    request.out,
-                    name,
-                    split=split,
-                    tracking=request.tracking,
-                    recipe=request.recipe,
-                    on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
-                )
+        winner, missed = outcome_of(
+            lambda: train_winner(
+                outcome,
+                request.store,
+                Workspace(request.out, request.tracking),
+                terminal,
+                name=name,
+                split=split,
+                recipe=request.recipe,
             )
+        )
     except NotRecorded as error:
         return None, error
     score = f", the store has no split {split!r} to score it on"

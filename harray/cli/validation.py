@@ -1,6 +1,5 @@
 """The command that cross-validates an experiment and its ablations."""
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,9 +7,7 @@ from rich.table import Table
 
 from harray.cli import options
 from harray.cli.terminal import session
-from harray.config import parse_overrides, with_overrides
-from harray.errors import InputError
-from harray.experiment import ExperimentConfig
+from harray.workspace import Workspace
 
 if TYPE_CHECKING:
     from harray.validation.cross_validation import CrossValidation
@@ -71,74 +68,38 @@ def cross_validate(
     No held-out clip chooses anything: every training runs all its epochs. Finished trainings are kept under --out,
     and the same command goes on after an interruption. Recorded in MLflow as one run.
     """
-    experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     with session(out, "cross-validate", as_json) as terminal:
-        from harray.api.comparisons import (
-            Found,
-            check_tracking,
-            cross_validation_metrics,
-            record_comparison,
-        )
-        from harray.api.cross_validate import cross_validate, plan_cross_validation
-        from harray.validation.verdicts import verdicts_of_cross_validation
+        from harray.api.cross_validate import CrossValidateOptions
+        from harray.api.cross_validate import cross_validate as validate
 
-        plan = plan_cross_validation(
-            store.absolute(),
-            _variants(experiment, without or [], variant or []),
-            splits=splits,
-            num_folds=None if leave_one_group_out else folds,
-            num_seeds=seeds,
-            occlusions=[_occlusion(text) for text in hide or []],
+        validated = validate(
+            store,
+            recipe=recipe,
+            config=config,
+            overrides=overrides,
+            options=CrossValidateOptions(
+                num_folds=None if leave_one_group_out else folds,
+                num_seeds=seeds,
+                without=without or (),
+                variants=variant or (),
+                hide=hide or (),
+                splits=splits,
+                num_workers=workers,
+            ),
+            workspace=Workspace(out, tracking_uri),
+            reporter=terminal,
         )
-        check_tracking(out, tracking_uri)
-        with terminal.progress("training", "models") as update:
-            found = cross_validate(plan, out, num_workers=workers, on_progress=update)
+        found = validated.scores
         how = f"{found.tied_by} held out together"
         terminal.result(
             f"{sum(found.fold_sizes)} clips of {found.num_classes} classes in {len(found.fold_sizes)} folds, "
             f"{how}; {len(found.seeds)} seeds"
         )
         terminal.result(_table(found))
-        said = verdicts_of_cross_validation(found)
-        for text in said.values():
+        for text in validated.verdicts.values():
             terminal.result(f"verdict: {text}")
-        what = Found("cross-validate", cross_validation_metrics(found), found.to_json(), said)
-        run_id = record_comparison(what, store, experiment, out, tracking_uri, str(config or recipe))
-        terminal.json({**found.to_json(), "verdicts": said, "run_id": run_id})
-
-
-def _variants(
-    experiment: ExperimentConfig, without: list[str], variants: list[str]
-) -> dict[str, ExperimentConfig]:
-    """`full`, then what is left out, then what is overridden, by name."""
-    from harray.validation.ablations import variants_without
-
-    named = {
-        name: with_overrides(experiment, {f"model.{key}": value for key, value in parts.items()})
-        for name, parts in variants_without(without).items()
-    }
-    for text in variants:
-        if text in named:
-            raise InputError(f"--variant {text!r}: given twice; name each once")
-        named[text] = with_overrides(experiment, parse_overrides(experiment, text.split()))
-    return named
-
-
-def _occlusion(text: str) -> tuple[str, float]:
-    """Kind and share of `limbs:0.5`; joints where no kind is named."""
-    from harray.evaluation.occlusion import KINDS
-
-    kind, _, share = text.rpartition(":")
-    try:
-        value = float(share)
-    except ValueError:
-        value = math.nan
-    if (kind or "joints") not in KINDS or not 0 <= value <= 1:
-        raise InputError(
-            f"--hide {text!r}: expected a share in [0, 1], or KIND:SHARE with {', '.join(KINDS)}"
-        )
-    return kind or "joints", value
+        terminal.json(validated.to_json())
 
 
 def _table(found: "CrossValidation") -> Table:

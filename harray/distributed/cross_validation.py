@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayTaskError
 
-from harray.distributed.resources import check_demand, cluster_resources
+from harray.distributed.resources import check_demand, cluster_resources, trials_demand
 from harray.errors import InputError
 from harray.validation.cross_validation import Outcome, Trial, run_trial
 
@@ -28,16 +28,12 @@ def run_trials(trials: Sequence[Trial], num_workers: int | None = None) -> Gener
         InputError: the cluster cannot hold so many, or a trial's store cannot be trained on.
     """
     training = trials[0].learning.training
-    demand = {"CPU": float(training.num_threads)}
+    gpus = 0.0
     if training.device == "cuda" or (training.device == "auto" and cluster_resources().get("GPU", 0)):
-        demand["GPU"] = 1 / TRIALS_PER_GPU
+        gpus = 1 / TRIALS_PER_GPU
     at_once = min(num_workers or 1, len(trials))
-    check_demand(
-        {name: amount * at_once for name, amount in demand.items()},
-        f"{at_once} trials at once",
-        "use fewer --workers",
-    )
-    work = ray.remote(num_cpus=demand["CPU"], num_gpus=demand.get("GPU", 0))(run_trial)
+    check_demand(trials_demand(at_once, training.num_threads, gpus))
+    work = ray.remote(num_cpus=training.num_threads, num_gpus=gpus)(run_trial)
     waiting, running = list(reversed(trials)), {}
     try:
         while waiting or running:

@@ -22,7 +22,7 @@ from harray.distributed.extraction_plan import moved_rows, plan_extraction
 from harray.distributed.extraction_tally import QuarantineLimit, Tally
 from harray.distributed.extraction_worker import FAULT, ExtractionWorker
 from harray.distributed.resources import (
-    MEMORY,
+    actors_demand,
     check_demand,
     check_machine,
     cluster_resources,
@@ -30,16 +30,12 @@ from harray.distributed.resources import (
     start_ray,
 )
 from harray.errors import InputError
-from harray.extraction.config import (
-    ExtractionConfig,
-    settings_digest,
-    shaping_values,
-    weights_digests,
-    weights_origin,
-)
+from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import SKELETON, clip_scene_shape, keypoints_shape, make_networks_ready
+from harray.extraction.provenance import Provenance
 from harray.poses.config import EMBEDDED
 from harray.poses.weights import check_pose_weights
+from harray.reporting import SILENT, Reporter
 from harray.scenes.config import RANDOM
 from harray.scenes.weights import check_scene_weights
 from harray.schema import EXTRACTED, QUARANTINED
@@ -52,13 +48,9 @@ from harray.videos.files import stamp_of
 
 MAX_BATCH = 16  # videos per shard; a killed actor loses less than this
 
-ADVICE = "use fewer --actors"
-
 # By default glibc gives every thread an arena of memory, and each grows to the largest clip. One for all: a third
 # less memory, and a tenth of the page faults.
 ACTOR_ENVIRONMENT = {"env_vars": {"MALLOC_ARENA_MAX": "1"}}
-
-Progress = Callable[[int, int, dict[str, int]], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,11 +81,10 @@ def extract(
     config: ExtractionConfig,
     store_path: Path | str,
     num_actors: int | None = None,
-    on_progress: Progress = lambda done, total, counts: None,
-    on_message: Callable[[str], None] = lambda message: None,
     limit: QuarantineLimit = QuarantineLimit(),
     retry: bool = False,
     on_outcomes: Callable[[pa.Table], None] = lambda outcomes: None,
+    reporter: Reporter = SILENT,
 ) -> ExtractionSummary:
     """Bring a store up to date with a manifest; what it has, an interrupted run's part too, is not computed again.
 
@@ -101,13 +92,11 @@ def extract(
         source_table: of `schema.MANIFEST`.
         num_actors: so many actors, or one per video where those are fewer; None for one per core, or as many as
             the GPUs hold.
-        on_progress: called with inputs done, inputs in all, and the counts {"extracted", "quarantined",
-            "computed"}, at the start and after every batch.
-        on_message: called with each thing the user should know, of the weights at the start and of the videos in
-            the end; they are in the summary too.
         limit: when so many inputs of this run are quarantined, it stops.
         retry: whether to take again what was quarantined, changed or not.
         on_outcomes: called with the `OUTCOMES` rows of every batch as it is finished.
+        reporter: told of inputs done after every batch, and what the user should know, of the weights at the start and
+            of the videos in the end; that is in the summary too.
 
     Raises:
         InputError: weights, store, or cluster are not what the extraction needs, another command writes to the
@@ -118,31 +107,41 @@ def extract(
     store = FeatureStore.open_or_create(store_path, settings)
     messages: list[str] = []
 
-    def say(message: str) -> None:
-        messages.append(message)
-        on_message(message)
-
+    told = _Kept(reporter, messages)
     for message in weights_messages(config, source_table):
-        say(message)
+        told.say(message)
     with writing(store.path, "harray extract"):
         Tries(store.path).clear()
         clip_ids = store.clip_ids()
         plan = plan_extraction(source_table, store.ledger(), clip_ids, stamp_of, retry)
         store.append_ledger(plan.relabelled)
         tally = Tally(len(source_table), plan.kept, limit)
-        on_progress(tally.done, tally.total, tally.named())
-        if len(plan.todo):
-            check_machine({"CPU": min(num_actors or 0, len(plan.todo))}, "extraction", ADVICE)
-            with start_ray():
-                for outcomes in _run(plan.todo, config, store, settings, clip_ids, num_actors, say):
-                    on_outcomes(outcomes)
-                    tally.add(outcomes)
-                    on_progress(tally.done, tally.total, tally.named())
+        with reporter.progress("extracting", "clips") as update:
+            update(tally.done, tally.total)
+            if len(plan.todo):
+                check_machine(actors_demand("extraction", min(num_actors or 0, len(plan.todo))))
+                with start_ray():
+                    for outcomes in _run(plan.todo, config, store, clip_ids, num_actors, told):
+                        on_outcomes(outcomes)
+                        tally.add(outcomes)
+                        update(tally.done, tally.total, tally.note())
         for kind, count, path, text in noted(tally.noted):
-            say(f"{kind}, {count} of {tally.total} videos, such as {path}: {text}")
+            told.say(f"{kind}, {count} of {tally.total} videos, such as {path}: {text}")
         store.append_ledger(moved_rows(store.ledger(), source_table, stamp_of))
         final = recorded_outcomes(store, source_table)
     return _summary(final, tally, seconds=time.monotonic() - started, messages=messages)
+
+
+class _Kept(Reporter):
+    """Passes notices on, and keeps them."""
+
+    def __init__(self, reporter: Reporter, messages: list[str]) -> None:
+        self.reporter = reporter
+        self.messages = messages
+
+    def say(self, message: str) -> None:
+        self.messages.append(message)
+        self.reporter.say(message)
 
 
 def _summary(final: Counter[str], tally: Tally, *, seconds: float, messages: list[str]) -> ExtractionSummary:
@@ -169,9 +168,7 @@ def store_settings(config: ExtractionConfig) -> StoreSettings:
         skeleton=SKELETON,
         keypoints_shape=keypoints_shape(config),
         scene_shape=clip_scene_shape(config),
-        extraction=shaping_values(config),
-        weights=weights_digests(config),
-        origin=weights_origin(config),
+        provenance=Provenance.of(config),
     )
 
 
@@ -275,10 +272,9 @@ def _run(
     todo: pa.Table,
     config: ExtractionConfig,
     store: FeatureStore,
-    settings: StoreSettings,
     clip_ids: set[str],
     num_actors: int | None,
-    say: Callable[[str], None],
+    reporter: Reporter,
 ) -> Iterator[pa.Table]:
     """Outcome rows of each batch as it is finished.
 
@@ -286,10 +282,9 @@ def _run(
         InputError: the cluster is too small, or the store cannot be written.
     """
     pool = pool_for(len(todo), num_actors, config.poses.gpus_per_actor, "extraction")
-    demand = {"CPU": pool.num_threads, "GPU": pool.gpus_per_actor, MEMORY: todo.nbytes}
-    check_demand(demand, "extraction", ADVICE, on_message=say)
+    check_demand(actors_demand("extraction", pool.num_threads, pool.gpus_per_actor, todo.nbytes), reporter)
     for message in make_networks_ready(config, pool.device):
-        say(message)
+        reporter.say(message)
     import ray.data  # seconds, which a refusal should not cost
 
     rows = batch_size_for(len(todo), pool.num_actors)
@@ -297,8 +292,7 @@ def _run(
     arguments: dict[str, Any] = {
         "config": config,
         "store": str(store.path),
-        "settings": settings_digest(settings.extraction, settings.weights),
-        "weights": settings.weights,
+        "provenance": store.settings.provenance,
         "clip_ids": clip_ids,
         "device": pool.device,
         "num_threads": pool.num_threads,

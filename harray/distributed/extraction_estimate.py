@@ -12,7 +12,7 @@ from harray.distributed.extraction import Pool, pool_for, store_settings
 from harray.distributed.extraction_plan import plan_extraction
 from harray.distributed.extraction_worker import use_threads
 from harray.distributed.resources import start_ray
-from harray.extraction.config import ExtractionConfig, settings_digest
+from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import ClipExtractor
 from harray.extraction.faults import ExtractionError
 from harray.extraction.reader import Reading
@@ -70,7 +70,7 @@ def estimate(
     plan = plan_extraction(source_table, ledger, clip_ids, stamp_of, retry)
     with start_ray():
         pool = pool_for(len(plan.todo) or 1, num_actors, config.poses.gpus_per_actor, "extraction")
-    digest = settings_digest(settings.extraction, settings.weights)
+    digest = settings.provenance.digest
     probe_sec = probe(plan.todo["path"].to_pylist(), config, digest, pool, on_probe)
     return Estimate(
         inputs=len(source_table),

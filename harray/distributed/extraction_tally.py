@@ -72,6 +72,11 @@ class Tally:
         """The counts for display."""
         return {name: self.counts[name] for name in (EXTRACTED, QUARANTINED, "computed")}
 
+    def note(self) -> str:
+        """What a progress bar says beside the count."""
+        quarantined = self.counts[QUARANTINED]
+        return f"{quarantined} quarantined" if quarantined else ""
+
     def add(self, outcomes: pa.Table) -> None:
         """Count a batch.
 

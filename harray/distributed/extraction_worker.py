@@ -21,6 +21,7 @@ from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig, needed_pictures, weights_digests
 from harray.extraction.extractor import ClipExtractor
 from harray.extraction.faults import ExtractionError, is_disk_full
+from harray.extraction.provenance import Provenance
 from harray.extraction.reader import Reading
 from harray.schema import EXTRACTED, MANIFEST, QUARANTINED
 from harray.store.feature_store import FeatureStore
@@ -56,8 +57,8 @@ class ExtractionWorker:
     Args:
         config: the extraction; its named weights are looked up on the worker's own machine.
         store: path of the store.
-        settings: of `settings_digest`, the part of a clip's identity that is not its bytes.
-        weights: digests that this machine's weights must have.
+        provenance: the store's; its digest is the part of a clip's identity that is not its bytes, and this
+            machine's weights must have its digests.
         clip_ids: clips that the store has already.
         device: "cpu" or "cuda".
         num_threads: of the networks, on a CPU.
@@ -71,18 +72,17 @@ class ExtractionWorker:
         *,
         config: ExtractionConfig,
         store: str,
-        settings: str,
-        weights: dict[str, str],
+        provenance: Provenance,
         clip_ids: set[str],
         device: str,
         num_threads: int,
     ):
-        if weights_digests(config) != weights:
+        if weights_digests(config) != provenance.weights:
             raise InputError("a worker's machine has other weights than this one; give them by a shared path")
         use_threads(num_threads)
         self.videos = config.videos
         self.needed = needed_pictures(config)
-        self.settings = settings
+        self.settings = provenance.digest
         self.clip_ids = set(clip_ids)
         self.store = FeatureStore.open(store)
         self.extractor = ClipExtractor(config, device, num_threads).load()

@@ -18,14 +18,15 @@ from typing import Any
 import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
-from harray.distributed.extraction import ADVICE, pool_for
+from harray.distributed.extraction import pool_for
 from harray.distributed.extraction_worker import use_threads
-from harray.distributed.resources import MEMORY, check_demand, check_possible
+from harray.distributed.resources import Demand, actors_demand, check_demand, check_possible
 from harray.errors import InputError
 from harray.extraction.extractor import make_networks_ready
 from harray.inference import Predictor
 from harray.inference.entries import VideoTask, failed_entry, video_entry
 from harray.names import is_uri
+from harray.reporting import SILENT, Reporter
 from harray.store.tries import MAX_TRIES
 
 LOOK_SEC = 30.0  # without news, before it is asked whether the cluster can still do the work
@@ -39,7 +40,7 @@ def predict_on_ray(
     assignments: Sequence[str],
     num_actors: int,
     on_entry: Callable[[Entry], None] = lambda entry: None,
-    on_message: Callable[[str], None] = lambda message: None,
+    reporter: Reporter = SILENT,
 ) -> list[Entry]:
     """The entry of every task (of `video_entry`), in their order, computed on the running cluster.
 
@@ -47,7 +48,7 @@ def predict_on_ray(
         checkpoint: folder on this machine; its files travel to the actors.
         assignments: as for `Predictor.load`; paths in them must be known to every node.
         on_entry: called with each entry as it is done, in any order.
-        on_message: called with what the user should know, such as what is being waited for.
+        reporter: told what the user should know, such as what is being waited for.
 
     Raises:
         InputError: the cluster does not hold so many actors, or a node lacks the weights for extraction.
@@ -55,10 +56,11 @@ def predict_on_ray(
     extractor = Predictor.load(checkpoint, assignments, device="cpu").extractor
     files = {path.name: path.read_bytes() for path in checkpoint.iterdir() if path.is_file()}
     pool = pool_for(len(tasks), num_actors, extractor.config.poses.gpus_per_actor, "prediction")
-    demand = {"CPU": pool.num_threads, "GPU": pool.gpus_per_actor, MEMORY: sum(map(len, files.values()))}
-    check_demand(demand, "prediction", ADVICE, on_message)
+    files_bytes = sum(map(len, files.values()))
+    demand = actors_demand("prediction", pool.num_threads, pool.gpus_per_actor, files_bytes)
+    check_demand(demand, reporter)
     for message in make_networks_ready(extractor.config, pool.device):
-        on_message(message)
+        reporter.say(message)
     actor_class = ray.remote(num_cpus=pool.num_threads, num_gpus=pool.gpus_per_actor)(PredictionActor)
     given = ray.put(files), list(assignments), pool.device, pool.num_threads
     entries: dict[int, Entry] = {}
@@ -106,7 +108,7 @@ def _absolute(video: str) -> str:
 
 
 def _deal(
-    tasks: Sequence[VideoTask], hire: Callable[[], Any], num_actors: int, demand: dict[str, float]
+    tasks: Sequence[VideoTask], hire: Callable[[], Any], num_actors: int, demand: Demand
 ) -> Iterator[tuple[int, Entry]]:
     """Index and entry of each task as it is done."""
     todo = deque(range(len(tasks)))
@@ -143,7 +145,7 @@ def _deal(
             return  # who still loads is not needed any more
 
 
-def _next_done(at_work: dict[Any, tuple[Any, int | None]], demand: dict[str, float]) -> tuple[Any, Any, Any]:
+def _next_done(at_work: dict[Any, tuple[Any, int | None]], demand: Demand) -> tuple[Any, Any, Any]:
     """The next reference that has a result or a failure, its actor and task; gone from `at_work`."""
     while True:
         done, _ = ray.wait(list(at_work), num_returns=1, timeout=LOOK_SEC)
@@ -152,7 +154,7 @@ def _next_done(at_work: dict[Any, tuple[Any, int | None]], demand: dict[str, flo
         if all(
             index is None for _, index in at_work.values()
         ):  # nobody works: is there anything left to work on?
-            check_possible(demand, "prediction", ADVICE)
+            check_possible(demand)
 
 
 def _result(done: Any) -> Entry:

@@ -16,12 +16,13 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from types import TracebackType
 from typing import Any
 
 from harray.distributed.autoscaler import cluster_limit
 from harray.errors import InputError
+from harray.reporting import SILENT, Reporter
 
 OBJECT_STORE_BYTES = 512 << 20  # of a local cluster; of all commands only a sweep shares features by it
 START_ATTEMPTS = 3
@@ -68,6 +69,26 @@ class RayHandle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shutdown()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Demand:
+    """What must be there at the same time, compared with the cluster once, before anything starts."""
+
+    purpose: str
+    """What it is for, such as `training with 2 workers`."""
+    remedy: str
+    """What the user may change, such as `use fewer --workers`."""
+    cpus: float = 0.0
+    gpus: float = 0.0
+    memory: float = 0.0
+    """Of the object store, bytes."""
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """By Ray's names; what is not wanted is left out."""
+        wanted = {"CPU": self.cpus, "GPU": self.gpus, MEMORY: self.memory}
+        return {name: float(amount) for name, amount in wanted.items() if amount}
 
 
 def prepare_ray() -> None:
@@ -219,7 +240,7 @@ def _in_words(name: str, amount: float, there: float) -> str:
     return f"{amount:g} {name} (there are {there:g})"
 
 
-def check_machine(demand: Mapping[str, float], purpose: str, advice: str) -> None:
+def check_machine(demand: Demand) -> None:
     """Refuse at once what this machine has not, where the command would start a cluster on it.
 
     Raises:
@@ -232,50 +253,57 @@ def check_machine(demand: Mapping[str, float], purpose: str, advice: str) -> Non
         "CPU": os.cpu_count() or 1,
         MEMORY: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
     }
-    asked = {name: demand.get(name, 0) for name in machine}
+    asked = {name: demand.amounts.get(name, 0) for name in machine}
     if missing := missing_resources(asked, machine):
-        raise InputError(f"{purpose} needs {missing}; {advice} or join a larger cluster by RAY_ADDRESS")
+        raise InputError(
+            f"{demand.purpose} needs {missing}; {demand.remedy} or join a larger cluster by RAY_ADDRESS"
+        )
 
 
-def check_possible(demand: Mapping[str, float], purpose: str, advice: str = "use fewer workers") -> None:
+def check_possible(demand: Demand) -> None:
     """Refuse what the cluster cannot run, neither as it is nor as its autoscaler may make it.
 
     Raises:
         InputError: the cluster is too small.
     """
-    if missing := missing_resources(demand, cluster_resources()):
-        raise InputError(f"{purpose} needs {missing}; {advice} or a larger cluster")
+    if missing := missing_resources(demand.amounts, cluster_resources()):
+        raise InputError(f"{demand.purpose} needs {missing}; {demand.remedy} or a larger cluster")
 
 
-def check_demand(
-    demand: Mapping[str, float],
-    purpose: str,
-    advice: str = "use fewer workers",
-    on_message: Callable[[str], None] = lambda message: None,
-) -> None:
+def check_demand(demand: Demand, reporter: Reporter = SILENT) -> None:
     """Refuse, within seconds, what the cluster cannot run, and say what an autoscaler is waited for.
-
-    Args:
-        demand: what must be there at the same time, such as {"CPU": 3, "GPU": 0.5, "object_store_memory": 1e9}.
-        purpose: what for, such as "training with 2 workers".
-        advice: which flag the user could change.
-        on_message: called with what is being waited for, where nodes are to be added.
 
     Raises:
         InputError: the cluster is too small, or other work holds too much of it.
     """
-    check_possible(demand, purpose, advice)
+    check_possible(demand)
     deadline = time.monotonic() + GRACE_SEC
-    while missing := missing_resources(demand, free_resources()):
+    while missing := missing_resources(demand.amounts, free_resources()):
         missing = missing.replace("there are", "free now")
         if autoscaler_limit():
-            on_message(f"waiting for the cluster to grow: {purpose} needs {missing}")
+            reporter.say(f"waiting for the cluster to grow: {demand.purpose} needs {missing}")
             return  # Ray asks the autoscaler for nodes, and waits for them
         if time.monotonic() > deadline:
             raise InputError(
-                f"{purpose} needs {missing}: other work holds the rest; wait for it, {advice} or use a larger cluster"
+                f"{demand.purpose} needs {missing}: other work holds the rest; wait for it, {demand.remedy} or use a "
+                "larger cluster"
             )
         time.sleep(0.2)
+
+
+def actors_demand(purpose: str, cpus: float, gpus: float = 0.0, memory: float = 0.0) -> Demand:
+    """What actors need that share videos."""
+    return Demand(purpose=purpose, remedy="use fewer --actors", cpus=cpus, gpus=gpus, memory=memory)
+
+
+def trials_demand(at_once: int, num_threads: int, gpus_per_trial: float = 0.0) -> Demand:
+    """Trainings of a cross-validation at the same time."""
+    return Demand(
+        purpose=f"{at_once} trials at once",
+        remedy="use fewer --workers",
+        cpus=at_once * num_threads,
+        gpus=at_once * gpus_per_trial,
+    )
 
 
 def gpus_for(device: str, num_workers: int, there: Mapping[str, float]) -> float:

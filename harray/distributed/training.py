@@ -32,7 +32,6 @@ from ray.train import (
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from harray.distributed.resources import cluster_resources, gpus_for
-from harray.distributed.training_demand import check_training
 from harray.errors import InputError
 from harray.metrics import Scores
 from harray.training.checkpoint import save_checkpoint
@@ -56,7 +55,8 @@ def train_on_ray(
     max_failures: int = 3,
     min_workers: int | None = None,
 ) -> TrainingResult:
-    """Train on `num_workers` workers of the running cluster; the result is that of `train_store` with this seed.
+    """Train on `num_workers` workers of a running cluster that holds them (`cluster_for`); the result is that of
+    `train_store` with this seed.
 
     It is so on any number of workers, also where that changes on the way.
 
@@ -69,7 +69,7 @@ def train_on_ray(
         min_workers: with so few it goes on when nodes are lost, until others come; None waits for all.
 
     Raises:
-        InputError: more workers than the cluster can hold, or a store that cannot be trained on.
+        InputError: a store that cannot be trained on.
         Diverged: the loss is no longer a number.
     """
     started = time.perf_counter()
@@ -77,7 +77,6 @@ def train_on_ray(
     storage = ray_storage(request, storage)
     if gpus_per_worker is None:
         gpus_per_worker = gpus_for(request.learning.training.device, num_workers, cluster_resources())
-    check_training(num_workers, gpus_per_worker)
     name = run_name(request, num_workers)
     rescued = None if is_uri(storage) else rescued_state(Path(storage, name), request.digest)
     with _epochs_told(on_epoch) as log:

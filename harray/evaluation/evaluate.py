@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from harray.errors import InputError
-from harray.evaluation.attention import object_attention
 from harray.evaluation.calibration import calibration_report
+from harray.evaluation.findings import ClassScores, Mistake
 from harray.evaluation.occlusion import HIDDEN_SHARES, KINDS, occlusion_curves
 from harray.evaluation.reconstruction import reconstruction
-from harray.evaluation.report import ClassScores, EvaluationReport, Mistake
+from harray.evaluation.report import EvaluationReport
 from harray.features.rowrandom import RowRandom
 from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import ClipPredictions, Predictor
@@ -46,7 +46,7 @@ def evaluate(
         InputError: no such split, a skeleton or label that the model does not know.
     """
     num_hidings = len(KINDS) * len(HIDDEN_SHARES) if occlusion else 0
-    counted, total = itertools.count(), num_hidings + 3
+    counted, total = itertools.count(), num_hidings + 2
 
     def step(note: str) -> None:
         on_progress(next(counted), total, note)
@@ -65,11 +65,6 @@ def evaluate(
     predictors = {"without_pcm": predictor}
     if predictor.network.pcm is not None:
         predictors = {"with_pcm": predictor, "without_pcm": predictor.without_pcm()}
-    step("attention")
-    objects = {
-        part: object_attention(predictor, store, clips, use_pose=use_pose)
-        for part, use_pose in (("fusion", True), ("scene_only", False))
-    }
     step("completion of hidden joints")
     completion = reconstruction(predictor, clips) if occlusion and "with_pcm" in predictors else {}
     hide = partial(step, "accuracy with joints hidden")
@@ -87,7 +82,6 @@ def evaluate(
         gate=_gate(predictor, by_part),
         occlusion=curves,
         reconstruction=completion,
-        objects=objects,
         confusion_AA=confusion_matrix(labels_N, predicted_N, len(classes)),
         per_class=_class_rows(labels_N, predicted_N, classes),
         mistakes=_mistakes(clips, fusion_NA, classes),

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from harray.evaluation.calibration import CalibrationReport
+from harray.evaluation.findings import AttentionView, ObjectAttention, OcclusionCurve
 from harray.training.loop import EpochReport
 from harray.videos.frames import read_frames_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from harray.evaluation.calibration import CalibrationReport
-    from harray.evaluation.report import Look, ObjectAttention, OcclusionCurve
 
 INK, ACCENT, MUTED = "#1f2933", "#2b6cb0", "#a0aec0"
 
@@ -47,7 +46,7 @@ def confusion_figure(confusion_AA: np.ndarray, classes: Sequence[str]) -> Figure
     return figure
 
 
-def calibration_figure(found: "CalibrationReport") -> Figure:
+def calibration_figure(found: CalibrationReport) -> Figure:
     """Reliability diagram, the points as large as their share of the clips, and accuracy against coverage."""
     figure = Figure(figsize=(8.4, 3.6), layout="constrained")
     diagram, curve = figure.subplots(1, 2)
@@ -68,7 +67,7 @@ def calibration_figure(found: "CalibrationReport") -> Figure:
     return figure
 
 
-def occlusion_figure(curves: Mapping[str, "OcclusionCurve"]) -> Figure:
+def occlusion_figure(curves: Mapping[str, OcclusionCurve]) -> Figure:
     """Top-1 against what is hidden: a panel per kind of occlusion, a line per name in its `top1`."""
     figure = Figure(figsize=(3.1 * max(len(curves), 2), 3.2), layout="constrained")
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
@@ -83,7 +82,7 @@ def occlusion_figure(curves: Mapping[str, "OcclusionCurve"]) -> Figure:
     return figure
 
 
-def objects_figure(objects: Mapping[str, Mapping[str, "ObjectAttention"]]) -> Figure:
+def objects_figure(objects: Mapping[str, Mapping[str, ObjectAttention]]) -> Figure:
     """A row per label, two pictures for each part that decides: a clip with the object and one without it.
 
     The attention lies on them, and the object's region, or its place, is outlined.
@@ -106,7 +105,7 @@ def objects_figure(objects: Mapping[str, Mapping[str, "ObjectAttention"]]) -> Fi
     return figure
 
 
-def _draw_look(axes: "Axes", look: "Look", title: str, brightest: float) -> None:
+def _draw_look(axes: "Axes", look: AttentionView, title: str, brightest: float) -> None:
     frame_HWC = read_frames_at(Path(look.path), np.array([look.frame_index])).rgb_THWC[0]
     height, width, _ = frame_HWC.shape
     axes.imshow(frame_HWC)

@@ -15,7 +15,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from harray.evaluation.report import OcclusionCurve
+from harray.evaluation.findings import OcclusionCurve
 from harray.features.hiding import hide_joints, hide_whole_joints, run_of_frames
 from harray.features.normalise import centre_and_size
 from harray.features.rowrandom import RowRandom
@@ -48,7 +48,7 @@ def occlusion_curves(
     untouched = {name: _top1(predictor, clips) for name, predictor in predictors.items()}
     curves = {}
     for kind in kinds:
-        if kind == "limbs" and not knows_limbs(clips.skeleton, clips.second_skeleton):
+        if kind == "limbs" and not knows_limbs(*clips.layouts):
             continue
         top1: dict[str, list[float]] = {name: [] for name in predictors}
         for share in hidden_shares:
@@ -62,9 +62,9 @@ def occlusion_curves(
     return curves
 
 
-def knows_limbs(*layouts: SkeletonLayout | None) -> bool:
+def knows_limbs(*layouts: SkeletonLayout) -> bool:
     """Whether any of a clip's layouts can have limbs hidden."""
-    return any(layout is not None and layout.limbs for layout in layouts)
+    return any(layout.limbs for layout in layouts)
 
 
 def _top1(predictor: Predictor, clips: ClipTensors) -> float:

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harray.evaluation.findings import Reconstruction
 from harray.evaluation.occlusion import as_in_other_clips, occluded, size_of
-from harray.evaluation.report import Reconstruction
 from harray.features.interpolation import fill_hidden
 from harray.features.tensors import ClipTensors, without_false_tracks
 from harray.inference.predictor import Predictor

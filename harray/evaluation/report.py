@@ -1,10 +1,13 @@
-"""What an evaluation found, and its page: one HTML file that needs no other."""
+"""What an evaluation found, and its page: one HTML file that needs no other, beside its figures and its JSON."""
 
 import base64
+import html
 import io
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,71 +18,12 @@ from harray.evaluation.figures import (
     objects_figure,
     occlusion_figure,
 )
+from harray.evaluation.findings import ClassScores, Mistake, ObjectAttention, OcclusionCurve, Reconstruction
 from harray.inference.lettering import save_figure
 from harray.metrics import Scores
 
-
-@dataclass(frozen=True, kw_only=True)
-class ClassScores:
-    """One row of the per-class table."""
-
-    label: str
-    precision: float
-    recall: float
-    f1: float
-    num_clips: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """A clip whose predicted class is not its label."""
-
-    path: str
-    label: str
-    predicted: str
-    probability: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class OcclusionCurve:
-    """Top-1 against how much is hidden; one value per share."""
-
-    hidden_shares: tuple[float, ...]
-    top1: Mapping[str, tuple[float, ...]]  # by what fills the hidden joints: with_pcm, without_pcm
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reconstruction:
-    """Mean errors on hidden joints in body sizes, by what fills them: pcm, hold, linear, spline."""
-
-    num_joints: int  # hidden ones whose truth is known
-    error: Mapping[str, float]
-    error_seen: Mapping[
-        str, float
-    ]  # of the joints that are seen at some other time of the clip; {} if none is
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """Where CFN looked in one frame of a clip."""
-
-    path: str
-    frame_index: int  # in the video
-    attention_GG: np.ndarray  # over the scene's grid, 1 = even
-    box_4: np.ndarray  # x0, y0, x1, y1 of the region of interest, px
-
-
-@dataclass(frozen=True, kw_only=True)
-class ObjectAttention:
-    """Mean attention on an object's region, 1 = even, and one clip of either side to look at."""
-
-    object: str
-    on_object: float  # in the clips that have it
-    on_its_place: float  # at the same place about the actor, in the same scene without an object
-    without: tuple[str, ...]  # labels of these
-    num_clips: int
-    look_with: Look
-    look_without: Look
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,18 +41,18 @@ class EvaluationReport:
     gate: Mapping[str, float]  # CFN's mean in [0, 1], of the parts that look at a scene; {} without one
     occlusion: Mapping[str, OcclusionCurve]  # by kind (evaluation/occlusion.py); empty if not measured
     reconstruction: Mapping[str, Reconstruction]  # by kind, those and real; empty without PCM
-    objects: Mapping[str, Mapping[str, ObjectAttention]]  # by part, then label; of rendered clips with scenes
     confusion_AA: np.ndarray
     per_class: Sequence[ClassScores]
     mistakes: Sequence[Mistake]
     calibration: CalibrationReport | None = None
     floors: Mapping[str, Scores] = field(default_factory=dict)  # of training/floors.py; {} if not known
     num_floor_clips: int = 0  # that the floors learned from: the model's, as far as the store has them
+    objects: Mapping[str, Mapping[str, ObjectAttention]] = field(default_factory=dict)
+    """By part, then label; of a rendered store with scenes (rendered/attention.py), else {}."""
+    page: Path | None = None  # the HTML page, where it was written
 
     def to_json(self) -> dict:
         """The keys that scripts rely on."""
-        from dataclasses import asdict
-
         return {
             **asdict(self.scores),
             "num_missing": self.num_missing,
@@ -133,6 +77,23 @@ class EvaluationReport:
             "per_class": {row.label: asdict(row) for row in self.per_class},
         }
 
+    def figure(self) -> "Figure":
+        """The confusion matrix."""
+        return confusion_figure(self.confusion_AA, self.classes)
+
+    def _repr_html_(self) -> str:
+        columns = ("top1", "top5", "macro_precision", "macro_recall", "macro_f1")
+        rows = {**self.ablation} | {f"floor: {name}": scores for name, scores in self.floors.items()}
+        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in ("", *columns))
+        body = "".join(
+            f"<tr><th>{html.escape(name.replace('_', ' '))}</th>"
+            + "".join(f"<td>{getattr(scores, column):.3f}</td>" for column in columns)
+            + "</tr>"
+            for name, scores in rows.items()
+        )
+        title = f"{self.model}: {self.scores.num_clips} clips of {self.split!r}, {self.num_missing} missing"
+        return f"<b>{html.escape(title)}</b><table><tr>{head}</tr>{body}</table>"
+
 
 def _object_json(found: ObjectAttention) -> dict:
     names = ("object", "on_object", "on_its_place", "without", "num_clips")
@@ -141,8 +102,6 @@ def _object_json(found: ObjectAttention) -> dict:
 
 def write_report(report: EvaluationReport, folder: Path) -> list[Path]:
     """Write report.html, report.json and the figures it shows into `folder`; returns their paths."""
-    import json
-
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"confusion": confusion_figure(report.confusion_AA, report.classes)}
     if report.calibration:

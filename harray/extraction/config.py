@@ -5,10 +5,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from harray.config import digest, flatten_mapping, to_dict, with_overrides
-from harray.errors import InputError
+from harray.config import to_dict
 from harray.poses.config import PosesConfig
-from harray.scenes.config import IMAGENET, NONE, ScenesConfig
+from harray.scenes.config import NONE, ScenesConfig
 from harray.videos.config import VideosConfig
 from harray.videos.picture import Needed
 
@@ -87,69 +86,11 @@ def weights_origin(config: ExtractionConfig) -> dict[str, Any]:
     return origin
 
 
-def dotted(shaping: dict[str, Any]) -> dict[str, Any]:
-    """`shaping_values` as overrides of a config."""
-    values = {name: value for name, value in flatten_mapping(shaping).items() if value is not None}
-    return {name: value for name, value in values.items() if name != "version"}
-
-
-def extraction_as_before(
-    shaping: dict[str, Any],
-    weights: dict[str, str],
-    origin: dict[str, Any],
-    overrides: dict[str, Any] | None = None,
-) -> ExtractionConfig:
-    """The config that extracts what a store's settings say.
-
-    Args:
-        overrides: dotted keys, such as `poses.weights` where the file lies elsewhere on this machine.
-
-    Raises:
-        InputError: weights that are not to be had, or whose bytes are others than the store's.
-    """
-    if (version := shaping.get("version", FEATURES_VERSION)) != FEATURES_VERSION:
-        raise InputError(
-            f"the model's store holds features of version {version}, this harray makes {FEATURES_VERSION}; "
-            "extract and train again, or use the harray that made them"
-        )
-    found_here = _origin_here(origin, weights)
-    config = with_overrides(ExtractionConfig(), {**dotted(shaping), **found_here, **(overrides or {})})
-    for room, found in weights_digests(config).items():
-        if found != weights.get(room):
-            given = {"poses": config.poses.weights, "scenes": config.scenes.weights}[room]
-            raise InputError(
-                f"{room}.weights={given}: other bytes than those the model's store was extracted with; "
-                f"name the file with digest {weights.get(room, 'unknown')[:12]}, {room}.weights=PATH"
-            )
-    return config
-
-
-def _origin_here(origin: dict[str, Any], weights: dict[str, str]) -> dict[str, Any]:
-    """The origin, with the official name of the same bytes in place of a file that is not on this machine."""
-    from harray.poses.weights import OFFICIAL as POSE_RELEASES
-    from harray.scenes.weights import OFFICIAL as IMAGENET_RELEASE
-
-    names = {release.sha256: name for name, release in POSE_RELEASES.items()} | {
-        IMAGENET_RELEASE.sha256: IMAGENET
-    }
-    here = dict(origin)
-    for room, digest_of_bytes in weights.items():
-        recorded = Path(str(origin.get(f"{room}.weights", "")))
-        if recorded.is_absolute() and not recorded.exists() and digest_of_bytes in names:
-            here[f"{room}.weights"] = names[digest_of_bytes]
-    return here
-
-
-def settings_digest(shaping: dict[str, Any], weights: dict[str, str]) -> str:
-    """16 hexadecimal digits for `shaping_values` and `weights_digests` together."""
-    return digest({"extraction": shaping, "weights": weights})
-
-
 def clip_id(content: str, settings: str) -> str:
     """32 hexadecimal digits: which bytes, extracted how. The file's name has no part in it.
 
     Args:
         content: digest of the video's bytes.
-        settings: of `settings_digest`.
+        settings: of `Provenance.digest`.
     """
     return hashlib.blake2b(f"{settings} {content}".encode(), digest_size=16).hexdigest()

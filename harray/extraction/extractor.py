@@ -18,7 +18,7 @@ from harray.networks.backends import make_ready
 from harray.poses.cuts import cut_frames
 from harray.poses.detector import NUM_JOINTS, PoseDetector
 from harray.poses.source import PoseSource
-from harray.poses.tracks import link_people
+from harray.poses.tracks import track_people
 from harray.scenes.config import NONE
 from harray.scenes.encoder import SceneEncoder, scene_frame_indices, scene_shape
 from harray.scenes.source import SceneSource
@@ -113,7 +113,7 @@ class ClipExtractor:
         )
 
     def _keypoints(self, frames: Frames) -> "np.ndarray":
-        keypoints_PTKC1 = link_people(
+        keypoints_PTKC1 = track_people(
             self.poses.detect(frames.rgb_THWC),
             self.config.poses.max_people,
             time_sec_T=frames.time_sec_T,

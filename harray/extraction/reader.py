@@ -60,7 +60,7 @@ class Reading:
     """A file that is being read; `identity` first, then `clips`, then `close`.
 
     Args:
-        settings: of `settings_digest`.
+        settings: of `Provenance.digest`.
         is_known: whether the features of a clip_id are there already; then nothing is decoded.
         needed: of `needed_pictures`; None for frames as large as they are.
     """

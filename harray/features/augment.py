@@ -1,4 +1,4 @@
-r"""Vary a whole batch of normalised clips at once, each row by its own random stream.
+r"""Augment a whole batch of normalised clips at once, each row by its own random stream.
 
     clip -> mirror -> turn, scale, shear -> crop and speed in time ----------------> target: what is true
                                                      \-> errors -> hide on purpose -> input: what the model sees
@@ -21,16 +21,16 @@ from harray.skeleton import SkeletonLayout
 class Augmented(NamedTuple):
     """A training batch: what the model sees, and the truth that it is to complete.
 
-    Rows with misplaced joints are to be recognised only: asked to complete them too, PCM gets worse at the others.
+    Rows with misplaced joints train recognition only: learning to complete them makes PCM worse at the others.
     """
 
     keypoints_BPTKC: Tensor  # 0 where hidden
     visible_BPTK: Tensor  # True = observed and not hidden on purpose
     target_BPTKC: Tensor  # without noise
-    known_BPTK: Tensor  # True where the target is known and asked for
+    known_BPTK: Tensor  # True where the target is known and counts in the completion loss
     tokens_BSD: Tensor | None
-    second: "Augmented | None" = None  # the same clips by other keypoints
-    probe_BA: Tensor | None = None  # what a probe of the scene says that did not learn from the clip
+    second: "Augmented | None" = None  # the same clips in the other keypoints (2D beside 3D)
+    probe_BA: Tensor | None = None  # logits of a scene probe that did not learn from the clip
 
     @property
     def streams(self) -> "list[Augmented]":
@@ -38,7 +38,7 @@ class Augmented(NamedTuple):
         return [self] if self.second is None else [self, self.second]
 
     def split(self, sizes: list[int]) -> "list[Augmented]":
-        """Batches of so many rows."""
+        """Split into batches of these sizes."""
         parts = [[None] * len(sizes) if part is None else part.split(sizes) for part in self]
         return [Augmented(*batch) for batch in zip(*parts, strict=True)]
 
@@ -53,7 +53,7 @@ def augment(
     scene_grid: tuple[int, int] | None,
     random: RowRandom,
 ) -> Augmented:
-    """A new variant of every row; arguments stay as they are."""
+    """A new variant of every row; the arguments are not modified."""
     if not config.enabled:
         return Augmented(keypoints_BPTKC, visible_BPTK, keypoints_BPTKC, visible_BPTK, tokens_BSD)
     mirrored_B = random.chance("mirror", config.mirror_probability or 0.0)
@@ -79,7 +79,7 @@ def augment(
 def mirror(
     keypoints_BPTKC: Tensor, visible_BPTK: Tensor, mirrored_B: Tensor, flip_order: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
-    """Turn x around and exchange left and right joints in the rows marked True."""
+    """Negate x and exchange left and right joints in the rows marked True."""
     order = torch.tensor(flip_order, device=keypoints_BPTKC.device)
     signs_C = torch.ones(keypoints_BPTKC.shape[-1], device=keypoints_BPTKC.device)
     signs_C[0] = -1
@@ -115,7 +115,7 @@ def swap_people(
 
 
 def misplaced_joints(visible_BPTK: Tensor, config: AugmentationConfig, random: RowRandom) -> Tensor:
-    """Bool `[B, P, T, K]`: in some rows a random share of the joints, as a detector that takes one for another."""
+    """Bool `[B, P, T, K]`: some rows lose a random share of joints, as if one were taken for another."""
     wrong_BPTK = torch.zeros_like(visible_BPTK)
     row_M = random.chance("misplace", config.misplace_probability).nonzero()[:, 0]
     if len(row_M):
@@ -148,7 +148,7 @@ def frame_positions(config: AugmentationConfig, num_frames: int, random: RowRand
 
 
 def resample(keypoints_BPTKC: Tensor, visible_BPTK: Tensor, positions_BT: Tensor) -> tuple[Tensor, Tensor]:
-    """Clips read at fractional frame positions; between a seen and a hidden joint the nearer one rules."""
+    """Clips resampled at fractional frame positions; between a visible and a hidden joint the nearer frame counts."""
     num_rows, num_frames = keypoints_BPTKC.shape[0], keypoints_BPTKC.shape[2]
     lower_BT = positions_BT.floor().long()
     upper_BT = (lower_BT + 1).clamp(max=num_frames - 1)

@@ -1,4 +1,4 @@
-"""Hide joints on purpose: what PCM learns from, and what evaluations under occlusion do to test clips.
+"""Hide joints on purpose: what PCM learns from, and how evaluations under occlusion treat test clips.
 
 Letters: B batch, P people, T frames, K joints.
 """
@@ -14,7 +14,7 @@ from harray.skeleton import SkeletonLayout
 def hide_for_training(
     visible_BPTK: Tensor, config: AugmentationConfig, layout: SkeletonLayout, random: RowRandom
 ) -> Tensor:
-    """Visible joints less random joints, whole limbs, spans of frames and people, drawn per row; some lose none."""
+    """`visible` without random joints, whole limbs, spans of frames and people, drawn per row; some rows keep all."""
     _, num_people, num_frames, _ = visible_BPTK.shape
     first_B = visible_BPTK.any(dim=(2, 3)).byte().argmax(dim=1)
     share_B = random.uniform("share") * config.hide_share * random.chance("hide", config.hide_probability)
@@ -35,7 +35,7 @@ def hide_for_training(
 
 
 def hide_joints(visible_BPTK: Tensor, share_B: Tensor | float, random: RowRandom) -> Tensor:
-    """Visible joints less a random share in [0, 1] of all joints of all frames, independent of one another.
+    """`visible` without a random share in [0, 1] of all joints of all frames, drawn independently.
 
     Nested in the share: what is hidden at 0.2 is hidden at 0.4, by the same random numbers.
     """
@@ -45,7 +45,7 @@ def hide_joints(visible_BPTK: Tensor, share_B: Tensor | float, random: RowRandom
 
 
 def hide_whole_joints(visible_BPTK: Tensor, share_B: Tensor | float, random: RowRandom) -> Tensor:
-    """Visible joints less a random share in [0, 1], rounded down, of each person's joints, throughout the clip.
+    """`visible` without a random share in [0, 1], rounded down, of each person's joints, throughout the clip.
 
     Nested in the share, as `hide_joints` is.
     """
@@ -59,7 +59,7 @@ def hide_whole_joints(visible_BPTK: Tensor, share_B: Tensor | float, random: Row
 def hide_limbs(
     visible_BPTK: Tensor, config: AugmentationConfig, layout: SkeletonLayout, random: RowRandom
 ) -> Tensor:
-    """Visible joints less those of randomly chosen limbs, each for a span of frames."""
+    """`visible` without the joints of randomly chosen limbs, each for a span of frames."""
     if not layout.limbs:
         return visible_BPTK
     _, num_people, num_frames, num_joints = visible_BPTK.shape

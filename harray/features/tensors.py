@@ -18,6 +18,7 @@ from torch import Tensor
 from harray.errors import InputError
 from harray.features.config import FeaturesConfig
 from harray.features.normalise import normalise
+from harray.schema import STREAM_COLUMNS
 from harray.skeleton import SkeletonLayout
 from harray.store import FeatureStore
 
@@ -49,6 +50,16 @@ class ClipTensors:
     def second_skeleton(self) -> SkeletonLayout | None:
         return None if self.second is None else self.second.skeleton
 
+    @property
+    def streams(self) -> tuple["ClipTensors", ...]:
+        """The clips by each kind of keypoints that they have: these, then the second ones."""
+        return (self,) if self.second is None else (self, self.second)
+
+    @property
+    def layouts(self) -> tuple[SkeletonLayout, ...]:
+        """Of the streams."""
+        return tuple(stream.skeleton for stream in self.streams)
+
     def looked_at(self, which: str) -> "ClipTensors":
         """The clips by their `2d` or `3d` keypoints alone, or by `all` that they have.
 
@@ -57,8 +68,7 @@ class ClipTensors:
         """
         if which == "all":
             return self
-        streams = [self] if self.second is None else [self, self.second]
-        for stream in streams:
+        for stream in self.streams:
             if which == f"{stream.keypoints_NPTKC.shape[-1]}d":
                 return dataclasses.replace(
                     stream, tokens_NSD=self.tokens_NSD, scene_grid=self.scene_grid, second=None
@@ -88,6 +98,11 @@ class NormalisedClips:
     def select(self, indices: Sequence[int] | np.ndarray | Tensor) -> "NormalisedClips":
         """The clips at these places, in this order."""
         return _selected(self, indices)
+
+    @property
+    def streams(self) -> tuple["NormalisedClips", ...]:
+        """The clips by each kind of keypoints that they have: these, then the second ones."""
+        return (self,) if self.second is None else (self, self.second)
 
     @property
     def inputs(self) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -124,25 +139,27 @@ def load_clips(
             f"store {store.path}: no extracted clip to read; see `harray store info {store.path}`"
         )
     classes = tuple(store.labels() if classes is None else classes)
-    index = {name: i for i, name in enumerate(classes)}
-    labels = [index.get(label, UNKNOWN_LABEL) for label in table["label"].to_pylist()]
     sizes = [table[name].to_numpy() for name in ("height_px", "width_px")]
-    about: dict[str, Any] = {
-        "frame_size_N2": np.stack(sizes, axis=1),
-        "labels_N": np.array(labels, np.int64),
-        "classes": classes,
+    tokens = _array(table["scene_tokens"]) if "scene_tokens" in table.column_names else None
+    streams = [
+        clips_from_arrays(
+            _array(table[column]),
+            skeleton=layout,
+            scene_tokens_NFSD=None if number else tokens,
+            frame_size_N2=np.stack(sizes, axis=1),
+            classes=classes,
+            paths=table["path"].to_pylist(),
+        )
+        for number, (column, layout) in enumerate(zip(STREAM_COLUMNS, store.layouts, strict=False))
+    ]
+    index = {name: i for i, name in enumerate(classes)}
+    known = {
+        "labels_N": torch.tensor([index.get(label, UNKNOWN_LABEL) for label in table["label"].to_pylist()]),
         "clip_ids": table["clip_id"].to_pylist(),
-        "paths": table["path"].to_pylist(),
         "groups": table["group"].to_pylist(),
     }
-    tokens = _array(table["scene_tokens"]) if "scene_tokens" in table.column_names else None
-    clips = clips_from_arrays(
-        _array(table["keypoints"]), skeleton=store.skeleton, scene_tokens_NFSD=tokens, **about
-    )
-    if store.second_skeleton is None:
-        return clips
-    second = clips_from_arrays(_array(table["second_keypoints"]), skeleton=store.second_skeleton, **about)
-    return dataclasses.replace(clips, second=second)
+    first, *others = [dataclasses.replace(stream, **known) for stream in streams]
+    return dataclasses.replace(first, second=others[0] if others else None)
 
 
 def clips_from_arrays(
@@ -151,13 +168,10 @@ def clips_from_arrays(
     skeleton: SkeletonLayout,
     scene_tokens_NFSD: np.ndarray | None = None,
     frame_size_N2: np.ndarray | None = None,
-    labels_N: np.ndarray | None = None,
     classes: Sequence[str] = (),
-    clip_ids: Sequence[str] = (),
     paths: Sequence[str] = (),
-    groups: Sequence[str | None] = (),
 ) -> ClipTensors:
-    """Clips from arrays of the store's layout: coordinates then confidence last; what is absent is unknown."""
+    """Clips from arrays of the store's layout: coordinates then confidence last; labels and ids are unknown."""
     num_clips = len(keypoints_NPTKC1)
     if keypoints_NPTKC1.shape[3] != skeleton.num_joints:
         raise InputError(
@@ -168,7 +182,6 @@ def clips_from_arrays(
     if scene_tokens_NFSD is not None:
         grid = (scene_tokens_NFSD.shape[1], math.isqrt(scene_tokens_NFSD.shape[2]))
     sizes = np.zeros((num_clips, 2), np.int32) if frame_size_N2 is None else frame_size_N2
-    labels = np.full(num_clips, UNKNOWN_LABEL) if labels_N is None else labels_N
     keypoints = torch.tensor(keypoints_NPTKC1, dtype=torch.float32)
     return ClipTensors(
         keypoints_NPTKC=keypoints[..., :-1].contiguous(),
@@ -178,10 +191,10 @@ def clips_from_arrays(
         if scene_tokens_NFSD is None
         else torch.tensor(scene_tokens_NFSD, dtype=torch.float16).flatten(1, 2),
         scene_grid=grid,
-        labels_N=torch.tensor(labels, dtype=torch.int64),
-        clip_ids=list(clip_ids) or [""] * num_clips,
+        labels_N=torch.full((num_clips,), UNKNOWN_LABEL),
+        clip_ids=[""] * num_clips,
         paths=list(paths) or [""] * num_clips,
-        groups=list(groups) or [None] * num_clips,
+        groups=[None] * num_clips,
         classes=tuple(classes),
         skeleton=skeleton,
     )

@@ -50,7 +50,7 @@ def video_entry(predictor: Predictor, task: VideoTask) -> dict[str, Any]:
 
         folder, name = task.explain_as.parent, task.explain_as.name
         try:
-            pictures = explain(prediction, predictor.checkpoint.skeleton, folder, name)
+            pictures = explain(prediction, folder, name)
             entry["explanation"] = [str(path) for path in pictures]
         except Exception as error:
             entry["error"] = f"not explained: {reason_of(error)}"

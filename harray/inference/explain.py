@@ -1,10 +1,13 @@
 """Explain a prediction of a video: overlay video, attention over time and over the scene, as files."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from harray.errors import InputError
 from harray.inference.lettering import save_figure
 from harray.inference.pictures import (
     attention_over_scene,
@@ -23,42 +26,99 @@ from harray.videos.picture import Needed
 DRAWN = Needed(long_px=1280, short_px=0)  # pictures need no more
 
 
-def explain(prediction: Prediction, skeleton: SkeletonLayout, folder: Path, name: str) -> list[Path]:
-    """Write NAME_overlay.mp4, NAME_time.png, NAME_card.png and, with a scene branch, NAME_scene.png.
+@dataclass(frozen=True, kw_only=True)
+class _Scenes:
+    """The frames of a predicted video, decoded once more: a prediction keeps features, not pictures."""
 
-    The frames are decoded once more, since a prediction keeps features, not pictures.
+    frames_THWC: np.ndarray
+    seconds_T: np.ndarray
+    drawn_PTKC: np.ndarray  # completed keypoints in pixels of these frames; NaN while a person is not there
+    visible_PTK: np.ndarray
+    attention_T: np.ndarray
+    attention_FGG: np.ndarray | None  # over the scene; None without a scene branch
+    shown_F: np.ndarray  # places of those frames among the clip's
+
+
+def explain(prediction: Prediction, folder: Path, name: str) -> list[Path]:
+    """Write NAME_overlay.mp4, NAME_time.png, NAME_card.png and, with a scene branch, NAME_scene.png.
 
     Returns:
         The paths, the overlay first.
+
+    Raises:
+        InputError: the prediction is of keypoints, not of a video.
     """
-    features, clips = prediction.features, prediction.clips
-    assert features is not None, "only predictions of videos can be drawn"
-    assert clips.completed_NPTKC is not None and clips.attention_time_NT is not None
+    scenes, gate_N = _scenes(prediction), prediction.clips.gate_N
     folder.mkdir(parents=True, exist_ok=True)
-    seconds_T = features.frame_sec_T
-    with local_copy(prediction.source) as file:
-        frames = read_frames_at(file, features.frame_index_T, needed=DRAWN)
-    frames_THWC = frames.rgb_THWC
-    scale = frames_THWC.shape[2] / frames.width_px
-    caption = prediction.headline()
-    attention_T, visible_PTK = clips.attention_time_NT[0], clips.visible_NPTK[0]
-    drawn_PTKC = scale * while_present(clips.completed_NPTKC[0], visible_PTK)
-    overlay = folder / f"{name}_overlay.mp4"
-    write_overlay(overlay, frames_THWC, drawn_PTKC, visible_PTK, skeleton, caption, attention_T, seconds_T)
-    figures = {"time": attention_over_time(frames_THWC, seconds_T.tolist(), attention_T, caption)}
-    scene_FGG, shown_F = _scene_attention(prediction)
-    if scene_FGG is not None and clips.gate_N is not None:
-        title = f"{caption}, gate {clips.gate_N[0]:.2f}"
+    caption, overlay = prediction.headline(), folder / f"{name}_overlay.mp4"
+    write_overlay(
+        overlay,
+        scenes.frames_THWC,
+        scenes.drawn_PTKC,
+        scenes.visible_PTK,
+        _layout(prediction),
+        caption,
+        scenes.attention_T,
+        scenes.seconds_T,
+    )
+    seconds = scenes.seconds_T.tolist()
+    figures = {"time": attention_over_time(scenes.frames_THWC, seconds, scenes.attention_T, caption)}
+    if scenes.attention_FGG is not None and gate_N is not None:
+        shown = scenes.shown_F
         figures["scene"] = attention_over_scene(
-            frames_THWC[shown_F], scene_FGG, seconds_T[shown_F].tolist(), title
+            scenes.frames_THWC[shown],
+            scenes.attention_FGG,
+            scenes.seconds_T[shown].tolist(),
+            f"{caption}, gate {gate_N[0]:.2f}",
         )
-    t = int(shown_F[-1])
-    picture = draw_skeletons(frames_THWC[t], drawn_PTKC[:, t], visible_PTK[:, t], skeleton)
-    last_GG = None if scene_FGG is None else scene_FGG[-1]
-    figures["card"] = explanation_card(picture, last_GG, seconds_T.tolist(), attention_T, prediction.top(3))
+    figures["card"] = _card(prediction, scenes)
     for kind, figure in figures.items():
         save_figure(figure, folder / f"{name}_{kind}.png")
     return [overlay, *(folder / f"{name}_{kind}.png" for kind in figures)]
+
+
+def card(prediction: Prediction) -> Figure:
+    """One page: a drawn frame, where the motion looked in the scene, when, and the likeliest labels.
+
+    Raises:
+        InputError: the prediction is of keypoints, not of a video.
+    """
+    return _card(prediction, _scenes(prediction))
+
+
+def _card(prediction: Prediction, scenes: _Scenes) -> Figure:
+    t = int(scenes.shown_F[-1])
+    drawn, visible = scenes.drawn_PTKC[:, t], scenes.visible_PTK[:, t]
+    picture = draw_skeletons(scenes.frames_THWC[t], drawn, visible, _layout(prediction))
+    last_GG = None if scenes.attention_FGG is None else scenes.attention_FGG[-1]
+    seconds = scenes.seconds_T.tolist()
+    return explanation_card(picture, last_GG, seconds, scenes.attention_T, prediction.top(3))
+
+
+def _layout(prediction: Prediction) -> SkeletonLayout:
+    assert prediction.skeleton is not None, "a predictor names the layout"
+    return prediction.skeleton
+
+
+def _scenes(prediction: Prediction) -> _Scenes:
+    features, clips = prediction.features, prediction.clips
+    if features is None:
+        raise InputError(f"{prediction.source}: only predictions of videos can be drawn, there are no frames")
+    assert clips.completed_NPTKC is not None and clips.attention_time_NT is not None
+    with local_copy(prediction.source) as file:
+        frames = read_frames_at(file, features.frame_index_T, needed=DRAWN)
+    visible_PTK = clips.visible_NPTK[0]
+    scale = frames.rgb_THWC.shape[2] / frames.width_px
+    attention_FGG, shown_F = _scene_attention(prediction)
+    return _Scenes(
+        frames_THWC=frames.rgb_THWC,
+        seconds_T=features.frame_sec_T,
+        drawn_PTKC=scale * while_present(clips.completed_NPTKC[0], visible_PTK),
+        visible_PTK=visible_PTK,
+        attention_T=clips.attention_time_NT[0],
+        attention_FGG=attention_FGG,
+        shown_F=shown_F,
+    )
 
 
 def _scene_attention(prediction: Prediction) -> tuple[np.ndarray | None, np.ndarray]:

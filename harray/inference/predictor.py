@@ -4,11 +4,13 @@ Letters: N clips, P people, T frames, K joints, C coordinates, S scene tokens, F
 """
 
 import copy
+import html
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,12 +18,17 @@ from torch import Tensor
 
 from harray.config import parse_overrides
 from harray.errors import InputError
-from harray.extraction.config import ExtractionConfig, extraction_as_before
+from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import ClipExtractor, ClipFeatures
 from harray.features.normalise import centre_and_size
 from harray.features.tensors import ClipTensors, clips_from_arrays
 from harray.inference.evidence import NOBODY, OK, UNSURE, Evidence, evidence_of, evidence_together
+from harray.names import digest_of, is_uri, short_name
+from harray.skeleton import SkeletonLayout
 from harray.training.checkpoint import Checkpoint, load_checkpoint
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ROWS_AT_ONCE = 128
 
@@ -67,14 +74,9 @@ class Prediction:
     evidence: Evidence
     features: ClipFeatures | None = None  # of a video: its frames' indices and times, keypoints, tokens
     threshold: float = 0.0  # probability below which the answer is "unsure"
+    skeleton: SkeletonLayout | None = None  # of the keypoints
 
-    @property
-    def verdict(self) -> str:
-        """`nobody`; `unsure` where too little was seen or the probability is below the threshold; `ok`."""
-        seen = self.evidence.verdict
-        return UNSURE if seen == OK and self.probability < self.threshold else seen
-
-    def top(self, k: int) -> list[tuple[str, float]]:
+    def top(self, k: int = 3) -> list[tuple[str, float]]:
         """The k likeliest labels with their probabilities; none where nobody is seen and no scene decides."""
         is_blind = self.evidence.verdict == NOBODY and self.clips.gate_N is None
         return [] if is_blind else list(self.probabilities.items())[:k]
@@ -84,6 +86,56 @@ class Prediction:
         said = "".join(f"{label}  {probability:.0%}" for label, probability in self.top(1))
         doubt = {NOBODY: "nobody seen", UNSURE: "unsure"}.get(self.verdict, "")
         return ": ".join(filter(None, (doubt, said)))
+
+    @property
+    def verdict(self) -> str:
+        """`nobody`; `unsure` where too little was seen or the probability is below the threshold; `ok`."""
+        seen = self.evidence.verdict
+        return UNSURE if seen == OK and self.probability < self.threshold else seen
+
+    @property
+    def keypoints(self) -> Any:
+        """The completed keypoints of every frame as `supervision.KeyPoints`, a person each.
+
+        Joints that PCM filled in have the confidence 0; a person who is absent is left out.
+
+        Raises:
+            InputError: the package supervision is not installed, or the keypoints are not of the picture plane.
+        """
+        from harray.inference.keypoints import by_frame
+
+        return by_frame(self)
+
+    def explain(self, folder: Path | str, name: str = "") -> list[Path]:
+        """Write overlay video and pictures into a folder, as `inference.explain.explain` does; returns their paths.
+
+        Args:
+            name: that the files' names begin with; by default the video's.
+        """
+        from harray.inference.explain import explain
+
+        return explain(self, Path(folder), name or picture_name(self.source))
+
+    def figure(self) -> "Figure":
+        """One page: a drawn frame, where the motion looked in the scene, when, and the likeliest labels."""
+        from harray.inference.explain import card
+
+        return card(self)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(label)}</td><td><progress value='{probability:.4f}' max='1'></progress></td>"
+            f"<td>{probability:.1%}</td></tr>"
+            for label, probability in self.top()
+        )
+        return f"<b>{html.escape(f'{self.source}: {self.headline()}')}</b><table>{rows}</table>"
+
+
+def picture_name(video: str) -> str:
+    """The video's own name, with a digest of where it lies: another video of that name has other pictures, in this
+    call and in the next."""
+    where = video if is_uri(video) else os.path.abspath(video)
+    return f"{short_name(Path(video).stem)}-{digest_of(where)}"
 
 
 class Predictor:
@@ -136,11 +188,11 @@ class Predictor:
             InputError: the model learned from imported skeletons, or its weights are not to be had.
         """
         kept = self.checkpoint
-        if not kept.extraction:
+        if not kept.provenance:
             raise InputError(
                 "this model learned from imported skeletons; give it keypoints, or a store to evaluate"
             )
-        config = extraction_as_before(kept.extraction, kept.weights, kept.origin, self.overrides)
+        config = kept.provenance.config(self.overrides)
         return ClipExtractor(config, str(self.device), self.num_threads)
 
     def without_pcm(self) -> "Predictor":
@@ -278,6 +330,7 @@ class Predictor:
             clips=said,
             evidence=evidence_of(said.visible_NPTK[0]),
             threshold=self.checkpoint.calibration.threshold(),
+            skeleton=self.checkpoint.skeleton,
         )
 
 

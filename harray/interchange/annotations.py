@@ -21,7 +21,7 @@ class Annotation:
     """One clip of a skeleton pickle."""
 
     frame_dir: str  # its name, unique in the file
-    label: int  # from 0
+    label: int | str | None  # the number of a class from 0, its name, or None where nothing says it
     size_hw: tuple[int, int]  # px; (0, 0) where it is not known
     keypoints_MTVC: np.ndarray  # of numbers
     scores_MTV: np.ndarray | None = None  # None where the file has none

@@ -226,6 +226,8 @@ def _of_one_place(annotations: list[Annotation]) -> list[str]:
     total = 0
     for each in _sample(annotations):
         there_MTV = ~is_marked(each.keypoints_MTVC)
+        if each.scores_MTV is not None:
+            there_MTV &= each.scores_MTV > 0
         total += int(there_MTV.sum())
         for joint in range(there_MTV.shape[2]):
             found, counts = np.unique(
@@ -236,7 +238,7 @@ def _of_one_place(annotations: list[Annotation]) -> list[str]:
                     places[place] += count
                     joints.setdefault(place, set()).add(joint)
     for place, count in places.most_common(1):
-        if count > MANY * total and len(joints[place]) >= 3:
+        if total and count > MANY * total and len(joints[place]) >= 3:
             return [
                 f"{count / total:.0%} of the joints lie at ({', '.join(f'{value:g}' for value in place)}), "
                 f"{len(joints[place])} different ones; if that marks what is missing, give them a score of 0"

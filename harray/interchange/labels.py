@@ -22,17 +22,21 @@ def class_names(path: Path, file: SkeletonFile, labels: Path | None) -> tuple[st
 
 def labels_of(
     path: Path, file: SkeletonFile, names: Sequence[str] | None, source: object = "label_map"
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str | None], list[str]]:
     """The label of every annotation as text: its name or, without names, its number; and what is to be said of it.
 
-    Labels from 1 to the number of names count from 1.
+    Labels from 1 to the number of names count from 1. A clip without a label has None.
 
     Raises:
         InputError: a label that the names, which are from `source`, do not reach.
     """
-    numbers = [annotation.label for annotation in file.annotations]
-    if names is None:
-        return [str(number) for number in numbers], []
+    given = [annotation.label for annotation in file.annotations]
+    numbers = [label for label in given if isinstance(label, int)]
+    if names is None or len(numbers) < len(given):
+        texts = [None if label is None else str(label) for label in given]
+        says = f"{texts.count(None)} of {len(texts)} clips have no label; "
+        says += "--labels takes a csv with name,label or class folders"
+        return texts, [says] if None in texts else []
     messages, first = [], 0
     if min(numbers) == 1:
         if max(numbers) == len(names):
@@ -40,9 +44,8 @@ def labels_of(
             messages = [f"labels run from 1 to {len(names)}, the number of class names: counted from 1"]
         else:
             messages = [f"no clip has label 0, {names[0]}; if labels count from 1, make them count from 0"]
-    for annotation in file.annotations:
-        if annotation.label - first >= len(names):
-            number = numbers.index(annotation.label)
+    for number, annotation in enumerate(file.annotations):
+        if numbers[number] - first >= len(names):
             raise InputError(
                 f"{path}: annotation {number} ({annotation.frame_dir}): label: found {annotation.label}, expected "
                 f"less than {len(names)}, the number of class names in {source}"

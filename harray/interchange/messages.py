@@ -15,7 +15,7 @@ MUCH = 0.3  # of the joints, under that score
 def messages_about(file: SkeletonFile, layout: SkeletonLayout) -> list[str]:
     """A line for each thing that is unusual."""
     messages = list(file.said)
-    if not layout.bones:
+    if not layout.flip_pairs:
         messages.append(
             f"skeleton {layout.name} knows no left and right: train with "
             "features.augmentation.mirror_probability=0 where they matter"

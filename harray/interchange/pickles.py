@@ -29,6 +29,7 @@ from harray.errors import InputError
 from harray.interchange.annotations import Annotation, annotation_from, fields_of
 from harray.interchange.conventions import to_ours
 from harray.interchange.safe_pickle import ForbiddenPickle, PickledArray, load_plain
+from harray.skeleton import SkeletonLayout
 
 PROTOCOL = 4  # Python 3.4 and later
 FORMAT = "a skeleton pickle of PYSKL or MMAction2"
@@ -41,6 +42,7 @@ class SkeletonFile:
     annotations: list[Annotation]  # at least one
     splits: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # name -> frame_dirs
     skeleton: str | None = None  # name of a layout
+    layout: SkeletonLayout | None = None  # the layout itself, where the file has one of its own
     label_map: tuple[str, ...] | None = None  # class names by label
     people_ranked: bool = False
     said: tuple[str, ...] = ()  # what was told by the numbers, a line each

@@ -33,7 +33,7 @@ class Sampling:
     """Of the source videos, for the times of frames where the file gives none."""
 
 
-def manifest_rows(path: Path, file: SkeletonFile, labels: Sequence[str]) -> list[dict[str, Any]]:
+def manifest_rows(path: Path, file: SkeletonFile, labels: Sequence[str | None]) -> list[dict[str, Any]]:
     """Manifest rows of the annotations, in their order; the splits of each sorted."""
     splits: dict[str, list[str]] = {annotation.frame_dir: [] for annotation in file.annotations}
     for name in sorted(file.splits):

@@ -1,28 +1,30 @@
-"""A file of keypoints into a feature store.
+"""Keypoints of other tools, a file or a folder, into a feature store.
 
-file --read and checked whole--> streams --sampled--> rows of clips --a few hundred at a time--> store
+files --read and checked whole--> streams --sampled--> rows of clips --a few hundred at a time--> store
 
-Another tool's format needs one function beside `harray.interchange.pickles.read_skeletons`: it takes a path, gives a
-`SkeletonFile` (annotations in our conventions, splits, layout, class names) or raises `InputError`, and is handed to
-`import_skeletons` as `read`. All that follows is the same for every format.
+Another tool's format is a row of `harray.interchange.formats.FORMATS`. All that follows is the same for every format.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harray.errors import InputError
+from harray.interchange.clip_labels import is_class_names, with_labels
+from harray.interchange.keypoint_files import Reading, read_keypoints
 from harray.interchange.labels import class_names, labels_of
 from harray.interchange.messages import messages_about
-from harray.interchange.pickles import read_skeletons
 from harray.interchange.rows import DATASET, Sampling, clip_rows, manifest_rows
-from harray.interchange.streams import Reader, Stream, read_streams
+from harray.interchange.streams import Stream, read_streams
+from harray.reporting import SILENT, Reporter, Update
 from harray.schema import EXTRACTED, MANIFEST, MOVED
+from harray.skeleton import to_data
 from harray.store import FeatureStore, StoreSettings
 from harray.store.lock import writing
 from harray.store.test_part import HeldOut, as_dealt, check_named, complete, hold_out_test
@@ -30,17 +32,19 @@ from harray.videos.files import stamp_of
 
 CLIPS_PER_SHARD = 256
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions:
     """How annotations become clips."""
 
     skeleton: str | None = None
-    """Layout of a file that names none; None: the usual one of as many joints."""
+    """Layout of files that name none, or one to bring joints to by their names; None: as the format has it."""
+    format: str | None = None
+    """Of the files, a name in `harray.interchange.formats.FORMATS` or pickle; None: told by their content."""
     labels: Path | None = None
-    """Class names, one per line, of a file without its own."""
+    """Class names by number, a line each; or the labels of clips: a csv, JSON, or class folders."""
+    size_hw: tuple[int, int] | None = None
+    """Px of the pictures, where files do not say."""
     num_frames: int = 32
     """Per clip, evenly spaced; a shorter clip repeats some."""
     max_people: int = 2
@@ -55,6 +59,10 @@ class ImportOptions:
     @property
     def sampling(self) -> Sampling:
         return Sampling(num_frames=self.num_frames, max_people=self.max_people, fps=self.fps)
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(format=self.format, size_hw=self.size_hw, fps=self.fps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +85,9 @@ def import_skeletons(
     path: Path,
     store_path: Path,
     options: ImportOptions,
-    on_progress: Progress | None = None,
-    *,
-    read: Reader = read_skeletons,
+    reporter: Reporter = SILENT,
 ) -> Imported:
-    """Bring a store up to date with a file of keypoints; clips that it has already are not written again.
-
-    Args:
-        read: reads a file of this format; by default a skeleton pickle.
+    """Bring a store up to date with keypoints; clips that it has already are not written again.
 
     Raises:
         InputError: the file, its layout, its class names or an option cannot be used, and then nothing is written;
@@ -93,6 +96,7 @@ def import_skeletons(
     started = time.monotonic()
     if not 0 < options.fps < math.inf:
         raise InputError(f"--fps {options.fps}: expected the frame rate of the source videos, such as 25")
+    read = functools.partial(read_keypoints, reading=options.reading)
     streams = read_streams(read, path, options.also, options.skeleton)
     rows, messages = labelled_rows(streams[0], options)
     settings = settings_of(streams, options)
@@ -101,7 +105,8 @@ def import_skeletons(
         with writing(store.path, "harray skeleton import"):
             rows = as_dealt(rows, store.path)
             clips = clip_rows(streams, options.sampling)
-            computed = _write(store, rows, clips, stamp_of(str(streams[0].path)), on_progress)
+            with reporter.progress("importing", "clips") as update:
+                computed = _write(store, rows, clips, stamp_of(str(streams[0].path)), update)
             num_retired = _retire(store, streams[0].path, {row["path"] for row in rows})
         held_out = _test_part(store, options.test_share)
     except OSError as error:
@@ -128,12 +133,17 @@ def labelled_rows(stream: Stream, options: ImportOptions) -> tuple[list[dict[str
     Raises:
         InputError: labels or class names that cannot be used, or a share to hold out where a test split is named.
     """
-    names = class_names(stream.path, stream.file, options.labels)
-    labels, messages = labels_of(stream.path, stream.file, names, options.labels or "label_map")
-    rows = manifest_rows(stream.path, stream.file, labels)
+    file, said = stream.file, list[str]()
+    if options.labels is not None and not is_class_names(options.labels, file):
+        file, said = with_labels(stream.path, file, options.labels)
+        labels, messages = labels_of(stream.path, file, None)
+    else:
+        names = class_names(stream.path, file, options.labels)
+        labels, messages = labels_of(stream.path, file, names, options.labels or "label_map")
+    rows = manifest_rows(stream.path, file, labels)
     if options.test_share is not None:
         check_named(str(stream.path), rows)
-    return rows, messages
+    return rows, said + messages
 
 
 def settings_of(streams: Sequence[Stream], options: ImportOptions) -> StoreSettings:
@@ -141,7 +151,7 @@ def settings_of(streams: Sequence[Stream], options: ImportOptions) -> StoreSetti
     size = options.max_people, options.num_frames
     shapes = [(*size, stream.layout.num_joints, stream.num_values) for stream in streams]
     first, *others = zip([stream.layout.name for stream in streams], shapes, strict=True)
-    settings = StoreSettings(skeleton=first[0], keypoints_shape=first[1])
+    settings = StoreSettings(skeleton=first[0], keypoints_shape=first[1], layout=to_data(streams[0].layout))
     for name, shape in others:
         settings = dataclasses.replace(settings, second_skeleton=name, second_shape=shape)
     return settings
@@ -157,7 +167,7 @@ def _write(
     rows: list[dict[str, Any]],
     clips: Iterator[dict[str, Any]],
     stamp: tuple[int, int] | None,
-    on_progress: Progress | None,
+    update: Update,
 ) -> int:
     """Write what the store lacks, a shard and its part of the ledger at a time; how many clips that were."""
     known, done = store.clip_ids(), 0
@@ -173,8 +183,7 @@ def _write(
         store.append_ledger([{**row, **taken} for row in outcomes if not _is_recorded(row, before)])
         known |= new.keys()
         done += len(batch)
-        if on_progress:
-            on_progress(done, len(rows))
+        update(done, len(rows))
     return len(known) - num_known
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harray.errors import InputError
 from harray.interchange.annotations import Annotation
+from harray.interchange.mapped import brought_to
 from harray.interchange.pickles import SkeletonFile
 from harray.skeleton import GENERIC, LAYOUTS, SkeletonLayout, layout_named, layout_of_size
 
@@ -55,8 +56,8 @@ def read_streams(read: Reader, first: Path, also: Path | None, skeleton: str | N
 
 
 def _stream(read: Reader, path: Path, skeleton: str | None) -> Stream:
-    file = read(path)
-    layout = layout_of(path, file, skeleton)
+    file = brought_to(path, read(path), skeleton)
+    layout = file.layout or layout_of(path, file, skeleton)
     return Stream(path, file, layout, is_layout_named=bool(file.skeleton or skeleton))
 
 

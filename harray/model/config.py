@@ -1,7 +1,7 @@
 """Sizes and switches of the model's modules."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from harray.config import Count, Fraction
 
@@ -10,12 +10,14 @@ from harray.config import Count, Fraction
 class PCMConfig:
     """PCM, the predictive coding module: completes hidden joints."""
 
+    FORMER: ClassVar[dict[str, str]] = {"num_kinds": "num_components"}
+
     enabled: bool = True
     """Whether hidden joints are completed by PCM; if not, `fill` stands in for them."""
     prior: bool = True
     """Whether completion starts from a mixture of Gaussians over the whole clip; costly beyond about 50 joints."""
-    num_kinds: Count = 8
-    """Number of mixture components of the prior: kinds of motion that it tells apart."""
+    num_components: Count = 8
+    """Number of mixture components of the prior; fewer where there are few clips."""
     hidden_size: Count = 64
     """State size of the LSTM, per direction."""
     num_layers: Count = 1

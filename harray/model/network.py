@@ -67,7 +67,7 @@ class StreamShape(TypedDict):
     bones: tuple[tuple[int, int], ...]  # (parent, child) joints of the skeleton; empty where it is not known
 
 
-class PoseNetwork(nn.Module):
+class PoseBranch(nn.Module):
     """A stream of keypoints -> what moves."""
 
     def __init__(self, config: ModelConfig, **shape: Unpack[StreamShape]):
@@ -176,7 +176,7 @@ class PoseNetwork(nn.Module):
         return present_BP
 
 
-class FusionNetwork(PoseNetwork):
+class FusionNetwork(PoseBranch):
     """A stream of keypoints, where there is one a second beside it, and the scene -> the action.
 
     Args:
@@ -197,7 +197,7 @@ class FusionNetwork(PoseNetwork):
         super().__init__(config, **shape)
         self.scene_dim = scene_dim
         self.num_classes = num_classes
-        self.second = None if second is None else PoseNetwork(config, **second)
+        self.second = None if second is None else PoseBranch(config, **second)
         # Streams meet as people do: they attend to each other, and one that shows nothing counts for nothing.
         self.views = None if second is None else People(replace(config.mme, people_attention=True), 2)
         width = config.mme.width
@@ -246,7 +246,7 @@ class FusionNetwork(PoseNetwork):
         )
 
     @property
-    def branches(self) -> list[PoseNetwork]:
+    def branches(self) -> list[PoseBranch]:
         """One per stream of keypoints; the first is this network's own."""
         return [self] if self.second is None else [self, self.second]
 

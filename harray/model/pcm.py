@@ -64,7 +64,7 @@ class PCM(nn.Module):
         super().__init__()
         size, states = num_joints * num_coordinates, 2 * config.hidden_size
         shape = {"num_frames": num_frames, "num_joints": num_joints, "num_coordinates": num_coordinates}
-        self.prior = MotionPrior(num_kinds=config.num_kinds, **shape) if config.prior else None
+        self.prior = MotionPrior(num_components=config.num_components, **shape) if config.prior else None
         self.embed = nn.Linear(size + num_joints, config.hidden_size)
         self.forwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)
         self.backwards = nn.LSTM(config.hidden_size, config.hidden_size, config.num_layers, batch_first=True)

@@ -1,16 +1,17 @@
-"""How people move: Gaussians over a person's whole clip, and what they let expect of hidden joints.
+"""How people move: a mixture of Gaussians over a person's whole clip, and what it lets expect of hidden joints.
 
-All joints of all frames are jointly normal, each coordinate apart, in one of several ways: there is a Gaussian for
-each kind of motion, drawn towards the one of all kinds, and the kind is the one that makes what is seen likeliest.
-Hidden joints are completed by their conditional mean given everything seen: where the prediction errors, weighed by
-their precision, are least, which is what predictive coding descends to (Friston, 2005). The covariances are estimated
-by expectation maximisation (Dempster, Laird and Rubin, 1977; with hard decisions on the kind, Celeux and Govaert,
-1992), so that clips of which joints are missing count too, and are drawn towards stationary ones.
+All joints of all frames are jointly normal, each coordinate separately, within a mixture component. A component stands
+for a kind of motion; its covariance is shrunk towards the one of all clips, and a clip belongs to the component under
+which its visible joints are likeliest. Hidden joints are completed by their conditional mean given everything seen:
+where the prediction errors, weighed by their precision, are least, which is what predictive coding descends to
+(Friston, 2005). The covariances are estimated by expectation maximisation (Dempster, Laird and Rubin, 1977; with hard
+assignments, Celeux and Govaert, 1992), so that clips with missing joints count too, and are shrunk towards stationary
+ones.
 
-The mean is zero: the mean pose is the covariance's largest direction, and its size is read off what is seen.
+The mean is zero: the mean pose is the covariance's first principal component, and its size is read off what is seen.
 
-Letters: M rows (people of clips), T frames, K joints, C coordinates, D = T * K, G kinds of motion, F frequencies or
-directions, H hidden joints, O observed joints, S sampled ones.
+Letters: M rows (people of clips), T frames, K joints, C coordinates, D = T * K, G mixture components, F frequencies or
+principal components, H hidden joints, O observed joints, S sampled ones.
 """
 
 from collections.abc import Iterator
@@ -25,27 +26,27 @@ STATIONARY_SHARE = 0.3  # of the covariance between different frequencies in tim
 STEP = 0.03  # body sizes; standard deviation of a step where joints walk at random
 STRAY = 1.0  # body sizes; standard deviation of where they are
 NUM_WALKERS = 1  # people who walk at random, among those that the covariance is estimated from
-NUM_SAMPLED = 32  # of the visible joints of all frames, by which the kind of motion is told
-NUM_DIRECTIONS = 6  # of each coordinate, in which kinds of motion are first told apart
-ROWS_AT_ONCE = 128  # to tell the kinds of; more fill the memory
+NUM_SAMPLED = 32  # of the visible joints of all frames, by which the mixture component is chosen
+NUM_PRINCIPAL = 6  # principal components of each coordinate, in which clips are first clustered
+ROWS_AT_ONCE = 128  # to assign to components; more fill the memory
 
 
 class MotionPrior(nn.Module):
     """Before it is fitted joints walk at random, so that hidden ones lie on the line between neighbours in time."""
 
-    covariance_GCDD: Tensor  # of each kind and coordinate, in squared body sizes
+    covariance_GCDD: Tensor  # of each component and coordinate, in squared body sizes
     precision_GCDD: Tensor  # its inverse
     order_D: Tensor  # in which joints of frames are sampled
 
-    def __init__(self, *, num_kinds: int, num_frames: int, num_joints: int, num_coordinates: int):
+    def __init__(self, *, num_components: int, num_frames: int, num_joints: int, num_coordinates: int):
         super().__init__()
-        self.num_kinds, self.shape = num_kinds, (num_frames, num_joints, num_coordinates)
+        self.num_components, self.shape = num_components, (num_frames, num_joints, num_coordinates)
         walk_DD = _random_walk(num_frames, num_joints).float()
-        self.register_buffer("covariance_GCDD", walk_DD.repeat(num_kinds, num_coordinates, 1, 1))
+        self.register_buffer("covariance_GCDD", walk_DD.repeat(num_components, num_coordinates, 1, 1))
         # Its inverse is made anew where the covariance is loaded: a checkpoint is half as large without.
         inverse_DD = _inverse(walk_DD.double()).float()
         self.register_buffer(
-            "precision_GCDD", inverse_DD.repeat(num_kinds, num_coordinates, 1, 1), persistent=False
+            "precision_GCDD", inverse_DD.repeat(num_components, num_coordinates, 1, 1), persistent=False
         )
         self.register_load_state_dict_post_hook(lambda prior, _: prior._invert())
         order_D = torch.randperm(len(walk_DD), generator=torch.Generator().manual_seed(0))
@@ -64,14 +65,15 @@ class MotionPrior(nn.Module):
             incomplete = (~visible_MTK).any(dim=(1, 2)).nonzero()[:, 0]
             if not len(incomplete):
                 return keypoints_MTKC
-            for kind, places in _by_kind(self.kinds(keypoints_MTKC[incomplete], visible_MTK[incomplete])):
+            component_M = self.components(keypoints_MTKC[incomplete], visible_MTK[incomplete])
+            for component, places in _by_component(component_M):
                 rows = incomplete[places]
-                expected_MCD[rows], _ = self._conditional(kind, expected_MCD[rows], visible_MTK[rows])
+                expected_MCD[rows], _ = self._conditional(component, expected_MCD[rows], visible_MTK[rows])
         return expected_MCD.mT.reshape(keypoints_MTKC.shape)
 
     @torch.no_grad()
-    def kinds(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
-        """The kind of motion of each row, `[M]`: the one by which a sample of what is seen is likeliest.
+    def components(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
+        """The mixture component of each row, `[M]`: the one under which a sample of the visible joints is likeliest.
 
         The sample is drawn from the visible joints of all frames, always in the same order. Arguments as of `forward`.
         """
@@ -85,54 +87,56 @@ class MotionPrior(nn.Module):
         ]
         return torch.cat(likeliest)
 
-    def directions(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
-        """How far each row, completed, goes along the covariance's largest directions, `[M, F]`, body sizes.
+    def principal_components(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
+        """The scores of each row, completed, on the covariance's first principal components, `[M, F]`, body sizes.
 
-        By the first kind, as long as all are alike; arguments as of `forward`.
+        By the first mixture component, as long as all are alike; arguments as of `forward`.
         """
         seen_MCD = keypoints_MTKC.double().flatten(1, 2).mT.contiguous()
         expected_MCD, _ = self._conditional(0, seen_MCD, visible_MTK)
-        directions_CDF = torch.linalg.eigh(self.covariance_GCDD[0].double())[1][..., -NUM_DIRECTIONS:]
-        farthest_C1F = directions_CDF.abs().argmax(dim=1, keepdim=True)
-        sign_C1F = directions_CDF.gather(1, farthest_C1F).sign()  # else it would be the machine's choice
-        return torch.einsum("mcd,cdf->mcf", expected_MCD, directions_CDF * sign_C1F).flatten(1)
+        axes_CDF = torch.linalg.eigh(self.covariance_GCDD[0].double())[1][..., -NUM_PRINCIPAL:]
+        farthest_C1F = axes_CDF.abs().argmax(dim=1, keepdim=True)
+        sign_C1F = axes_CDF.gather(1, farthest_C1F).sign()  # else it would be the machine's choice
+        return torch.einsum("mcd,cdf->mcf", expected_MCD, axes_CDF * sign_C1F).flatten(1)
 
-    def moments(self, keypoints_MTKC: Tensor, visible_MTK: Tensor, kind_M: Tensor) -> tuple[Tensor, Tensor]:
-        """The expectation: by kind the sum of its rows' second moments given what is seen, `[G, C, D, D]`.
+    def moments(
+        self, keypoints_MTKC: Tensor, visible_MTK: Tensor, component_M: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The expectation: by component the sum of its rows' second moments given what is seen, `[G, C, D, D]`.
 
-        And the kinds' numbers of rows `[G]`; both float64. Arguments as of `forward`, and each row's kind.
+        And the components' numbers of rows `[G]`; both float64. Arguments as of `forward`, and each row's component.
         """
         moments_GCDD = torch.zeros_like(self.covariance_GCDD, dtype=torch.float64)
         seen_MCD = keypoints_MTKC.double().flatten(1, 2).mT.contiguous()
-        for kind, rows in _by_kind(kind_M):
+        for component, rows in _by_component(component_M):
             expected, covariance_CDD = self._conditional(
-                kind, seen_MCD[rows], visible_MTK[rows], with_covariance=True
+                component, seen_MCD[rows], visible_MTK[rows], with_covariance=True
             )
-            moments_GCDD[kind] = torch.einsum("mcd,mce->cde", expected, expected) + covariance_CDD
-        return moments_GCDD, torch.bincount(kind_M, minlength=self.num_kinds).double()
+            moments_GCDD[component] = torch.einsum("mcd,mce->cde", expected, expected) + covariance_CDD
+        return moments_GCDD, torch.bincount(component_M, minlength=self.num_components).double()
 
     def fit(self, moments_GCDD: Tensor, num_rows_G: Tensor, *, num_shared: float) -> None:
         """The maximisation: the covariances that the moments of so many rows make likely, or nearly.
 
         Args:
-            num_shared: rows of all kinds that each kind is estimated from beside its own, moving as much as they.
-                A kind without rows is that of all: whoever is like none of the others is of it.
+            num_shared: how many rows of all components each one is estimated from beside its own, scaled to its own
+                variance. A component without rows gets the covariance of all.
         """
         walk_DD = _random_walk(*self.shape[:2]).to(moments_GCDD.device)
         all_CDD = (moments_GCDD.sum(dim=0) + NUM_WALKERS * walk_DD) / (num_rows_G.sum() + NUM_WALKERS)
         shared_CDD = self._regular(all_CDD)
         shared_precision_CDD = _inverse(shared_CDD)
-        for kind, num_rows in enumerate(num_rows_G.tolist()):
+        for component, num_rows in enumerate(num_rows_G.tolist()):
             covariance_CDD = shared_CDD
             if 0 < num_rows < num_rows_G.sum():
-                own_CDD = moments_GCDD[kind] / num_rows
+                own_CDD = moments_GCDD[component] / num_rows
                 own_C, all_C = (
                     torch.einsum("cde,ced->c", shared_precision_CDD, x) for x in (own_CDD, all_CDD)
                 )
                 others_CDD = (own_C / all_C)[:, None, None] * all_CDD
                 covariance_CDD = torch.lerp(own_CDD, others_CDD, num_shared / (num_rows + num_shared))
                 covariance_CDD = self._regular(covariance_CDD)
-            self.covariance_GCDD[kind] = covariance_CDD
+            self.covariance_GCDD[component] = covariance_CDD
         self._invert()
 
     def _regular(self, covariance_CDD: Tensor) -> Tensor:
@@ -145,7 +149,7 @@ class MotionPrior(nn.Module):
             precision_CDD.copy_(_inverse(covariance_CDD.double()))
 
     def _log_likelihoods(self, seen_MCD: Tensor, visible_MD: Tensor) -> Tensor:
-        """Of a sample of each row's visible joints by each kind, less what kinds share, `[M, G]`."""
+        """Of a sample of each row's visible joints under each component, less what components share, `[M, G]`."""
         place_S = torch.arange(min(NUM_SAMPLED, visible_MD.shape[1]), device=visible_MD.device)
         seen_first_MD = visible_MD[:, self.order_D].byte().argsort(dim=1, descending=True, stable=True)
         index_MS = self.order_D[seen_first_MD[:, place_S]]
@@ -157,13 +161,13 @@ class MotionPrior(nn.Module):
         among = self.covariance_GCDD.flatten(2).index_select(2, pairs_MSS.flatten())
         among_GCMSS = among.unflatten(2, pairs_MSS.shape).where(~unknown_MSS, unit_SS)
         factor_GCMSS = torch.linalg.cholesky(among_GCMSS)
-        sample_GCMS1 = sample_MCS.transpose(0, 1)[..., None].expand(self.num_kinds, -1, -1, -1, -1)
+        sample_GCMS1 = sample_MCS.transpose(0, 1)[..., None].expand(self.num_components, -1, -1, -1, -1)
         white_GCMS1 = torch.linalg.solve_triangular(factor_GCMSS, sample_GCMS1, upper=False)
         volume_GCM = factor_GCMSS.diagonal(dim1=3, dim2=4).log().sum(dim=-1)
         return -(white_GCMS1.square().sum(dim=(3, 4)) / 2 + volume_GCM).sum(dim=1).mT
 
     def _conditional(
-        self, kind: int, seen_MCD: Tensor, visible_MTK: Tensor, *, with_covariance: bool = False
+        self, component: int, seen_MCD: Tensor, visible_MTK: Tensor, *, with_covariance: bool = False
     ) -> tuple[Tensor, Tensor]:
         """The conditional mean `[M, C, D]` and, where asked for, the rows' sum of conditional covariances `[C, D, D]`.
 
@@ -172,7 +176,7 @@ class MotionPrior(nn.Module):
         -P_hh^-1 P_ho x_o = S_ho S_oo^-1 x_o. The covariance is P_hh^-1.
         """
         covariance_CDD, precision_CDD = (
-            matrices_GCDD[kind].to(seen_MCD.dtype)
+            matrices_GCDD[component].to(seen_MCD.dtype)
             for matrices_GCDD in (self.covariance_GCDD, self.precision_GCDD)
         )
         hidden_MD, mean_MCD = ~visible_MTK.flatten(1), seen_MCD.clone()
@@ -195,10 +199,10 @@ class MotionPrior(nn.Module):
         return mean_MCD, total_CDD
 
 
-def _by_kind(kind_M: Tensor) -> Iterator[tuple[int, Tensor]]:
+def _by_component(component_M: Tensor) -> Iterator[tuple[int, Tensor]]:
     """Kinds that occur, and the rows of each."""
-    for kind in kind_M.unique().tolist():
-        yield kind, (kind_M == kind).nonzero()[:, 0]
+    for component in component_M.unique().tolist():
+        yield component, (component_M == component).nonzero()[:, 0]
 
 
 def _inverse(matrices_CDD: Tensor) -> Tensor:

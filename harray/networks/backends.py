@@ -1,4 +1,4 @@
-"""Which runtime a network runs on: the one that was asked for, else the fastest that is here."""
+"""Chooses the runtime of a network: the one asked for, else the fastest that is installed."""
 
 import importlib.util
 import logging
@@ -14,11 +14,15 @@ AUTO = "auto"
 BACKENDS = (AUTO, TORCH, ONNX, OPENVINO)
 MODULES = {TORCH: ("torch",), ONNX: ("onnxruntime", "onnx"), OPENVINO: ("openvino", "onnx")}
 INSTALL = {ONNX: "harray", OPENVINO: "harray[openvino]"}
-CPU_ORDER = (ONNX, OPENVINO, TORCH)  # 46, 47 and 38 frames/s a core (README); the first is always here
+CPU_ORDER = (
+    ONNX,
+    OPENVINO,
+    TORCH,
+)  # 46, 47 and 38 frames/s per core (docs/performance.md); the first is always installed
 
 
 def installed_backends() -> list[str]:
-    """Those whose packages are installed here; imports none of them."""
+    """The backends whose packages are installed; imports none of them."""
     return [name for name, modules in MODULES.items() if not _missing(modules)]
 
 
@@ -54,7 +58,7 @@ def open_network(
     num_threads: int | None = None,
     on_message: Callable[[str], None] = logging.getLogger(__name__).warning,
 ) -> Network:
-    """The network, ready to run.
+    """Build the network on its backend.
 
     Args:
         num_threads: on a CPU; None for as many as there are cores.
@@ -70,12 +74,12 @@ def open_network(
         except NotExportable as error:
             if requested != AUTO:
                 raise
-            on_message(f"torch takes the place of {backend}, which would be faster: {error}")
+            on_message(f"using torch instead of the faster {backend}: {error}")
     return TorchNetwork(source.build(device), device, num_threads)
 
 
 def make_ready(source: NetworkSource, requested: str, device: str) -> list[str]:
-    """Export now what `open_network` would export here at its first use; what must be said aloud of it.
+    """Export now what `open_network` would otherwise export at its first use; returns warnings for the user.
 
     Raises:
         InputError: as `open_network`.

@@ -1,4 +1,4 @@
-"""What a PyTorch checkpoint names, read from its bytes: nothing is unpickled, and torch is not loaded."""
+"""The names in a PyTorch checkpoint, read from its bytes: nothing is unpickled, and torch is not imported."""
 
 import io
 import pickletools

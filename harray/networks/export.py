@@ -29,11 +29,11 @@ DIGEST_BYTES = 32
 
 
 class NotExportable(InputError):
-    """A network that another runtime cannot run, or runs with other results than torch."""
+    """The network cannot be exported, or the runtime's results differ from torch's."""
 
 
 def exported(source: NetworkSource, backend: str) -> bytes:
-    """The network for that runtime, from the cache or made now.
+    """The network as an ONNX model for that runtime, from the cache or exported now.
 
     Raises:
         NotExportable: it cannot be exported, or its output is not torch's; the figures are in the message.
@@ -50,7 +50,7 @@ def exported(source: NetworkSource, backend: str) -> bytes:
 
 
 def export_file(source: NetworkSource, backend: str) -> Path:
-    """Where the export is kept; another version of torch or of the runtime makes another file."""
+    """Path of the export in the cache; it depends on the versions of torch and of the runtime."""
     package = RUNTIME_PACKAGE[backend]
     parts = (source.digest(), EXPORT_VERSION, OPSET, version("torch"), package, version(package))
     name = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

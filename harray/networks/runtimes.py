@@ -57,7 +57,7 @@ class OnnxNetwork:
 
 
 class OpenVinoNetwork:
-    """OpenVINO on the CPU, in float32 even where the CPU knows bfloat16."""
+    """OpenVINO on the CPU, in float32 even where the CPU supports bfloat16."""
 
     def __init__(self, model: bytes, num_threads: int | None = None):
         import openvino
@@ -76,7 +76,7 @@ class OpenVinoNetwork:
 
 
 def _return_freed_memory() -> None:
-    """Loading a network frees one and a half times its size, which glibc keeps; other libraries need no asking."""
+    """Give freed memory back to the system: glibc keeps the one and a half network sizes that loading frees."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 

@@ -1,4 +1,4 @@
-"""What a network is to its user, and what a room must say of its network for other runtimes to run it.
+"""Protocols: a network that is ready to run, and what a room provides so that other runtimes can run its network.
 
 Letters: B frames of a batch, H height, W width, C colour.
 """
@@ -27,11 +27,11 @@ class Network(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Disagreement:
-    """How far the outputs of two runtimes lie apart, and how far they may."""
+    """By how much the outputs of two runtimes differ, and the limit."""
 
     value: float
     limit: float
-    what: str  # of which the value is the amount, with its unit
+    what: str  # name of the quantity, with its unit
 
     def __str__(self) -> str:
         return f"{self.what} {self.value:.3g}, at most {self.limit:g}"
@@ -47,7 +47,7 @@ class NetworkSource(Protocol):
     room: str
 
     def digest(self) -> str:
-        """Hexadecimal digits that stand for all that shapes the network: weights, code, libraries."""
+        """Digest of everything that determines the network's output: weights, code, libraries."""
         ...
 
     def build(self, device: str) -> "torch.nn.Module":
@@ -55,7 +55,7 @@ class NetworkSource(Protocol):
         ...
 
     def samples(self) -> list[np.ndarray]:
-        """uint8 [B, H, W, 3] of different shapes, much like what the network will see."""
+        """Test inputs, uint8 [B, H, W, 3] of different shapes, similar to what the network will see."""
         ...
 
     def disagreement(self, reference: np.ndarray, other: np.ndarray) -> Disagreement:

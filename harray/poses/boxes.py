@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Intersection over union of boxes [..., 4] with others, broadcast; 0 where there is no area."""
     low, high = np.maximum(boxes[..., :2], others[..., :2]), np.minimum(boxes[..., 2:], others[..., 2:])
     shared = (high - low).clip(0).prod(axis=-1)

@@ -13,9 +13,10 @@ import numpy as np
 from harray.networks.backends import open_network
 from harray.networks.source import Network
 from harray.poses.config import EMBEDDED, EMBEDDED_MIN_BOX_CONFIDENCE, PosesConfig
+from harray.poses.embedded import load_card
 from harray.poses.letterbox import Letterbox, fit, letterbox_for, to_source
+from harray.poses.nms import nms
 from harray.poses.source import PoseSource
-from harray.poses.suppression import suppressed
 
 OFFICIAL_IMAGE_SIZE = 640
 NUM_JOINTS = 17
@@ -71,7 +72,7 @@ class PoseDetector:
         return [found for batch in batches for found in self._detect_batch(fit(batch, box), box)]
 
     def _detect_batch(self, inputs_BHWC: np.ndarray, box: Letterbox) -> list[FrameDetections]:
-        people = suppressed(self.network(inputs_BHWC), self.min_box_confidence)
+        people = nms(self.network(inputs_BHWC), self.min_box_confidence)
         return [_frame_detections(found, box) for found in people]
 
 
@@ -80,16 +81,12 @@ def pose_image_size(config: PosesConfig) -> int:
     if config.image_size is not None:
         return config.image_size
     if config.weights == EMBEDDED:
-        import yaml
-
-        from harray.poses.weights import EMBEDDED_CARD
-
-        return int(yaml.safe_load(EMBEDDED_CARD.read_text())["image_size"])
+        return int(load_card()["image_size"])
     return OFFICIAL_IMAGE_SIZE
 
 
 def _frame_detections(found: np.ndarray, box: Letterbox) -> FrameDetections:
-    """Rows of `suppressed` (x1 y1 x2 y2 confidence, then x y confidence of each joint) in source px."""
+    """Rows of `nms` (x1 y1 x2 y2 confidence, then x y confidence of each joint) in source px."""
     keypoints = found[:, 5:].reshape(-1, NUM_JOINTS, 3)
     return FrameDetections(
         boxes_N4=to_source(found[:, :4].reshape(-1, 2, 2), box).reshape(-1, 4).astype(np.float32),

@@ -4,16 +4,16 @@ It knows drawn figures and nothing else; demo and tests use it so that they need
 safetensors beside a YAML card (architecture, image size, command, seed, scores), so nothing is unpickled.
 """
 
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from harray.errors import InputError
 
-EMBEDDED_WEIGHTS = Path(str(files("harray").joinpath("assets", "pose_procedural.safetensors")))
-CARD_SUFFIX = ".yaml"
+if TYPE_CHECKING:
+    import torch
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+EMBEDDED_WEIGHTS, CARD_SUFFIX = ASSETS / "pose_procedural.safetensors", ".yaml"
 
 
 def load_card(weights: Path = EMBEDDED_WEIGHTS) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def load_card(weights: Path = EMBEDDED_WEIGHTS) -> dict[str, Any]:
     return yaml.safe_load(card.read_text())
 
 
-def load_embedded_model(weights: Path = EMBEDDED_WEIGHTS) -> torch.nn.Module:
+def load_embedded_model(weights: Path = EMBEDDED_WEIGHTS) -> "torch.nn.Module":
     """The network in eval mode, float32, batch normalisation folded into the convolutions.
 
     Input `[B, 3, H, W]` RGB in [0, 1] with H and W multiples of 32, meant for 320x240 frames scaled to the card's

@@ -71,10 +71,10 @@ class PoseSource:
 
 def _parts(output: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Boxes [B, A, 4], scores [B, A] and joints [B, A, 17, 3] of either kind of head."""
-    rows = output if ends_suppressed(output.shape) else np.swapaxes(output, 1, 2)
+    rows = output if has_nms_inside(output.shape) else np.swapaxes(output, 1, 2)
     return rows[..., :4], rows[..., 4], rows[..., -51:].reshape(*rows.shape[:2], 17, 3)
 
 
-def ends_suppressed(shape: tuple[int, ...]) -> bool:
+def has_nms_inside(shape: tuple[int, ...]) -> bool:
     """Whether an output of that shape is of a head that needs no suppression."""
     return shape[-1] == 4 + 1 + 1 + 51

@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from harray.poses.boxes import overlap
+from harray.poses.boxes import iou
 from harray.poses.detector import FrameDetections
 
 NO_TRACK = -1  # of a second detection of somebody
@@ -34,7 +34,9 @@ SAME_PLACE = (
     0.15  # distance of a joint from where it is expected, in box sizes, that halves a pose's similarity
 )
 SAME_SHAPE = 0.05  # the same, where the whole pose was moved to where it is found
-YOUTH = 1.2  # cost of a track of one frame; a second box on a person must not take over the person's track
+NEW_TRACK_PENALTY = (
+    1.2  # cost of a track of one frame; a second box on a person must not take over the person's track
+)
 ABSENCE = 0.5  # cost of not having been found in the frame before: of two behind one another, one is found
 ABSENCE_PER_SEC = 0.25  # and of every second of that
 UNLIKE = 6.0  # cost from which a detection is nobody known
@@ -134,13 +136,13 @@ class Tracker:
         moved_MN2 = _displacement(last_M14, pose_M1KC1, boxes_N4, keypoints_NKC1)
         off_MN = np.linalg.norm(moved_MN2 - step_M12, axis=-1) / size_MN
         reach_M1 = np.minimum(MAX_REACH, REACH + REACH_PER_SEC * passed_M)[:, None]
-        overlap_MN = overlap(last_M14 + np.tile(step_M12, 2), boxes_N4)
+        overlap_MN = iou(last_M14 + np.tile(step_M12, 2), boxes_N4)
         poses = pose_M1KC1, keypoints_NKC1
         in_place_MN = _pose_similarity(*poses, step_M12, SAME_PLACE * size_MN, overlap_MN)
         in_shape_MN = _pose_similarity(*poses, moved_MN2, SAME_SHAPE * size_MN, overlap_MN)
         cost_MN = off_MN / reach_M1 + (1.0 - overlap_MN) + (2.0 - in_place_MN - in_shape_MN) + 0.5 * ratio_MN
         absence_M = np.where(absent_M > 0, ABSENCE + ABSENCE_PER_SEC * absent_M, 0.0)
-        cost_MN = cost_MN + absence_M[:, None] + YOUTH / seen_M1
+        cost_MN = cost_MN + absence_M[:, None] + NEW_TRACK_PENALTY / seen_M1
         near_MN = np.minimum(off_MN, np.linalg.norm(moved_MN2, axis=-1) / size_MN) < reach_M1
         return np.where(near_MN & (ratio_MN < math.log(MAX_RATIO)), np.minimum(cost_MN, UNLIKE), UNLIKE)
 

@@ -32,7 +32,7 @@ class Track:
         return len(self.frames) * float(np.mean(self.confidences)) * float(np.sqrt(areas.mean() + 1.0))
 
 
-def link_people(
+def track_people(
     detections: list[FrameDetections],
     max_people: int,
     *,

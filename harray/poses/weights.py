@@ -12,13 +12,12 @@ from harray.downloads import Release, cache_dir, fetch, sha256_of, whereabouts
 from harray.errors import InputError
 from harray.networks.checkpoints import names_in
 from harray.poses.config import EMBEDDED
+from harray.poses.embedded import EMBEDDED_WEIGHTS, load_embedded_model
 
 if TYPE_CHECKING:
     import torch
 
 KEY, YOLO = "poses.weights", "yolov8n-pose.pt"
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
-EMBEDDED_FILE, EMBEDDED_CARD = ASSETS / "pose_procedural.safetensors", ASSETS / "pose_procedural.yaml"
 
 _BASE = "https://github.com/ultralytics/assets/releases/download/v8.3.0"
 _SHA256 = {
@@ -72,7 +71,7 @@ def locate_pose_weights(weights: str) -> str:
         InputError: as `resolve_pose_weights`, but for downloads.
     """
     if weights == EMBEDDED:
-        return f"{EMBEDDED_FILE} (drawn figures only)"
+        return f"{EMBEDDED_WEIGHTS} (drawn figures only)"
     if weights in OFFICIAL and not Path(weights).is_file():
         return whereabouts(OFFICIAL[weights])
     return str(resolve_pose_weights(weights))
@@ -86,9 +85,9 @@ def pose_weights_digest(weights: str) -> str:
     """
     if weights != EMBEDDED:
         return sha256_of(resolve_pose_weights(weights))
-    if not EMBEDDED_FILE.is_file():
-        raise InputError(f"{EMBEDDED_FILE}: no such file; reinstall harray, or set {KEY}=PATH")
-    return sha256_of(EMBEDDED_FILE)
+    if not EMBEDDED_WEIGHTS.is_file():
+        raise InputError(f"{EMBEDDED_WEIGHTS}: no such file; reinstall harray, or set {KEY}=PATH")
+    return sha256_of(EMBEDDED_WEIGHTS)
 
 
 def load_pose_model(weights: str) -> "torch.nn.Module":
@@ -101,8 +100,6 @@ def load_pose_model(weights: str) -> "torch.nn.Module":
     """
     prepare_ultralytics()
     if weights == EMBEDDED:
-        from harray.poses.embedded import load_embedded_model
-
         return load_embedded_model()
     path = resolve_pose_weights(weights)
     model = _unpickled(path)

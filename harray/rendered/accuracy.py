@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from harray.poses.boxes import iou
+
 MIN_IOU = 0.5  # of boxes, for a detection to count as that person
 
 
@@ -34,14 +36,6 @@ class PoseAccuracy:
             "visibility": self.num_confident / max(self.num_confidences, 1),
             "second_found": self.num_second_found / max(self.num_second, 1),
         }
-
-
-def box_iou(box_4: np.ndarray, boxes_N4: np.ndarray) -> np.ndarray:
-    """Intersection over union `[N]` of one box with others; x0, y0, x1, y1."""
-    low, high = np.maximum(box_4[:2], boxes_N4[:, :2]), np.minimum(box_4[2:], boxes_N4[:, 2:])
-    common = np.prod(np.clip(high - low, 0, None), -1)
-    areas = np.prod(boxes_N4[:, 2:] - boxes_N4[:, :2], -1) + np.prod(box_4[2:] - box_4[:2])
-    return common / np.maximum(areas - common, 1e-9)
 
 
 def frame_accuracy(boxes_N4: np.ndarray, keypoints_NKC1: np.ndarray, truth, frame: int) -> PoseAccuracy:
@@ -86,6 +80,6 @@ def best_match(boxes_N4: np.ndarray, truth, frame: int, person: int) -> int | No
     """Index of the detection whose box overlaps the person's most, None below MIN_IOU."""
     if len(boxes_N4) == 0:
         return None
-    overlaps = box_iou(truth.person_box_TP4[frame, person], boxes_N4)
+    overlaps = iou(truth.person_box_TP4[frame, person], boxes_N4)
     best = int(overlaps.argmax())
     return best if overlaps[best] >= MIN_IOU else None

@@ -8,7 +8,6 @@ files. Letters: B frames of a batch, N people of a batch, K joints, H height, W 
 
 import dataclasses
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from multiprocessing import get_context
@@ -29,6 +28,7 @@ from harray.poses.weights import prepare_ultralytics
 from harray.rendered.accuracy import PoseAccuracy, frame_accuracy
 from harray.rendered.limb_losses import DistanceLoss, JointMaps
 from harray.rendered.training_frames import PoseFrames, make_batch, render_part
+from harray.reporting import SILENT, Reporter, Update
 from harray.synth.clips import ClipSpec, clip_specs, num_frames, render_clip
 from harray.synth.config import SynthConfig
 
@@ -78,13 +78,10 @@ class PoseTrainingConfig:
     num_evaluation_clips: int = 4  # per action, every second frame of complete clips
 
 
-Progress = Callable[[str, int, int], None]
-
-
 def train_pose_weights(
     out: Path,
     config: PoseTrainingConfig | None = None,
-    on_progress: Progress | None = None,
+    reporter: Reporter = SILENT,
     command: str = "harray synth pose-weights OUT",
 ) -> dict[str, Any]:
     """Render, train, evaluate, and write weights and card; about ten minutes on two cores.
@@ -93,7 +90,6 @@ def train_pose_weights(
         out: the folder for `pose_procedural.safetensors` (fp16) and its card `pose_procedural.yaml`; harray's own
             are in `harray/assets`.
         config: sizes and seed; the shipped weights' when None.
-        on_progress: called with (stage, done, all) where the stage is render, train or evaluate.
         command: what made the weights, for the card.
 
     Returns:
@@ -105,18 +101,21 @@ def train_pose_weights(
     if out.is_file():
         raise InputError(f"{out}: found a file, expected a folder for weights and card; name another")
     out.mkdir(parents=True, exist_ok=True)
-    config, report = config or PoseTrainingConfig(), on_progress or (lambda stage, done, total: None)
+    config = config or PoseTrainingConfig()
     prepare_ultralytics()
     started = time.perf_counter()
-    frames = render_frames(config, lambda done, total: report("render", done, total))
-    model = fit_network(frames, config, lambda done, total: report("train", done, total))
+    with reporter.stage("render"), reporter.progress("render", "clips") as update:
+        frames = render_frames(config, update)
+    with reporter.stage("train"), reporter.progress("train", "steps") as update:
+        model = fit_network(frames, config, update)
     train_sec = time.perf_counter() - started
     weights = {
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in model.state_dict().items()
     }
     model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})  # score what is stored
-    accuracy = evaluate_network(model, config, lambda done, total: report("evaluate", done, total))
+    with reporter.stage("evaluate"), reporter.progress("evaluate", "clips") as update:
+        accuracy = evaluate_network(model, config, update)
     card = _card(config, command, accuracy, num_frames=len(frames.images_BHWC), train_sec=train_sec)
     _write(out / EMBEDDED_WEIGHTS.name, weights, card)
     return card
@@ -142,14 +141,14 @@ def evaluation_specs(config: PoseTrainingConfig) -> list[ClipSpec]:
     )
 
 
-def render_frames(config: PoseTrainingConfig, on_progress: Callable[[int, int], None]) -> PoseFrames:
+def render_frames(config: PoseTrainingConfig, update: Update) -> PoseFrames:
     """A few frames of every training clip, scaled to the network's size."""
     specs, parts = training_specs(config), []
     jobs = [(spec, config.frames_per_clip, config.image_size, config.seed) for spec in specs]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         for part in pool.map(render_part, jobs, chunksize=8):
             parts.append(part)
-            on_progress(len(parts), len(specs))
+            update(len(parts), len(specs))
     offsets = np.cumsum([0] + [len(part.images_BHWC) for part in parts[:-1]])
     joined = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])
@@ -160,9 +159,7 @@ def render_frames(config: PoseTrainingConfig, on_progress: Callable[[int, int], 
     return PoseFrames(frame_N=frame, **joined)
 
 
-def fit_network(
-    frames: PoseFrames, config: PoseTrainingConfig, on_progress: Callable[[int, int], None]
-) -> Any:
+def fit_network(frames: PoseFrames, config: PoseTrainingConfig, update: Update) -> Any:
     """Train from fresh weights; returns the averaged network in eval mode."""
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
@@ -193,7 +190,7 @@ def fit_network(
             optimizer.step()
             schedule.step()
             averaged.update_parameters(model)
-            on_progress(epoch * steps + step + 1, steps * config.num_epochs)
+            update(epoch * steps + step + 1, steps * config.num_epochs)
     return _with_own_statistics(averaged.module, frames, rng).eval()
 
 
@@ -209,9 +206,7 @@ def _with_own_statistics(model: Any, frames: PoseFrames, rng: np.random.Generato
     return model
 
 
-def evaluate_network(
-    model: torch.nn.Module, config: PoseTrainingConfig, on_progress: Callable[[int, int], None]
-) -> PoseAccuracy:
+def evaluate_network(model: torch.nn.Module, config: PoseTrainingConfig, update: Update) -> PoseAccuracy:
     """Score every second frame of complete clips of unseen actors, at the detector's settings."""
     detector = PoseDetector(PosesConfig(weights=EMBEDDED, image_size=config.image_size, batch_size=16))
     detector.network = TorchNetwork(PoseNetwork(model), "cpu")
@@ -220,7 +215,7 @@ def evaluate_network(
         frames, truth = render_clip(spec, range(0, num_frames(spec), 2))
         for t, people in enumerate(detector.detect(frames)):
             total += frame_accuracy(people.boxes_N4, people.keypoints_NKC1, truth, t)
-        on_progress(done, len(specs))
+        update(done, len(specs))
     return total
 
 

@@ -1,4 +1,4 @@
-"""What other runtimes must know of the scene network: its identity, samples, and how far outputs may lie apart."""
+"""The scene network for other runtimes: its digest, test inputs, and how much outputs may differ."""
 
 import hashlib
 from importlib.metadata import version

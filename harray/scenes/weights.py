@@ -20,7 +20,7 @@ OFFICIAL = Release(
 
 
 def resolve_scene_weights(weights: str) -> Path:
-    """The state dict's file for `scenes.weights`, downloaded if need be.
+    """Path of the state dict for `scenes.weights`, downloaded if necessary.
 
     Raises:
         InputError: no such file, or a download that failed or is not what it should be.
@@ -34,7 +34,7 @@ def resolve_scene_weights(weights: str) -> Path:
 
 
 def check_scene_weights(weights: str) -> None:
-    """Refuse, before anything heavy is started, a file that is no ResNet-50; loading it tells more.
+    """Refuse a file that is no ResNet-50 before anything heavy starts; loading it checks the rest.
 
     Raises:
         InputError: as `resolve_scene_weights`, or the file is no state dict of torchvision's ResNet-50.

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from harray.errors import InputError
 from harray.files import list_files, write_atomically
 from harray.schema import MANIFEST, clips_schema
-from harray.skeleton import SkeletonLayout, layout_named
+from harray.skeleton import SkeletonLayout, layout_from, layout_named
 from harray.store.clips import KEY, clip_keys, clips_table, join_clips, places_of, shard_name
 from harray.store.ledger import (
     Reason,
@@ -103,10 +103,10 @@ class FeatureStore:
         if not (path / FILE_NAME).exists():
             return cls.create(path, settings)
         store = cls.open(path)
-        versions = store.settings.extraction.get("version"), settings.extraction.get("version")
-        if versions[0] != versions[1]:
+        found, wanted = (each.provenance.extraction.get("version") for each in (store.settings, settings))
+        if found != wanted:
             raise InputError(
-                f"store {path}: features of version {versions[0]}, and this harray makes version {versions[1]}; "
+                f"store {path}: features of version {found}, and this harray makes version {wanted}; "
                 "extract into a new folder, or use the harray that made it"
             )
         if unlike := differences(store.settings, settings):
@@ -119,13 +119,19 @@ class FeatureStore:
     @property
     def skeleton(self) -> SkeletonLayout:
         """Joint names and bones of the keypoints."""
-        return layout_named(self.settings.skeleton)
+        return layout_from(self.settings.skeleton, self.settings.layout)
 
     @property
     def second_skeleton(self) -> SkeletonLayout | None:
         """The same of the second keypoints, where the clips have some."""
         name = self.settings.second_skeleton
         return None if name is None else layout_named(name)
+
+    @property
+    def layouts(self) -> tuple[SkeletonLayout, ...]:
+        """Of each kind of keypoints that the clips have."""
+        second = self.second_skeleton
+        return (self.skeleton,) if second is None else (self.skeleton, second)
 
     @property
     def schema(self) -> pa.Schema:

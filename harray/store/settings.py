@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harray.errors import InputError
+from harray.extraction.provenance import Provenance
 from harray.schema import SCHEMA_VERSION
 
 FILE_NAME = "store.json"
@@ -21,11 +22,10 @@ class StoreSettings:
     scene_shape: tuple[int, ...] | None = None  # [scene_frames, grid * grid, channels]; None: no scene branch
     second_skeleton: str | None = None  # layout of the second keypoints; None: there are none
     second_shape: tuple[int, ...] | None = None  # as keypoints_shape
-    extraction: dict[str, Any] = dataclasses.field(default_factory=dict)  # the values that shape the features
-    weights: dict[str, str] = dataclasses.field(default_factory=dict)  # room -> digest of its weights' bytes
-    origin: dict[str, Any] = dataclasses.field(
-        default_factory=dict
-    )  # dotted key -> where those weights lay; a hint
+    layout: dict[str, Any] | None = None
+    """Joints and bones where the skeleton is a file's own, not the code's."""
+    provenance: Provenance = dataclasses.field(default_factory=Provenance)
+    """Of the features; empty where keypoints were imported."""
 
     @property
     def clip_bytes(self) -> int:
@@ -36,7 +36,10 @@ class StoreSettings:
 
 def dump_settings(settings: StoreSettings) -> str:
     """The text of store.json."""
-    return json.dumps({"harray_store": SCHEMA_VERSION, **dataclasses.asdict(settings)}, indent=2) + "\n"
+    values = _plain(settings)
+    if settings.layout is None:
+        del values["layout"]
+    return json.dumps({"harray_store": SCHEMA_VERSION, **values}, indent=2) + "\n"
 
 
 def load_settings(store: Path) -> StoreSettings:
@@ -69,17 +72,23 @@ def load_settings(store: Path) -> StoreSettings:
         scene_shape=None if scene_shape is None else tuple(scene_shape),
         second_skeleton=values.get("second_skeleton"),
         second_shape=None if second_shape is None else tuple(second_shape),
-        extraction=values["extraction"],
-        weights=values["weights"],
-        origin=values["origin"],
+        layout=values.get("layout"),
+        provenance=Provenance(**{name: values[name] for name in ("extraction", "weights", "origin")}),
     )
 
 
 def differences(found: StoreSettings, wanted: StoreSettings) -> list[str]:
     """`name: found, wanted` of every setting in which the two differ; where weights lay is none."""
-    ours, theirs = (_flat({**dataclasses.asdict(settings), "origin": {}}) for settings in (found, wanted))
+    ours, theirs = (_flat({**_plain(settings), "origin": {}}) for settings in (found, wanted))
     names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
     return [f"{name} {ours.get(name)} in the store, {theirs.get(name)} now" for name in names]
+
+
+def _plain(settings: StoreSettings) -> dict[str, Any]:
+    """As store.json has them: the provenance's parts stand beside the others."""
+    values = dataclasses.asdict(settings)
+    provenance = values.pop("provenance")
+    return values | provenance
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

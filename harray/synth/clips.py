@@ -13,7 +13,7 @@ import numpy as np
 from harray.synth import visibility
 from harray.synth.actions import ACTIONS, Action
 from harray.synth.config import FPS, HEIGHT_PX, MAX_SEC, MIN_SEC, WIDTH_PX, SynthConfig
-from harray.synth.draw import FigurePainter, Look
+from harray.synth.draw import Appearance, FigurePainter
 from harray.synth.figure import INDEX, NUM_JOINTS, Camera, mirrored, points_in_space
 from harray.synth.motions import standing
 from harray.synth.objects import OBJECTS, Placed
@@ -50,7 +50,7 @@ class Person:
     points_TM2: np.ndarray
     near_TM: np.ndarray
     scale_px: float
-    look: Look
+    look: Appearance
 
     @property
     def joints_TKC(self) -> np.ndarray:

@@ -72,7 +72,7 @@ TORSO_CORNERS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class Appearance:
     """Colours by what is worn (`shirt`, `skin`, `hair` and the limbs' `wear`), hair length, head radius, girth."""
 
     colors: dict[str, Color]
@@ -116,7 +116,7 @@ class FigurePainter:
     """One person over a clip: `points_TM2` px, `near_TM` as `Camera.project` gives them."""
 
     def __init__(
-        self, points_TM2: np.ndarray, near_TM: np.ndarray, look: Look, scale_px: float, light: float
+        self, points_TM2: np.ndarray, near_TM: np.ndarray, look: Appearance, scale_px: float, light: float
     ):
         self.points, self.near, self.look, self.scale = points_TM2, near_TM, look, scale_px
         self._light = np.array([light, -0.6])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harray.synth.draw import Color, Look
+from harray.synth.draw import Appearance, Color
 from harray.synth.figure import Body
 
 SKINS: tuple[Color, ...] = ((244, 208, 178), (228, 182, 142), (205, 152, 112), (164, 112, 78), (118, 78, 54))
@@ -52,7 +52,7 @@ def make_actor(seed: int, index: int) -> Actor:
     )
 
 
-def dress(actor: Actor, rng: np.random.Generator, background: np.ndarray) -> Look:
+def dress(actor: Actor, rng: np.random.Generator, background: np.ndarray) -> Appearance:
     """Clothes that stand out from the mean colour of the background `[3]`, and from each other."""
     order = [CLOTHES[i] for i in rng.permutation(len(CLOTHES))]
     clear = [color for color in order if np.linalg.norm(np.array(color) - background) > 90] or order
@@ -71,4 +71,4 @@ def dress(actor: Actor, rng: np.random.Generator, background: np.ndarray) -> Loo
         "shin": actor.skin if shorts else trousers,
         "shoes": ((245, 245, 245), (40, 36, 36), (180, 40, 40))[rng.integers(3)],
     }
-    return Look(colors=colors, long_hair=actor.long_hair, head=actor.body.head, girth=actor.body.girth)
+    return Appearance(colors=colors, long_hair=actor.long_hair, head=actor.body.head, girth=actor.body.girth)

@@ -9,7 +9,6 @@ OUT/synth.yaml              the config; rendering the same config again renders 
 import csv
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -20,6 +19,7 @@ import numpy as np
 from harray.config import dump, load
 from harray.errors import InputError
 from harray.files import write_atomically
+from harray.reporting import SILENT, Reporter
 from harray.synth.actions import ACTION_NAMES
 from harray.synth.clips import ClipSpec, clip_specs, render_clip
 from harray.synth.config import FPS, HEIGHT_PX, WIDTH_PX, SynthConfig
@@ -48,7 +48,7 @@ class RenderSummary:
 def render_dataset(
     out: Path,
     config: SynthConfig,
-    on_progress: Callable[[int, int], None] | None = None,
+    reporter: Reporter = SILENT,
     num_workers: int | None = None,
 ) -> RenderSummary:
     """Render every clip of `config` into `out`, with the same result for any number of workers.
@@ -56,7 +56,6 @@ def render_dataset(
     Args:
         out: a new or empty folder, or one that holds (part of) the same set, which is completed.
         config: what to render.
-        on_progress: called with (clips done, clips in all) after each clip.
         num_workers: processes; the machine's cores when None.
 
     Raises:
@@ -72,10 +71,10 @@ def render_dataset(
         (out / name).mkdir(exist_ok=True)
         (out / TRUTH_FOLDER / name).mkdir(parents=True, exist_ok=True)
     num_done = len(specs) - len(missing)
-    for _ in _in_processes(missing, out, num_workers or os.cpu_count() or 1):
-        num_done += 1
-        if on_progress:
-            on_progress(num_done, len(specs))
+    with reporter.progress("rendering", "clips") as update:
+        for _ in _in_processes(missing, out, num_workers or os.cpu_count() or 1):
+            num_done += 1
+            update(num_done, len(specs))
     _write_manifest(out, specs)
     splits = {split: sum(spec.split == split for spec in specs) for split in ("train", "val", "test")}
     return RenderSummary(

@@ -7,7 +7,6 @@ Nothing here imports mlflow (seconds), apart from `connect`.
 
 import contextlib
 import os
-import re
 import shlex
 import socket
 import sqlite3
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from harray.errors import InputError
 from harray.files import put_if_absent
-from harray.names import sqlite_file, sqlite_uri
+from harray.names import sqlite_file, sqlite_uri, without_password
 from harray.tracking import moved
 from harray.workspace import Workspace
 
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 _HTTP = ("http", "https")
 _DATABASES = {"mysql": 3306, "postgresql": 5432, "mssql": 1433}  # dialect -> port when the URI names none
 _HOSTED = ("databricks", "databricks-uc", "uc")
-
-_PASSWORD = re.compile(r"""(://[^\s/:@"']*:)(?!\d+(?:[/\s"']|$))[^\s"']*@""")  # not http://host:5000/a@b
-_SECRET = re.compile(r"""([?&](?:password|passwd|pwd|token|secret|access_token)=)[^&\s"']*""", re.IGNORECASE)
 
 _REFUSED = ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED")  # MLflow's names of 401 and 403
 # Of one question at the start; MLflow itself would ask for minutes.
@@ -182,15 +178,6 @@ def artifact_location(uri: str) -> str | None:
     """The artifact folder beside a sqlite file; None where the server decides."""
     file = sqlite_file(uri)
     return None if file is None else (file.parent / moved.FOLDER).as_uri()
-
-
-def without_password(text: str) -> str:
-    """A URI, or any text that may hold some, as it may be shown or kept: user names stay, passwords go.
-
-    >>> without_password("postgresql://me:secret@db/mlflow")
-    'postgresql://me:***@db/mlflow'
-    """
-    return _SECRET.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
 
 
 def _unreachable(uri: str, detail: str) -> Unreachable:

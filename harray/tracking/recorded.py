@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harray.errors import InputError
-from harray.tracking.location import connect, without_password
+from harray.names import without_password
+from harray.tracking.location import connect
 
 
 @dataclass(frozen=True, kw_only=True)

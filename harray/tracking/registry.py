@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from harray.config import digest
 from harray.downloads import cache_dir
 from harray.errors import InputError
-from harray.names import local_path
-from harray.tracking.location import connect, without_password
+from harray.names import local_path, without_password
+from harray.tracking.location import connect
 from harray.tracking.packaging import CHECKPOINT
 
 if TYPE_CHECKING:
@@ -80,19 +80,7 @@ def register(uri: str, name: str, model_id: str) -> Registered:
     client.set_registered_model_alias(name, CHALLENGER, version)
     if CHAMPION not in client.get_registered_model(name).aliases:
         client.set_registered_model_alias(name, CHAMPION, version)
-    return _registered(client, name, version)
-
-
-def promote(uri: str, name: str, version: int, alias: str = CHAMPION) -> Registered:
-    """Let an alias point to a version.
-
-    Raises:
-        InputError: no such model or version; those that exist are listed.
-    """
-    client = connect(uri, must_exist=True)
-    found = _version(client, uri, name, str(version))
-    client.set_registered_model_alias(name, alias, found.version)
-    return _registered(client, name, found.version)
+    return registered_version(client, name, version)
 
 
 def resolve_model(model: str, uri: str, cache: Path | None = None) -> Path:
@@ -198,16 +186,21 @@ def _version_of(client: "MlflowClient", uri: str, reference: str) -> "ModelVersi
     name, at, alias = reference.partition("@")
     if not at:
         name, _, number = reference.partition("/")
-        return _version(client, uri, name, number)
-    aliases = _registered_model(client, uri, name).aliases
+        return version_named(client, uri, name, number)
+    aliases = registered_model(client, uri, name).aliases
     if alias not in aliases:
         known = ", ".join(f"{known} (version {number})" for known, number in sorted(aliases.items()))
         raise InputError(f"model {name!r}: no alias {alias!r}; aliases: {known or 'none'}")
     return client.get_model_version(name, str(aliases[alias]))
 
 
-def _version(client: "MlflowClient", uri: str, name: str, number: str) -> "ModelVersion":
-    _registered_model(client, uri, name)
+def version_named(client: "MlflowClient", uri: str, name: str, number: str) -> "ModelVersion":
+    """A version by its number, or the `latest`.
+
+    Raises:
+        InputError: no such model or version; those that exist are listed.
+    """
+    registered_model(client, uri, name)
     versions = {str(v.version): v for v in client.search_model_versions(f"name = '{name}'")}
     latest = max(versions, key=int, default="")
     found = versions.get(latest if number == "latest" else number)
@@ -218,7 +211,8 @@ def _version(client: "MlflowClient", uri: str, name: str, number: str) -> "Model
     return found
 
 
-def _registered_model(client: "MlflowClient", uri: str, name: str) -> "RegisteredModel":
+def registered_model(client: "MlflowClient", uri: str, name: str) -> "RegisteredModel":
+    """Raises InputError: no such model; those that exist are listed."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -228,7 +222,8 @@ def _registered_model(client: "MlflowClient", uri: str, name: str) -> "Registere
         raise InputError(f"model {name!r}: not in {without_password(uri)}; models: {known}") from error
 
 
-def _registered(client: "MlflowClient", name: str, version: str | int) -> Registered:
+def registered_version(client: "MlflowClient", name: str, version: str | int) -> Registered:
+    """A version that there is, with the aliases that point to it now."""
     aliases = client.get_registered_model(name).aliases
     pointing = sorted(alias for alias, number in aliases.items() if str(number) == str(version))
     return Registered(name=name, version=int(version), aliases=tuple(pointing))

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import harray
 from harray.config import flatten
 from harray.errors import InputError
-from harray.names import sqlite_file
-from harray.tracking.location import artifact_location, check_answers, connect, refusal, without_password
+from harray.names import sqlite_file, without_password
+from harray.tracking.location import artifact_location, check_answers, connect, refusal
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -280,6 +280,17 @@ def record_evaluation(
         client.log_batch(run_id, metrics=scores, tags=said)
         client.log_artifacts(run_id, str(files), artifact_folder)
     return True
+
+
+def store_of_run(uri: str, run_id: str) -> Path | None:
+    """The feature store that a run learned from, where it is recorded."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        path = connect(uri, must_exist=True).get_run(run_id).data.tags.get(STORE_TAG)
+    except MlflowException:
+        return None
+    return Path(path) if path else None
 
 
 def mlflow_name(text: str) -> str:

@@ -20,11 +20,12 @@ from safetensors.torch import load_file, save_file
 from harray import __version__
 from harray.config import from_dict, to_dict
 from harray.errors import InputError
+from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, NormalisedClips, normalised
 from harray.model.config import ModelConfig
-from harray.model.network import FusionNetwork, PoseNetwork
-from harray.skeleton import SkeletonLayout, layout_named
+from harray.model.network import FusionNetwork, PoseBranch
+from harray.skeleton import SkeletonLayout, layout_from, layout_named, to_data
 from harray.training.calibration import Calibration
 
 FORMAT = 2  # raise it when the files change so that older code cannot read them
@@ -42,9 +43,7 @@ class Checkpoint:
     skeleton: SkeletonLayout
     scene_grid: tuple[int, int] | None  # (scene frames, grid) of the tokens; None without scene branch
     store_digest: str
-    extraction: dict[str, Any] = field(default_factory=dict)  # the store's extraction settings
-    weights: dict[str, str] = field(default_factory=dict)  # room -> digest of the weights it extracted with
-    origin: dict[str, Any] = field(default_factory=dict)  # dotted key -> where those weights lay
+    provenance: Provenance = field(default_factory=Provenance)  # of the features that it learned from
     harray_version: str = __version__
     second_skeleton: SkeletonLayout | None = None  # of the second stream of keypoints
     learned_clips: frozenset[str] | None = (
@@ -57,6 +56,11 @@ class Checkpoint:
     @property
     def model(self) -> ModelConfig:
         return self.network.config
+
+    @property
+    def layouts(self) -> tuple[SkeletonLayout, ...]:
+        """Of the streams of keypoints that the network reads."""
+        return (self.skeleton,) if self.second_skeleton is None else (self.skeleton, self.second_skeleton)
 
     def prepared(self, clips: ClipTensors) -> NormalisedClips:
         """Clips as the network reads them.
@@ -76,10 +80,7 @@ class Checkpoint:
     def _check(self, clips: ClipTensors) -> None:
         what = f"these clips do not fit the model, trained on {self.network.shape[0]} people of {self.skeleton.name}"
         redo = "take a store extracted with the model's settings, or train on this one"
-        layouts = [self.skeleton, self.second_skeleton]
-        for seen, layout, branch in zip([clips, clips.second], layouts, self.network.branches, strict=False):
-            if seen is None or layout is None:
-                continue
+        for seen, layout, branch in zip(clips.streams, self.layouts, self.network.branches, strict=False):
             people, frames, joints, coordinates = branch.shape
             found = seen.keypoints_NPTKC.shape
             if (seen.skeleton.name, found[3]) != (layout.name, joints):
@@ -113,6 +114,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str =
         "harray_version": checkpoint.harray_version,
         "classes": list(checkpoint.classes),
         "skeleton": checkpoint.skeleton.name,
+        "layout": to_data(checkpoint.skeleton),  # None where the name says it all
         "second_skeleton": checkpoint.second_skeleton and checkpoint.second_skeleton.name,
         "shape": _sizes(checkpoint.network) | {"scene_dim": checkpoint.network.scene_dim},
         "second_shape": None if second is None else _sizes(second),
@@ -120,9 +122,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str =
         "store_digest": checkpoint.store_digest,
         "features": to_dict(checkpoint.features),
         "model": to_dict(checkpoint.model),
-        "extraction": checkpoint.extraction,
-        "weights": checkpoint.weights,
-        "origin": checkpoint.origin,
+        **asdict(checkpoint.provenance),
         "clip_sec": checkpoint.clip_sec,
         "num_people": checkpoint.num_people,
     }
@@ -135,7 +135,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, experiment_yaml: str =
     return folder
 
 
-def _sizes(branch: PoseNetwork) -> dict[str, int | None]:
+def _sizes(branch: PoseBranch) -> dict[str, int | None]:
     names = ("num_people", "num_frames", "num_joints", "num_coordinates")
     return dict(zip(names, branch.shape, strict=True))
 
@@ -150,7 +150,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     about = _about(folder)
     try:
         features = from_dict(FeaturesConfig, about["features"])
-        skeleton = layout_named(about["skeleton"])
+        skeleton = layout_from(about["skeleton"], about.get("layout"))
         name = about.get("second_skeleton")  # older checkpoints know of none
         second = None if name is None else layout_named(name)
         network = FusionNetwork(
@@ -171,9 +171,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             scene_grid=None if grid is None else (grid[0], grid[1]),
             store_digest=about["store_digest"],
             learned_clips=_learned_clips(folder),
-            extraction=about["extraction"],
-            weights=about["weights"],
-            origin=about["origin"],
+            provenance=Provenance(**{name: about[name] for name in ("extraction", "weights", "origin")}),
             harray_version=about["harray_version"],
             calibration=_calibration(folder),
             clip_sec=about.get("clip_sec"),

@@ -70,8 +70,7 @@ def pose_features(clips: NormalisedClips) -> np.ndarray:
 
     Hidden joints are interpolated in time; one that is never seen stands at the middle of its person's others.
     """
-    streams = [clips] if clips.second is None else [clips, clips.second]
-    return torch.cat([_resampled(stream) for stream in streams], dim=1).numpy()
+    return torch.cat([_resampled(stream) for stream in clips.streams], dim=1).numpy()
 
 
 def _resampled(clips: NormalisedClips) -> Tensor:

@@ -17,19 +17,18 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from harray.features.augment import Augmented, augment
-from harray.features.config import FeaturesConfig
 from harray.features.rowrandom import RowRandom
 from harray.features.tensors import NormalisedClips
 from harray.metrics import Scores, classification_scores
 from harray.model.network import FusionNetwork
 from harray.skeleton import SkeletonLayout
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.divergence import check_finite
 from harray.training.evaluate import predict_probabilities
 from harray.training.scene_probe import fit_scene_probe
-from harray.training.statistics import fit_priors, measure
+from harray.training.statistics import fit_priors, fit_standardisation
 from harray.training.step import TrainingStep
-from harray.training.workers import Team, epoch_batches
+from harray.training.workers import WorkerGroup, epoch_batches
 
 MEASURING_PASS = 0  # of the random streams with which is measured, and down from it; training counts from 1
 MOST_PASSES = 5  # over the clips in an epoch
@@ -57,6 +56,7 @@ class Share:
 
     clips: NormalisedClips
     ties: list[str]  # of all clips; those of one name, such as a group's, are held out together
+    layouts: tuple[SkeletonLayout, ...]  # of the clips' streams of keypoints
 
     @property
     def num_clips(self) -> int:
@@ -78,8 +78,8 @@ class Trainer:
 
     Args:
         val: clips to select the epoch by, or None.
+        learning: its features with nothing left to the training clips.
         device: where the clips and the network go.
-        decisions: what the training clips decided, a line each.
         measured: a network whose buffers, PCM's prior and scales, are taken rather than measured on these clips.
     """
 
@@ -89,27 +89,22 @@ class Trainer:
         train: Share,
         val: Share | None,
         *,
-        features: FeaturesConfig,
-        config: TrainingConfig,
-        layout: SkeletonLayout,
-        second_layout: SkeletonLayout | None = None,
+        learning: LearningConfig,
         device: torch.device,
-        decisions: Sequence[str] = (),
         measured: FusionNetwork | None = None,
     ):
-        self.config = config
-        self.augmentation = features.augmentation
-        self.decisions = decisions
+        self.config = learning.training
+        self.augmentation = learning.features.augmentation
+        self.decisions: Sequence[str] = ()
         self.measured = measured
-        self.layouts = (layout, second_layout)
         self.device = device
-        self.team = Team.current()
+        self.workers = WorkerGroup.current()
         self.network = network.to(device)
         self.train = dataclasses.replace(train, clips=train.clips.to(device))
         self.val = None if val is None else dataclasses.replace(val, clips=val.clips.to(device))
         self.place_of_row_N = torch.full((train.num_clips,), -1)
         self.place_of_row_N[train.clips.rows_N] = torch.arange(len(train.clips))
-        self.optimizer = new_optimizer(self.network, config)
+        self.optimizer = new_optimizer(self.network, self.config)
         self.average: AveragedModel | None = None
         self.probe_NA: Tensor | None = None
         self.best: dict[str, Tensor] = {}
@@ -163,11 +158,13 @@ class Trainer:
                 own.copy_(known)
         elif state is None:
             poses = partial(self._variants, with_scene=False)
-            fit_priors(self.network, poses, self.train.num_clips, self.team)
-            measure(self.network, self._variants(self.train.num_clips, with_scene=True), self.team)
+            fit_priors(self.network, poses, self.train.num_clips, self.workers)
+            fit_standardisation(
+                self.network, self._variants(self.train.num_clips, with_scene=True), self.workers
+            )
         else:
             self.network.load_state_dict(state["network"])
-        self.probe_NA = fit_scene_probe(self.network, self.train.clips, self.train.ties, self.team)
+        self.probe_NA = fit_scene_probe(self.network, self.train.clips, self.train.ties, self.workers)
         self.average = AveragedModel(self.network)
         for own, averaged in zip(self.network.modules(), self.average.module.modules(), strict=True):
             for name, buffer in own.named_buffers(recurse=False):
@@ -193,7 +190,7 @@ class Trainer:
                 group["lr"] = rate * group["rate_factor"]
             for name, total in self._step(step, *batch).items():
                 sums[name] = sums.get(name, 0.0) + total
-        totals = self.team.summed(torch.stack(list(sums.values()))) / (passes * self.train.num_clips)
+        totals = self.workers.summed(torch.stack(list(sums.values()))) / (passes * self.train.num_clips)
         val, val_loss = self._validate()
         self.progress.epoch += 1
         self._keep_best(val_loss)
@@ -204,10 +201,10 @@ class Trainer:
             val=val,
             val_loss=val_loss,
             learning_rate=rate,
-            num_workers=self.team.size,
+            num_workers=self.workers.size,
             seconds=time.perf_counter() - started,
         )
-        check_finite(report)
+        check_finite(report.epoch, {**report.losses, "val": report.val_loss})
         self.progress.history.append(report)
         return report
 
@@ -224,7 +221,9 @@ class Trainer:
         use_bf16 = self.device.type == "cuda" and self.config.mixed_precision
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=use_bf16):
             losses = step(batch, labels_B, random)
-        total = losses["total"].sum() * weight / num_rows * self.team.size  # DDP divides by the team's size
+        total = (
+            losses["total"].sum() * weight / num_rows * self.workers.size
+        )  # DDP divides by the group's size
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_grad_norm)
@@ -259,11 +258,11 @@ class Trainer:
             indices = [mine if len(mine) else mine.new_zeros(1) for mine in places]
             index, sizes = torch.cat(indices), [len(mine) for mine in indices]
             random = RowRandom(self.config.seed, number, clips.rows_N[index])
-            variant = self._augmented(clips, self.layouts[0], index, random)
+            variant = self._augmented(clips, self.train.layouts[0], index, random)
             if self.probe_NA is not None:
                 variant = variant._replace(probe_BA=self.probe_NA[index])
             if clips.second is not None:  # by the same random numbers, so that both still show the same
-                second = self._augmented(clips.second, self.layouts[1], index, random)
+                second = self._augmented(clips.second, self.train.layouts[1], index, random)
                 variant = variant._replace(second=second)
             for rows_B, mine, own, batch in zip(batches, places, indices, variant.split(sizes), strict=True):
                 random = RowRandom(self.config.seed, number, clips.rows_N[own])
@@ -287,9 +286,8 @@ class Trainer:
         return places_B[places_B >= 0].to(self.device)
 
     def _augmented(
-        self, clips: NormalisedClips, layout: SkeletonLayout | None, index: Tensor, random: RowRandom
+        self, clips: NormalisedClips, layout: SkeletonLayout, index: Tensor, random: RowRandom
     ) -> Augmented:
-        assert layout is not None, "a stream of keypoints has a layout"
         return augment(
             clips.keypoints_NPTKC[index],
             clips.visible_NPTK[index],
@@ -308,8 +306,8 @@ class Trainer:
             averaged, self.val.clips, batch_size=max(64, self.config.batch_size)
         )
         share = torch.from_numpy(probabilities).to(self.device)
-        everyone_NA = self.team.gathered(share, self.val.num_clips).cpu()
-        labels_N = self.team.gathered(self.val.clips.labels_N, self.val.num_clips).cpu()
+        everyone_NA = self.workers.gathered(share, self.val.num_clips).cpu()
+        labels_N = self.workers.gathered(self.val.clips.labels_N, self.val.num_clips).cpu()
         everyone_NA, labels_N = everyone_NA[labels_N >= 0], labels_N[labels_N >= 0]
         truth_N = everyone_NA.gather(1, labels_N[:, None]).clamp(min=1e-8)
         return classification_scores(everyone_NA.numpy(), labels_N.numpy()), float(-truth_N.log().mean())
@@ -336,7 +334,7 @@ class Trainer:
         return self.average
 
     def _wrapped(self, step: TrainingStep) -> nn.Module:
-        if self.team.size == 1:
+        if self.workers.size == 1:
             return step
         devices = [self.device] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(step, device_ids=devices, broadcast_buffers=False)

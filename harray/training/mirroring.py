@@ -44,7 +44,7 @@ class MirrorTest:
 
 
 def try_mirroring(
-    clips: NormalisedClips, ties: Sequence[str], layouts: Sequence[SkeletonLayout | None], num_classes: int
+    clips: NormalisedClips, ties: Sequence[str], layouts: Sequence[SkeletonLayout], num_classes: int
 ) -> MirrorTest:
     """Compare the probes on up to `MOST_CHOOSERS` clips or so.
 
@@ -77,11 +77,14 @@ def try_mirroring(
     return MirrorTest(num_clips=len(chosen), won=won, lost=lost)
 
 
-def mirrored(clips: NormalisedClips, layouts: Sequence[SkeletonLayout | None]) -> NormalisedClips:
+def mirrored(clips: NormalisedClips, layouts: Sequence[SkeletonLayout]) -> NormalisedClips:
     """The clips' keypoints with left and right exchanged; their scenes as they are."""
-    layout, *others = layouts
-    assert layout is not None
     everyone = torch.ones(len(clips), dtype=torch.bool)
-    keypoints, visible = mirror(clips.keypoints_NPTKC, clips.visible_NPTK, everyone, layout.flip_order)
-    second = None if clips.second is None else mirrored(clips.second, others)
-    return dataclasses.replace(clips, keypoints_NPTKC=keypoints, visible_NPTK=visible, second=second)
+    first, *others = [
+        dataclasses.replace(stream, keypoints_NPTKC=keypoints, visible_NPTK=visible)
+        for stream, layout in zip(clips.streams, layouts, strict=True)
+        for keypoints, visible in [
+            mirror(stream.keypoints_NPTKC, stream.visible_NPTK, everyone, layout.flip_order)
+        ]
+    ]
+    return dataclasses.replace(first, second=others[0] if others else None)

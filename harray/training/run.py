@@ -16,6 +16,7 @@ import torch
 
 from harray.config import digest, to_dict
 from harray.errors import InputError
+from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips, normalised, without_false_tracks
 from harray.metrics import Scores
@@ -31,7 +32,7 @@ from harray.training.mirroring import try_mirroring
 from harray.training.probes import dealt
 from harray.training.splits import carve_val
 from harray.training.state import load_state, save_state
-from harray.training.workers import Team
+from harray.training.workers import WorkerGroup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,15 @@ class TrainingResult:
 class Fitted:
     checkpoint: Checkpoint
     trainer: Trainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreOrigin:
+    """What a checkpoint says of the store that it was trained on."""
+
+    store_digest: str
+    clip_sec: float | None  # the clips' median length; None: not known
+    provenance: Provenance
 
 
 def train_store(
@@ -150,7 +160,7 @@ def _held_out_calibration(learning: LearningConfig, train: ClipTensors, trainer:
     train = train.select(labelled_N)
     fold_N, num_folds = dealt(train.labels_N.tolist(), ties_of(train))
     held_out, rest = train.select(np.flatnonzero(fold_N == 0)), train.select(np.flatnonzero(fold_N > 0))
-    if num_folds < 2 or len(held_out) < max(LEAST_CLIPS, Team.current().size):
+    if num_folds < 2 or len(held_out) < max(LEAST_CLIPS, WorkerGroup.current().size):
         return Calibration(how=f"not calibrated: {len(held_out)} held-out clips are too few")
     num_epochs = max(1, round(EPOCH_SHARE * learning.training.num_epochs))
     short = dataclasses.replace(
@@ -188,23 +198,21 @@ def new_trainer(
     Raises:
         InputError: fewer clips than workers.
     """
-    if len(train) < (size := Team.current().size):
+    if len(train) < (size := WorkerGroup.current().size):
         raise InputError(f"found {len(train)} clips to train on and {size} workers; use fewer --workers")
     which = learning.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
     features, decisions = decided(learning.features, train)
-    return Trainer(
+    trainer = Trainer(
         new_network(learning, train),
         share_of(train, features),
         None if val is None else share_of(val, features),
-        features=features,
-        decisions=decisions,
-        config=learning.training,
-        layout=train.skeleton,
-        second_layout=train.second_skeleton,
+        learning=dataclasses.replace(learning, features=features),
         device=device,
         measured=measured,
     )
+    trainer.decisions = decisions
+    return trainer
 
 
 def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfig, list[str]]:
@@ -212,22 +220,16 @@ def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfi
     augmentation = features.augmentation
     if augmentation.mirror_probability is not None or not augmentation.enabled:
         return features, []
-    layouts = [train.skeleton, train.second_skeleton]
-    test = try_mirroring(normalised(train, features), ties_of(train), layouts, len(train.classes))
+    test = try_mirroring(normalised(train, features), ties_of(train), train.layouts, len(train.classes))
     augmentation = dataclasses.replace(augmentation, mirror_probability=test.probability)
     return dataclasses.replace(features, augmentation=augmentation), [str(test)]
 
 
-def origin_of(store: FeatureStore) -> dict[str, Any]:
+def origin_of(store: FeatureStore) -> StoreOrigin:
     """What a checkpoint says of the store that it was trained on."""
-    settings = store.settings
-    return {
-        "store_digest": store.digest(),
-        "clip_sec": median_clip_sec(store),
-        "extraction": settings.extraction,
-        "weights": settings.weights,
-        "origin": settings.origin,
-    }
+    return StoreOrigin(
+        store_digest=store.digest(), clip_sec=median_clip_sec(store), provenance=store.settings.provenance
+    )
 
 
 def median_clip_sec(store: FeatureStore) -> float | None:
@@ -250,9 +252,9 @@ def checkpoint_of(
     learning: LearningConfig,
     train: ClipTensors,
     val: ClipTensors | None,
-    origin: dict[str, Any],
+    origin: StoreOrigin,
 ) -> Checkpoint:
-    """A trained network with all that using it needs; `origin` as `origin_of` gives it."""
+    """A trained network with all that using it needs."""
     looked_at = train.looked_at(learning.features.keypoints)
     return Checkpoint(
         network=network,
@@ -264,7 +266,9 @@ def checkpoint_of(
         num_people=num_people_of(looked_at, learning.features),
         calibration=Calibration() if val is None else _calibration(network, learning, val, "clips of val"),
         learned_clips=frozenset(train.clip_ids).union([] if val is None else val.clip_ids),
-        **origin,
+        store_digest=origin.store_digest,
+        clip_sec=origin.clip_sec,
+        provenance=origin.provenance,
     )
 
 
@@ -357,7 +361,7 @@ def threads(num_threads: int, device: torch.device) -> Generator[None]:
 
 def share_of(clips: ClipTensors, features: FeaturesConfig) -> Share:
     """This worker's share, normalised; without the people's places that no clip fills, which would only cost time."""
-    rows = Team.current().share(len(clips))
+    rows = WorkerGroup.current().share(len(clips))
     mine = dataclasses.replace(normalised(clips.select(rows), features), rows_N=rows)
     if clips.second is None:  # two streams keep all places: which are filled may differ between them
         filled_P = (clips.confidence_NPTK > 0).any(dim=3).any(dim=2).any(dim=0)
@@ -367,4 +371,4 @@ def share_of(clips: ClipTensors, features: FeaturesConfig) -> Share:
             keypoints_NPTKC=mine.keypoints_NPTKC[:, :num_people].contiguous(),
             visible_NPTK=mine.visible_NPTK[:, :num_people].contiguous(),
         )
-    return Share(clips=mine, ties=ties_of(clips))
+    return Share(clips=mine, ties=ties_of(clips), layouts=clips.layouts)

@@ -23,7 +23,7 @@ from harray.features.tensors import NormalisedClips
 from harray.model.cfn import CFN, pooled_tokens
 from harray.model.network import FusionNetwork
 from harray.training.probes import LinearProbe, dealt, strength_for
-from harray.training.workers import Team
+from harray.training.workers import WorkerGroup
 
 ROWS_AT_ONCE = 256
 CLIPS_PER_NOISE = 10  # training clips for each scene of noise
@@ -31,7 +31,7 @@ TEMPERATURES = (0.1, 100.0)  # least and greatest
 
 
 def fit_scene_probe(
-    network: FusionNetwork, clips: NormalisedClips, ties: Sequence[str], team: Team
+    network: FusionNetwork, clips: NormalisedClips, ties: Sequence[str], workers: WorkerGroup
 ) -> Tensor | None:
     """Fit the network's probe; the calibrated held-out logits `[n, A]` of this worker's clips, None without a probe.
 
@@ -43,16 +43,16 @@ def fit_scene_probe(
     if cfn is None or cfn.probe is None or clips.tokens_NSD is None:
         return None
     pooled = torch.cat([pooled_tokens(tokens) for tokens in clips.tokens_NSD.split(ROWS_AT_ONCE)])
-    features_ND = team.gathered(pooled, len(ties)).cpu().numpy()
-    labels_N = team.gathered(clips.labels_N, len(ties)).cpu().numpy()
+    features_ND = workers.gathered(pooled, len(ties)).cpu().numpy()
+    labels_N = workers.gathered(clips.labels_N, len(ties)).cpu().numpy()
     size = (len(ties) + pooled.shape[1] + 1, network.num_classes)
     found = torch.zeros(size, device=pooled.device)
-    if team.rank == 0:
+    if workers.rank == 0:
         noise_MD = _noise(cfn, clips.tokens_NSD[:1], -(-len(ties) // CLIPS_PER_NOISE)).cpu().numpy()
         found = torch.from_numpy(_fitted(features_ND, labels_N, ties, network.num_classes, noise_MD)).to(
             found
         )
-    held_out_NA, weight_DA, bias_1A = team.summed(found).split([len(ties), pooled.shape[1], 1])
+    held_out_NA, weight_DA, bias_1A = workers.summed(found).split([len(ties), pooled.shape[1], 1])
     cfn.probe.load(weight_DA, bias_1A[0])
     return held_out_NA[clips.rows_N.to(held_out_NA.device)]
 

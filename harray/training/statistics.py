@@ -1,6 +1,7 @@
-"""What is measured once on the training clips before training: PCM's prior, and the scales of what is read.
+"""What is estimated once from the training clips before training: PCM's prior, and the standardisation of inputs.
 
-Letters: N clips, M rows (people of clips), T frames, S scene tokens, D channels, F directions, G kinds of motion.
+Letters: N clips, M rows (people of clips), T frames, S scene tokens, D channels, F principal components,
+G mixture components.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,45 +13,46 @@ from torch import Tensor
 from harray.features.augment import Augmented
 from harray.model.network import FusionNetwork, about_own_centre
 from harray.model.prior import MotionPrior
-from harray.training.workers import Team
+from harray.training.workers import WorkerGroup
 
 LEAST_KNOWN = 0.3  # share of somebody's joints that must be known to learn from
 SMALLEST_STD = 1e-4  # a channel that varies less counts as constant and is left unscaled
-CLIPS_OF_ONE_KIND = (1000, 1000, 1000)  # augmented, for each step of fitting PCM's prior; then ...
-CLIPS_OF_KINDS = (2000, 8000)  # ... with kinds told apart; the last is what counts
-CLIPS_PER_KIND = 12  # at least; fewer clips make fewer kinds
-SHARED_CLIPS = 30  # of all kinds that each kind is estimated from beside its own
+CLIPS_OF_SINGLE = (1000, 1000, 1000)  # augmented, for each step of fitting PCM's prior; then ...
+CLIPS_OF_MIXTURE = (2000, 8000)  # ... with all components; the last is what counts
+CLIPS_PER_COMPONENT = 12  # at least; fewer clips make fewer components
+SHARED_CLIPS = 30  # of all components, from which each one is estimated beside its own
 
 Variants = Callable[[int], Iterable[Augmented]]  # so many augmented clips, of which this worker has its share
-People = tuple[Tensor, Tensor]  # keypoints `[M, T, K, C]`, and which are known
+Poses = tuple[Tensor, Tensor]  # keypoints `[M, T, K, C]`, and which are known
 
 
-def fit_priors(network: FusionNetwork, variants: Variants, num_clips: int, team: Team) -> None:
+def fit_priors(network: FusionNetwork, variants: Variants, num_clips: int, group: WorkerGroup) -> None:
     """Expectation maximisation for the prior of each PCM, on augmented clips of all workers.
 
-    First of one kind of motion. What everybody is like by that is clustered, which gives the first kinds.
+    First a single Gaussian. The clips' principal component scores under it are clustered, which gives the first
+    assignment to mixture components.
 
     Args:
         num_clips: there are on all workers.
     """
     priors = [branch.pcm.prior for branch in network.branches if branch.pcm and branch.pcm.prior]
     for stream, prior in enumerate(priors):
-        num_kinds = min(prior.num_kinds, num_clips // CLIPS_PER_KIND)
-        for num_variants in CLIPS_OF_ONE_KIND:
+        num_components = min(prior.num_components, num_clips // CLIPS_PER_COMPONENT)
+        for num_variants in CLIPS_OF_SINGLE:
             people = _people(variants(num_variants), stream, prior)
-            _fit(prior, people, _one_kind(people), num_clips, team)
-        for number, num_variants in enumerate(CLIPS_OF_KINDS):
+            _fit(prior, people, _single_component(people), num_clips, group)
+        for number, num_variants in enumerate(CLIPS_OF_MIXTURE):
             people = _people(variants(num_variants), stream, prior)
-            if num_kinds < 2:
-                kind_M = _one_kind(people)
+            if num_components < 2:
+                component_M = _single_component(people)
             elif number == 0:
-                kind_M = _clusters(prior.directions(*people), num_kinds, team)
+                component_M = _clusters(prior.principal_components(*people), num_components, group)
             else:
-                kind_M = prior.kinds(*people)
-            _fit(prior, people, kind_M, num_clips, team)
+                component_M = prior.components(*people)
+            _fit(prior, people, component_M, num_clips, group)
 
 
-def _people(batches: Iterable[Augmented], stream: int, prior: MotionPrior) -> People:
+def _people(batches: Iterable[Augmented], stream: int, prior: MotionPrior) -> Poses:
     """All people of whom enough is known, about their own centre."""
     nobody = torch.zeros(0, *prior.shape, device=prior.covariance_GCDD.device)
     keypoints, known = [nobody], [nobody[..., 0] > 0]
@@ -62,20 +64,20 @@ def _people(batches: Iterable[Augmented], stream: int, prior: MotionPrior) -> Pe
     return torch.cat(keypoints), torch.cat(known)
 
 
-def _one_kind(people: People) -> Tensor:
+def _single_component(people: Poses) -> Tensor:
     return torch.zeros(len(people[1]), dtype=torch.long, device=people[1].device)
 
 
-def _fit(prior: MotionPrior, people: People, kind_M: Tensor, num_clips: int, team: Team) -> None:
+def _fit(prior: MotionPrior, people: Poses, component_M: Tensor, num_clips: int, group: WorkerGroup) -> None:
     """One step, where there is anybody to learn from; clips count once, however often they were varied."""
-    moments_GCDD, num_rows_G = (team.summed(x) for x in prior.moments(*people, kind_M))
+    moments_GCDD, num_rows_G = (group.summed(x) for x in prior.moments(*people, component_M))
     if num_rows := float(num_rows_G.sum()):
         prior.fit(moments_GCDD, num_rows_G, num_shared=SHARED_CLIPS / num_clips * num_rows)
 
 
-def _clusters(place_MF: Tensor, num_clusters: int, team: Team) -> Tensor:
+def _clusters(place_MF: Tensor, num_clusters: int, group: WorkerGroup) -> Tensor:
     """The cluster of each row `[M]`, by k-means among all workers' rows, alike however many workers there are."""
-    everyone_MF = team.collected(place_MF.cpu()).numpy()
+    everyone_MF = group.collected(place_MF.cpu()).numpy()
     if len(everyone_MF) < num_clusters:
         return torch.zeros_like(place_MF[:, 0], dtype=torch.long)
     in_order = everyone_MF[everyone_MF[:, 0].argsort(kind="stable")]  # who computed a row decides nothing
@@ -84,7 +86,7 @@ def _clusters(place_MF: Tensor, num_clusters: int, team: Team) -> Tensor:
     return torch.from_numpy(nearest_M).long().to(place_MF.device)
 
 
-def measure(network: FusionNetwork, batches: Iterable[Augmented], team: Team) -> None:
+def fit_standardisation(network: FusionNetwork, batches: Iterable[Augmented], group: WorkerGroup) -> None:
     """Set the network's standardisation buffers from augmented clips of all workers, each clip once."""
     network.eval()
     poses, scene = [_Moments() for _ in network.branches], _Moments()
@@ -95,9 +97,9 @@ def measure(network: FusionNetwork, batches: Iterable[Augmented], team: Team) ->
             if network.cfn is not None and batch.tokens_BSD is not None:
                 scene.add(batch.tokens_BSD)
     for pose, branch in zip(poses, network.branches, strict=True):
-        pose.store(branch.mme.mean_D, branch.mme.std_D, team)
+        pose.store(branch.mme.mean_D, branch.mme.std_D, group)
     if network.cfn is not None:
-        scene.store(network.cfn.mean_D, network.cfn.std_D, team)
+        scene.store(network.cfn.mean_D, network.cfn.std_D, group)
 
 
 class _Moments:
@@ -112,11 +114,11 @@ class _Moments:
         sums_3D = torch.stack([count_D, x_ND.sum(0), x_ND.square().sum(0)])
         self.sums_3D = sums_3D if self.sums_3D is None else self.sums_3D + sums_3D
 
-    def store(self, mean_D: Tensor, std_D: Tensor, team: Team) -> None:
+    def store(self, mean_D: Tensor, std_D: Tensor, group: WorkerGroup) -> None:
         sums_3D = self.sums_3D
         if sums_3D is None:  # a worker whose share is empty
             sums_3D = torch.zeros(3, len(mean_D), dtype=torch.float64, device=mean_D.device)
-        count_D, first_D, second_D = team.summed(sums_3D)
+        count_D, first_D, second_D = group.summed(sums_3D)
         average_D = first_D / count_D
         spread_D = (second_D / count_D - average_D.square()).clamp(min=0).sqrt()
         mean_D.copy_(average_D)

@@ -16,18 +16,18 @@ NUM_STRATA = 8  # rows r, r + 8, r + 16... spread evenly over batches, so up to 
 
 
 @dataclass(frozen=True)
-class Team:
+class WorkerGroup:
     """This process's place among the workers."""
 
     rank: int = 0
     size: int = 1
 
     @staticmethod
-    def current() -> "Team":
+    def current() -> "WorkerGroup":
         """The workers of torch.distributed where it is initialised, else this process alone."""
         if torch.distributed.is_available() and torch.distributed.is_initialized():
-            return Team(torch.distributed.get_rank(), torch.distributed.get_world_size())
-        return Team()
+            return WorkerGroup(torch.distributed.get_rank(), torch.distributed.get_world_size())
+        return WorkerGroup()
 
     def share(self, num_rows: int) -> Tensor:
         """Rows that this worker owns, ascending; the workers' shares are disjoint and complete."""

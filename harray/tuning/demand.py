@@ -1,12 +1,12 @@
 """What a sweep asks of the cluster. Light: it is asked before anything heavy is imported or started."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harray.distributed.resources import (
-    MEMORY,
     OBJECT_STORE_BYTES,
+    Demand,
     check_demand,
     check_machine,
     check_possible,
@@ -14,6 +14,7 @@ from harray.distributed.resources import (
     gpus_for,
     start_ray,
 )
+from harray.reporting import SILENT, Reporter
 
 SHARING = "a sweep, whose trials share the store's features,"
 SLACK = 1.2  # a local cluster's object store, beside the features that it must hold
@@ -34,7 +35,7 @@ def cluster_for_sweep(
     at_once: int | None,
     device: str,
     num_bytes: int,
-    on_message: Callable[[str], None] = lambda message: None,
+    reporter: Reporter = SILENT,
 ) -> Generator[Places]:
     """The cluster that holds the trials, reached and asked before anything heavy is imported or recorded.
 
@@ -43,7 +44,7 @@ def cluster_for_sweep(
         at_once: trials at the same time; None for as many as there is place for.
         device: of `gpus_for`.
         num_bytes: of the features, which trials share by the object store.
-        on_message: called with what is being waited for, where nodes are to be added.
+        reporter: told what is being waited for, where nodes are to be added.
 
     Raises:
         InputError: the cluster, or the machine that is to be one, does not hold them.
@@ -51,14 +52,15 @@ def cluster_for_sweep(
     count = at_once or 1
     purpose = f"a sweep with {count} trial{'s' * (count > 1)} at once of {max(1, num_workers)} CPU each"
     advice = "lower --at-once or --workers-per-trial,"
-    check_machine(demand_of(num_workers, 0.0, count), purpose, advice)
-    shared = {MEMORY: float(num_bytes)}
-    check_machine(shared, SHARING, "select fewer clips,")
+    trials = Demand(purpose=purpose, remedy=advice, cpus=max(1, num_workers) * count)
+    check_machine(trials)
+    shared = Demand(purpose=SHARING, remedy="select fewer clips,", memory=num_bytes)
+    check_machine(shared)
     with start_ray(object_store_bytes=max(OBJECT_STORE_BYTES, int(SLACK * num_bytes))):
         there = cluster_resources()
         gpus = gpus_for(device, max(1, num_workers), there)
-        check_possible(shared, SHARING, "start its nodes with more --object-store-memory")
-        check_demand(demand_of(num_workers, gpus, count), purpose, advice, on_message)
+        check_possible(replace(shared, remedy="start its nodes with more --object-store-memory"))
+        check_demand(replace(trials, gpus=trials.cpus * gpus), reporter)
         places = at_once or max(1, places_for(demand_of(num_workers, gpus), there))
         yield Places(at_once=places, num_workers=num_workers, gpus_per_worker=gpus)
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from harray.config import dump, load, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.names import without_password
 from harray.search_spaces import config_values
-from harray.tracking.location import without_password
 from harray.tracking.runs import NotRecorded
 from harray.tuning.folder import BEST_FILE, SUMMARY_FILE, TABLE_FILE
 

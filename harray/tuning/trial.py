@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harray.config import digest, with_overrides
+from harray.config import digest, to_dict, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.features.config import FeaturesConfig
@@ -25,7 +25,15 @@ from harray.model.network import FusionNetwork
 from harray.training.checkpoint import save_checkpoint
 from harray.training.evaluate import predict_probabilities
 from harray.training.loop import EpochReport, Trainer
-from harray.training.run import TrainingRequest, TrainingResult, checkpoint_of, new_trainer, parts_of, threads
+from harray.training.run import (
+    StoreOrigin,
+    TrainingRequest,
+    TrainingResult,
+    checkpoint_of,
+    new_trainer,
+    parts_of,
+    threads,
+)
 from harray.training.state import load_state, save_state
 from harray.tuning.settings import TrialPlan
 
@@ -40,7 +48,7 @@ class TrialJob:
     folder: Path  # trials' folders; every node sees it
     store: Path
     base: ExperimentConfig
-    origin: dict[str, Any]  # as `origin_of` gives it
+    origin: StoreOrigin
     measures_latency: bool = False
     num_workers: int = 0  # of Ray Train within a trial; 0 trains in the trial's own process
     gpus_per_worker: float = 0.0
@@ -67,7 +75,7 @@ def trial_steps(
     """
     started = time.perf_counter()
     request, state_file = job.request(plan), job.folder_of(plan.number) / STATE_FILE
-    mark = digest([*parts_of(request.learning), job.origin])
+    mark = digest([*parts_of(request.learning), to_dict(job.origin)])
     state = load_state(state_file, mark) if state_file.exists() else None
     with threads(request.learning.training.num_threads, device):
         trainer = new_trainer(request.learning, train, val, device)

@@ -1,7 +1,7 @@
 """How much of a video is damaged. Pure.
 
-Decoders conceal what they cannot read, and mark the frames in which they do so; what follows is drawn upon those,
-up to the next key frame. HEVC, VP9 and AV1 do not mark: there only packets and frames that are lost tell.
+Decoders conceal what they cannot read and mark the frames in which they do so; the frames after these, up to the
+next key frame, are predicted from them. HEVC, VP9 and AV1 do not mark damage: there only lost packets and frames count.
 """
 
 import dataclasses
@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-HEAVY_SHARE = 0.5  # of the frames damaged or drawn upon damaged ones,
-HEAVY_DIRECT_SHARE = 0.1  # and of them damaged themselves: more than both is too much
+HEAVY_SHARE = 0.5  # of the frames damaged, or predicted from damaged ones;
+HEAVY_DIRECT_SHARE = 0.1  # and damaged themselves: a video beyond both is rejected
 
 
 @dataclasses.dataclass
 class Damage:
-    """What decoding met, frame by frame."""
+    """What decoding reported, frame by frame."""
 
     places: array = dataclasses.field(default_factory=lambda: array("q"))  # on the timeline
     damaged: bytearray = dataclasses.field(default_factory=bytearray)
@@ -42,8 +42,8 @@ class Found:
     """The verdict.
 
     Attributes:
-        note: what is to be said; empty where nothing is damaged.
-        is_heavy: whether too little of the video is whole.
+        note: a sentence for the user; empty if nothing is damaged.
+        is_heavy: whether too much of the video is damaged to use it.
     """
 
     note: str
@@ -51,20 +51,20 @@ class Found:
 
 
 def damage_of(damage: Damage) -> Found:
-    """What all of it comes to."""
+    """The verdict on a whole video."""
     if not damage.num_lost_packets and not any(damage.damaged):
         return Found(note="", is_heavy=False)
     lost_before = _lost_before(damage.places)
     lost = max(damage.num_lost_packets, sum(lost_before))
     direct, total = sum(damage.damaged) + lost, len(damage.places) + lost
-    more = _num_drawn_upon(damage, lost_before)
+    more = _num_predicted_from_damage(damage, lost_before)
     note = f"{direct} of {total} frames are damaged or lost"
-    note += f", and {more} more are drawn upon those" if more else ""
+    note += f", and {more} more are predicted from those" if more else ""
     is_heavy = direct + more > HEAVY_SHARE * total and direct > HEAVY_DIRECT_SHARE * total
     return Found(note=note, is_heavy=is_heavy)
 
 
-def _num_drawn_upon(damage: Damage, lost_before: list[int]) -> int:
+def _num_predicted_from_damage(damage: Damage, lost_before: list[int]) -> int:
     """How many frames are not damaged themselves, but follow a damaged or lost one before the next key frame."""
     count, is_dirty = 0, False
     for is_damaged, is_key, is_after_loss, lost in zip(
@@ -76,8 +76,8 @@ def _num_drawn_upon(damage: Damage, lost_before: list[int]) -> int:
 
 
 def _lost_before(places: Sequence[int]) -> list[int]:
-    """For every frame, how many are missing before it: places that were passed over, and that the usual step between
-    frames does not pass over (a frame of two fields may be two packets)."""
+    """For every frame, how many are missing before it: places skipped beyond the usual step between frames (a frame
+    of two fields may be two packets)."""
     if len(places) < 2:
         return [0] * len(places)
     passed = np.diff(places)

@@ -66,7 +66,7 @@ def read_frames(
 
 
 def uniform_frames(video: Video, num_frames: int, needed: Needed | None = None) -> Frames:
-    """As `read_frames`; what is to be said of the video stands in its notes.
+    """As `read_frames`; warnings about the video are in its notes.
 
     Which frames to take follows from the packets; where those that can be decoded turn out to be others, they are
     decoded once more.
@@ -81,7 +81,7 @@ def uniform_frames(video: Video, num_frames: int, needed: Needed | None = None) 
     if np.abs(index_T - cut.index_T).max() > 1:
         cut = _read_at(video, index_T, needed)
         if len(cut.index) < num_frames:
-            raise VideoError("decode", f"{len(shown)} frames at the first reading, less at the second")
+            raise VideoError("decode", f"{len(shown)} frames at the first reading, fewer at the second")
     _note_sparse(video, num_frames)
     return cut.frames(video.fps, len(shown))
 
@@ -95,12 +95,12 @@ def read_frames_at(path: Path | str, index_T: np.ndarray, needed: Needed | None 
     video = Video(path)
     cut = _read_at(video, index_T, needed)
     if len(cut.index) < len(index_T):
-        raise VideoError("decode", "less frames in it than there were; it has changed")
+        raise VideoError("decode", "fewer frames than before: the file has changed")
     return cut.frames(video.fps, int(index_T[-1]) + 1)
 
 
 def _read_at(video: Video, index_T: np.ndarray, needed: Needed | None) -> "Cut":
-    """A cut of the frames at some positions, ascending; of fewer where there are not so many."""
+    """A cut of the frames at these positions (ascending); shorter if the video ends before."""
     cut, wanted = Cut(index_T.astype(np.float64), needed), set(index_T.tolist())
     for index, decoded in enumerate(video.frames()):
         if index in wanted:
@@ -111,7 +111,7 @@ def _read_at(video: Video, index_T: np.ndarray, needed: Needed | None) -> "Cut":
 
 
 class Cut:
-    """A clip on its way: the times at which frames are wanted, and the pictures taken for them so far.
+    """A clip being read: the times at which frames are wanted, and the pictures taken for them so far.
 
     Args:
         wanted_T: ascending, on the clock of shown time.

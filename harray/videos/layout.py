@@ -46,10 +46,10 @@ def parse_layout(text: str) -> Layout:
 
 
 def guess_layout(source: str, found: Collection[Folders]) -> Layout:
-    """What the levels are, by the folders' names.
+    """Guess from the folders' names what each level is.
 
     Raises:
-        InputError: folders that look like splits, and are not understood.
+        InputError: folders that look like splits but are ambiguous.
     """
     folders = {tuple(map(tidy, parts)) for parts in found if parts}
     levels = sorted({i for parts in folders for i, name in enumerate(parts) if looks_like_split(name)})
@@ -86,7 +86,7 @@ def rows_of(
 
 
 def notes_of(source: str, found: Sequence[Folders], layout: Layout, is_guess: bool) -> list[str]:
-    """What of a layout a person may want otherwise."""
+    """Remarks about choices that the user may want to change."""
     named = [dict(zip(layout, map(tidy, parts), strict=False)) for parts in found]
     notes = renamed(canonical_splits({at[SPLIT] for at in named if SPLIT in at}, f"source {source}"))
     if is_guess and NOTHING in layout:
@@ -103,7 +103,7 @@ def notes_of(source: str, found: Sequence[Folders], layout: Layout, is_guess: bo
 
 
 def _of_classes(folders: set[Folders]) -> Layout:
-    """Folders that hold everything and name nothing, then the class."""
+    """A layout without splits: enclosing folders that name nothing, then the class."""
     level = _num_above(folders)
     several = len({parts[level] for parts in folders if len(parts) > level}) > 1
     if not several:  # one class only, which may have folders of its own
@@ -114,7 +114,7 @@ def _of_classes(folders: set[Folders]) -> Layout:
 
 
 def _num_above(folders: set[Folders]) -> int:
-    """How many levels are a single folder each, with no video beside the next."""
+    """Number of enclosing levels: a single folder each, without videos beside it."""
     level = 0
     while (
         all(len(parts) > level + 1 for parts in folders)
@@ -125,7 +125,7 @@ def _num_above(folders: set[Folders]) -> int:
 
 
 def _check_splits(source: str, folders: set[Folders], level: int) -> None:
-    """Refuse a level on which anything but usual names of splits stands."""
+    """Refuse a level that mixes split folders with others."""
     names = {parts[level] for parts in folders if len(parts) > level}
     like = sorted(name for name in names if looks_like_split(name))
     others = sorted(names - set(like))
@@ -143,7 +143,7 @@ def _check_splits(source: str, folders: set[Folders], level: int) -> None:
 
 
 def _around(source: str, folders: set[Folders], level: int) -> Layout:
-    """Where the class stands, given the level of the splits."""
+    """The layout around the level of the splits: is the class above or below it?"""
     above = {parts[:level] for parts in folders}
     if any(len(parts) > level + 1 for parts in folders):
         if len(above) > 1:

@@ -1,4 +1,4 @@
-"""What was understood of a source before any work starts: videos, classes, splits, groups, and what was left out."""
+"""What a source contains, before any work starts: videos, classes, splits, groups, and which files are left out."""
 
 import dataclasses
 from collections import Counter
@@ -15,14 +15,14 @@ EXAMPLES = 3
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Listing:
-    """A source as manifest rows, and what else was there.
+    """A source as manifest rows, with a summary for the user.
 
     Attributes:
         manifest: of `schema.MANIFEST`, sorted by path.
         read_as: how the source was read, such as "folders split/class" or "manifest.csv".
-        left_out: why -> paths of files that are no input, as in `Tree`.
+        left_out: reason -> paths of files that are not videos, as in `Tree`.
         without_videos: folders that hold no video.
-        notes: what else should be known, a line each.
+        notes: remarks for the user, a line each.
     """
 
     manifest: pa.Table
@@ -32,7 +32,7 @@ class Listing:
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def counts(self) -> dict[str, Any]:
-        """For --json: names with counts, in order of the names."""
+        """For --json: names with counts, sorted by name."""
         columns = {name: self.manifest[name].to_pylist() for name in ("label", "group", "splits")}
         return {
             "videos": len(self.manifest),
@@ -48,11 +48,11 @@ class Listing:
         }
 
     def all_notes(self) -> list[str]:
-        """The notes of whoever read the source, and of names that look alike."""
+        """The notes, and a warning about class names that differ by case or blanks only."""
         return [*self.notes, *_alike(self.manifest["label"].drop_null().unique().to_pylist())]
 
     def lines(self) -> list[str]:
-        """For people, a line for each thing that was found."""
+        """The summary for people, line by line."""
         counts = self.counts()
         lines = [
             f"found {counts['videos']} videos, read as {self.read_as}",
@@ -75,7 +75,7 @@ def manifest_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
 
 
 def left_out_line(left_out: dict[str, list[str]]) -> str:
-    """Counts by reason, the commonest first, with an example where the reason is no ending.
+    """Counts by reason, most common first, with examples unless the reason is a file extension.
 
     >>> left_out_line({".txt": ["a.txt", "b.txt"], "hidden": [".git/"]})
     '2 .txt, 1 hidden (.git/)'

@@ -69,7 +69,7 @@ def read_spans(
 def span_frames(
     video: Video, num_frames: int, clip_sec: float, stride_sec: float, needed: Needed | None = None
 ) -> Iterator[Frames]:
-    """As `read_spans`; what is to be said of the video stands in its notes in the end."""
+    """As `read_spans`; warnings about the video are in its notes at the end."""
     pictures = Pictures(needed)
     spans = spans_of(video.survey.timeline.pieces, clip_sec, stride_sec)
     cuts = [Cut(_middles(span, num_frames), needed, pictures) for span in spans]

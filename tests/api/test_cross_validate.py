@@ -5,27 +5,23 @@ import dataclasses
 import numpy as np
 import pytest
 
-from harray.api.cross_validate import cross_validate, plan_cross_validation
+from harray.api.cross_validate import plan_cross_validation, run_plan
 from harray.config import with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.tracking.location import connect
 from harray.validation.cross_validation import run_trial
-from tests.stores import arm_store
+from tests.reporters import Recorder
+from tests.toys import TINY, arm_store
 
-TINY = {
-    "model.pcm.hidden_size": 8,
-    "model.pcm.refine_size": 8,
-    "model.mme.width": 16,
-    "model.mme.num_blocks": 1,
-    "model.cfn.width": 8,
+SMALL = {
+    **TINY,
     "training.num_epochs": 8,
     "training.batch_size": 4,
     "training.learning_rate": 1e-2,
-    "training.device": "cpu",
     "features.augmentation.enabled": False,
 }
-EXPERIMENT = with_overrides(ExperimentConfig(), TINY)
+EXPERIMENT = with_overrides(ExperimentConfig(), SMALL)
 NO_PCM = with_overrides(EXPERIMENT, {"model.pcm.enabled": False})
 
 
@@ -49,9 +45,9 @@ def test_every_variant_seed_and_fold_is_trained_once_and_gone_on_with(ray_cluste
         occlusions=[("joints", 0.5)],
     )
     assert len(plan.trials) == 8
-    told = []
-    found = cross_validate(plan, tmp_path, on_progress=lambda *said: told.append(said[:2]))
-    assert told == [(done, 8) for done in range(9)]
+    told = Recorder()
+    found = run_plan(plan, tmp_path, reporter=told)
+    assert [update[1:3] for update in told.updates] == [(done, 8) for done in range(9)]
     full = found.variants["full"]
     assert list(full.parts) == ["fusion", "pose_only", "scene_only", "scene_noise", "joints hidden 50%"]
     assert full.parts["pose_only"].top1.values_SF.shape == (2, 2)
@@ -62,9 +58,9 @@ def test_every_variant_seed_and_fold_is_trained_once_and_gone_on_with(ray_cluste
     files = sorted((tmp_path / "cross-validation").iterdir())
     assert len(files) == 8
     files[0].unlink()
-    told.clear()
-    again = cross_validate(plan, tmp_path, num_workers=0, on_progress=lambda *said: told.append(said[:2]))
-    assert told == [(7, 8), (8, 8)]
+    told = Recorder()
+    again = run_plan(plan, tmp_path, num_workers=0, reporter=told)
+    assert [update[1:3] for update in told.updates] == [(7, 8), (8, 8)]
     for name, scores in found.variants.items():
         for part, values in scores.parts.items():
             assert np.array_equal(again.variants[name].parts[part].top1.values_SF, values.top1.values_SF)
@@ -112,7 +108,7 @@ def test_what_cannot_be_dealt_is_refused_before_anything_starts(store, how, word
 def test_more_workers_than_the_cluster_holds_are_refused(ray_cluster, store, tmp_path):
     plan = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=2)
     with pytest.raises(InputError, match=r"4 trials at once needs 4 CPU .* use fewer --workers"):
-        cross_validate(plan, tmp_path, num_workers=64)
+        run_plan(plan, tmp_path, num_workers=64)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +129,7 @@ def test_the_command_refuses_in_one_line(store, harray, tmp_path, arguments, wor
 
 
 def test_scripts_find_their_keys_and_people_a_table(store, harray, tmp_path):
-    overrides = [f"{name}={value}" for name, value in {**TINY, "training.num_epochs": 1}.items()]
+    overrides = [f"{name}={value}" for name, value in {**SMALL, "training.num_epochs": 1}.items()]
     ending = harray(
         *("cross-validate", "--store", store.path, "--folds", 2, "--seeds", 1, "--workers", 0, "--json"),
         *("--out", tmp_path, "--variant", "model.mme.differences=false", "--hide", "limbs:0.3", *overrides),

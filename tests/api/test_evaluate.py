@@ -2,22 +2,18 @@
 
 import pytest
 
-from harray.api.evaluate import evaluate_recorded
+from harray.api.evaluate import evaluate
 from harray.api.train import train_recorded
 from harray.config import with_overrides
 from harray.recipes import recipe_named
 from harray.tracking.location import connect, tracking_uri
 from harray.workspace import Workspace
-from tests.stores import arm_store
+from tests.toys import TINY, arm_store
 
-TINY = {
-    "model.pcm.hidden_size": 8,
-    "model.pcm.refine_size": 8,
-    "model.mme.width": 16,
-    "model.mme.num_blocks": 1,
+SMALL = {
+    **TINY,
     "training.num_epochs": 2,
     "training.batch_size": 8,
-    "training.device": "cpu",
 }
 LONG = "s" * 300
 
@@ -33,8 +29,8 @@ def trained(tmp_path_factory):
         splits = [part, "all of it", *(["te?st/#1", LONG, ".."] if part == "test" else [])]
         rows.append({"path": f"/{number:02}.mp4", "splits": splits})
     store = arm_store(out / "store", rows, scene=False)
-    experiment = with_overrides(recipe_named("default"), TINY)
-    return out, store.path, train_recorded(store.path, experiment, out)
+    experiment = with_overrides(recipe_named("default"), SMALL)
+    return out, store.path, train_recorded(store.path, experiment, Workspace(out))
 
 
 @pytest.mark.parametrize(
@@ -55,9 +51,9 @@ def test_scores_of_clips_that_the_model_learned_from_have_another_name_and_a_tag
     out, store, training = trained
     uri = tracking_uri(Workspace(out))
     model = f"runs:/{training.run_id}"
-    report, files = evaluate_recorded(model, store, split, out, uri, occlusion=False)
+    report = evaluate(model, store, split=split, occlusion=False, workspace=Workspace(out))
     assert report.num_learned == num_learned
-    assert files[0].parent.parent == out / "evaluations"
+    assert report.page.parent.parent == out / "evaluations"
     run = connect(uri).get_run(training.run_id)
     assert run.data.metrics[f"{recorded}.top1"] == report.scores.top1
     assert (f"{split}.fusion.top1" in run.data.metrics) is (recorded == split)

@@ -10,7 +10,7 @@ from harray.config import parse_overrides, with_overrides
 from harray.recipes import pose_only
 from harray.tracking.location import connect
 from harray.training import run as training
-from tests.stores import arm_store
+from tests.toys import arm_store
 
 SMALL = ("training.num_epochs=2", "training.device=cpu", "model.mme.width=16", "model.pcm.hidden_size=8")
 FEW = ("--recipe", "pose_only", *SMALL)

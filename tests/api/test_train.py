@@ -14,23 +14,22 @@ from harray.api.train import Workers, train_recorded
 from harray.config import dump, with_overrides
 from harray.errors import InputError
 from harray.recipes import recipe_named
-from harray.store import FeatureStore, StoreSettings, snapshot
+from harray.store import snapshot
 from harray.tracking.location import connect
 from harray.tracking.registry import RUN_FILE
 from harray.tracking.run_folder import RunFolder
 from harray.tracking.runs import NotRecorded
 from harray.training.checkpoint import load_checkpoint
+from harray.workspace import Workspace
+from tests.reporters import At, Recorder, interrupt
+from tests.toys import TINY, arm_store
 
 NUM_EPOCHS = 8
-TINY = {
-    "model.pcm.hidden_size": 8,
-    "model.pcm.refine_size": 8,
-    "model.mme.width": 16,
-    "model.mme.num_blocks": 1,
+SMALL = {
+    **TINY,
     "training.num_epochs": NUM_EPOCHS,
     "training.batch_size": 8,
     "training.val_share": 0.25,
-    "training.device": "cpu",
     "training.state_sec": 0.0,
 }
 VICTIM = """
@@ -39,37 +38,30 @@ from pathlib import Path
 from harray.config import load
 from harray.experiment import ExperimentConfig
 from harray.api.train import train_recorded
+from harray.workspace import Workspace
+from tests.reporters import Recorder
+
+class Printing(Recorder):
+    def updated(self, done):
+        print(done, flush=True)
 
 store, config, out, tracking = sys.argv[1:]
-train_recorded(Path(store), load(ExperimentConfig, Path(config)), Path(out), tracking=tracking,
-               on_epoch=lambda report: print(report.epoch, flush=True))
+experiment = load(ExperimentConfig, Path(config))
+train_recorded(Path(store), experiment, Workspace(out, tracking), Printing())
 """
 
 
 @pytest.fixture
 def store(tmp_path):
     """24 clips: an arm goes up or down."""
-    settings = StoreSettings(skeleton="penn13", keypoints_shape=(1, 8, 13, 3), scene_shape=None)
-    store = FeatureStore.create(tmp_path / "store", settings)
-    rng = np.random.default_rng(0)
-    features, rows = [], []
-    for number in range(24):
-        keypoints = rng.normal(0, 1, (1, 8, 13, 3)) + np.linspace(0, 100, 13)[:, None]
-        keypoints[0, :, 5, 1] += np.linspace(0, 60, 8) * (1 if number % 2 else -1)
-        keypoints[..., 2] = 1.0
-        clip = {"clip_id": f"c{number}", "frame_index": range(8), "frame_sec": np.arange(8.0), "height_px": 9}
-        features.append(clip | {"width_px": 9, "keypoints": keypoints})
-        row = {"path": f"/{number:02}.mp4", "label": ("up", "down")[number % 2], "clip_id": f"c{number}"}
-        rows.append(row | {"splits": ["train"], "status": "extracted"})
-    store.write_shard(features)
-    store.append_ledger(rows)
-    return store.path
+    rows = [{"path": f"/{number:02}.mp4", "splits": ["train"]} for number in range(24)]
+    return arm_store(tmp_path / "store", rows, scene=False).path
 
 
 def test_a_training_killed_at_a_random_epoch_ends_like_an_undisturbed_one(store, tmp_path):
-    experiment = with_overrides(recipe_named("pose_only"), TINY)
+    experiment = with_overrides(recipe_named("pose_only"), SMALL)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    undisturbed = train_recorded(store, experiment, tmp_path / "calm", tracking=uri)
+    undisturbed = train_recorded(store, experiment, Workspace(tmp_path / "calm", uri))
     dump(experiment, tmp_path / "config.yaml")
     last = random.randrange(1, NUM_EPOCHS)  # whichever it is, the end is the same
     command = [sys.executable, "-c", VICTIM, store, tmp_path / "config.yaml", tmp_path / "out", uri]
@@ -80,10 +72,9 @@ def test_a_training_killed_at_a_random_epoch_ends_like_an_undisturbed_one(store,
                 victim.send_signal(signal.SIGKILL)
                 break
     assert victim.returncode == -signal.SIGKILL
-    epochs = []
-    trained = train_recorded(
-        store, experiment, tmp_path / "out", tracking=uri, on_epoch=lambda report: epochs.append(report.epoch)
-    )
+    told = Recorder()
+    trained = train_recorded(store, experiment, Workspace(tmp_path / "out", uri), told)
+    epochs = [done for _, done, _, _ in told.updates]
     assert trained.resumed
     assert not undisturbed.resumed
     assert last <= epochs[0] <= last + 2  # killed before, or long after, it could save what it had told
@@ -104,7 +95,7 @@ def test_a_training_killed_at_a_random_epoch_ends_like_an_undisturbed_one(store,
 def test_one_training_reads_the_ledger_once(store, harray, tmp_path, monkeypatch):
     reads, read = [], snapshot.read_ledger
     monkeypatch.setattr(snapshot, "read_ledger", lambda files: reads.append(files) or read(files))
-    overrides = [f"{name}={value}" for name, value in {**TINY, "training.num_epochs": 1}.items()]
+    overrides = [f"{name}={value}" for name, value in {**SMALL, "training.num_epochs": 1}.items()]
     ending = harray(
         *("train", "--store", store, "--recipe", "pose_only", "--out", tmp_path),
         *("--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", *overrides),
@@ -114,7 +105,7 @@ def test_one_training_reads_the_ledger_once(store, harray, tmp_path, monkeypatch
 
 
 def test_a_floor_that_beats_the_model_on_val_is_told_in_a_line(store, harray, tmp_path):
-    overrides = [f"{name}={value}" for name, value in {**TINY, "training.num_epochs": 1}.items()]
+    overrides = [f"{name}={value}" for name, value in {**SMALL, "training.num_epochs": 1}.items()]
     ending = harray(
         *("train", "--store", store, "--recipe", "pose_only", "--out", tmp_path, "--json"),
         *("--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", *overrides, "training.learning_rate=1e-9"),
@@ -125,17 +116,13 @@ def test_a_floor_that_beats_the_model_on_val_is_told_in_a_line(store, harray, tm
 
 
 def test_what_mlflow_lost_of_an_interrupted_training_is_recorded_anew(store, tmp_path):
-    experiment, uri = with_overrides(recipe_named("pose_only"), TINY), f"sqlite:///{tmp_path}/mlflow.db"
-
-    def stop(report):
-        if report.epoch == 3:
-            raise KeyboardInterrupt
+    experiment, uri = with_overrides(recipe_named("pose_only"), SMALL), f"sqlite:///{tmp_path}/mlflow.db"
 
     with pytest.raises(KeyboardInterrupt):
-        train_recorded(store, experiment, tmp_path / "out", tracking=uri, on_epoch=stop)
+        train_recorded(store, experiment, Workspace(tmp_path / "out", uri), At(3, interrupt))
     (run_file,) = (tmp_path / "out" / "runs").glob(f"*/{RUN_FILE}")
     connect(uri).delete_run(run_file.read_text())
-    trained = train_recorded(store, experiment, tmp_path / "out", tracking=uri)
+    trained = train_recorded(store, experiment, Workspace(tmp_path / "out", uri))
     assert trained.resumed
     logged = connect(uri).get_metric_history(trained.run_id, "val.loss")
     assert sorted(metric.step for metric in logged) == [*range(1, NUM_EPOCHS + 1)]
@@ -143,36 +130,28 @@ def test_what_mlflow_lost_of_an_interrupted_training_is_recorded_anew(store, tmp
 
 @pytest.mark.parametrize("deleted", ["run", "experiment"])
 def test_a_training_whose_run_is_deleted_ends_and_the_same_command_records_it(store, tmp_path, deleted):
-    experiment, uri = with_overrides(recipe_named("pose_only"), TINY), f"sqlite:///{tmp_path}/mlflow.db"
-    client = connect(uri)
+    experiment, uri = with_overrides(recipe_named("pose_only"), SMALL), f"sqlite:///{tmp_path}/mlflow.db"
+    client, workspace = connect(uri), Workspace(tmp_path / "out", uri)
 
-    def delete(report):
-        if report.epoch == 3:
-            (found,) = client.search_runs([client.get_experiment_by_name("harray").experiment_id])
-            if deleted == "run":
-                client.delete_run(found.info.run_id)
-            else:
-                client.delete_experiment(found.info.experiment_id)
+    def delete():
+        (found,) = client.search_runs([client.get_experiment_by_name("harray").experiment_id])
+        if deleted == "run":
+            client.delete_run(found.info.run_id)
+        else:
+            client.delete_experiment(found.info.experiment_id)
 
     with pytest.raises(NotRecorded, match="the same command records it") as caught:
-        train_recorded(store, experiment, tmp_path / "out", tracking=uri, name="arm", on_epoch=delete)
+        train_recorded(store, experiment, workspace, At(3, delete), register="arm")
     missed = caught.value.outcome
     assert missed.result.num_epochs == NUM_EPOCHS
     assert load_checkpoint(missed.result.checkpoint).classes == ("down", "up")
     if deleted == "experiment":
         with pytest.raises(InputError, match="mlflow experiments restore --experiment-id 1`"):
-            train_recorded(store, experiment, tmp_path / "out", tracking=uri, name="arm")
+            train_recorded(store, experiment, workspace, register="arm")
         client.restore_experiment("1")
-    epochs = []
-    trained = train_recorded(
-        store,
-        experiment,
-        tmp_path / "out",
-        tracking=uri,
-        name="arm",
-        on_epoch=lambda r: epochs.append(r.epoch),
-    )
-    assert epochs == [], "nothing is trained again"
+    told = Recorder()
+    trained = train_recorded(store, experiment, workspace, told, register="arm")
+    assert told.updates == [], "nothing is trained again"
     assert trained.registered.version == 1
     assert trained.result.checkpoint == missed.result.checkpoint
     logged = client.get_metric_history(trained.run_id, "val.loss")
@@ -181,7 +160,7 @@ def test_a_training_whose_run_is_deleted_ends_and_the_same_command_records_it(st
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_training_that_is_stopped_says_how_to_go_on_and_its_run_is_killed(store, tmp_path, number):
-    overrides = [f"{name}={value}" for name, value in TINY.items() if name != "training.num_epochs"]
+    overrides = [f"{name}={value}" for name, value in SMALL.items() if name != "training.num_epochs"]
     arguments = ["train", "--store", store, "--recipe", "pose_only", "--out", tmp_path / "out"]
     arguments += [*overrides, "training.num_epochs=100000"]
     program = "import sys; from harray.cli import main; main(sys.argv[1:])"
@@ -203,16 +182,12 @@ def test_a_training_that_is_stopped_says_how_to_go_on_and_its_run_is_killed(stor
 
 
 def test_an_unfinished_training_is_gone_on_with_where_its_folder_was_moved_to(store, tmp_path):
-    experiment = with_overrides(recipe_named("pose_only"), TINY)
-
-    def stop(report):
-        if report.epoch == 3:
-            raise KeyboardInterrupt
+    experiment = with_overrides(recipe_named("pose_only"), SMALL)
 
     with pytest.raises(KeyboardInterrupt):
-        train_recorded(store, experiment, tmp_path / "then", on_epoch=stop)
+        train_recorded(store, experiment, Workspace(tmp_path / "then"), At(3, interrupt))
     (tmp_path / "then").rename(tmp_path / "now")
-    trained = train_recorded(store, experiment, tmp_path / "now")
+    trained = train_recorded(store, experiment, Workspace(tmp_path / "now"))
     assert trained.resumed
     assert not (tmp_path / "then").exists()
     assert list((tmp_path / "now" / "mlartifacts").rglob("training.png"))
@@ -230,7 +205,6 @@ def test_only_the_same_training_goes_on_and_only_where_nobody_works(tmp_path):
 
 
 def test_more_workers_than_clips_are_refused(store, tmp_path):
+    experiment = with_overrides(recipe_named("pose_only"), SMALL)
     with pytest.raises(InputError, match="24 clips to train on and 25 workers; use fewer --workers"):
-        train_recorded(
-            store, with_overrides(recipe_named("pose_only"), TINY), tmp_path, workers=Workers(count=25)
-        )
+        train_recorded(store, experiment, Workspace(tmp_path), workers=Workers(count=25))

@@ -17,19 +17,16 @@ from harray.interchange.skeleton_import import ImportOptions, import_skeletons
 from harray.skeleton import KINECT20, PENN13
 from harray.store import FeatureStore
 from harray.training.run import TrainingRequest, train_store
+from tests.toys import TINY
 
-TINY = {
-    "model.pcm.hidden_size": 8,
-    "model.pcm.refine_size": 8,
-    "model.mme.width": 16,
-    "model.mme.num_blocks": 1,
+SMALL = {
+    **TINY,
     "training.num_epochs": 16,
     "training.batch_size": 8,
     "training.learning_rate": 8e-3,
-    "training.device": "cpu",
     "features.augmentation.enabled": False,
 }
-EXPERIMENT = with_overrides(ExperimentConfig(), TINY)
+EXPERIMENT = with_overrides(ExperimentConfig(), SMALL)
 NUM_CLIPS, NUM_FRAMES = 48, 8
 
 

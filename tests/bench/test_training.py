@@ -12,11 +12,10 @@ from harray.bench.training_ways import EpochClock, bare_seconds, harray_seconds,
 from harray.config import with_overrides
 from harray.features.augment import mirror
 from harray.features.config import AugmentationConfig
-from harray.model.config import ModelConfig
 from harray.skeleton import PENN13
-from harray.store import FeatureStore, StoreSettings
 from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.run import TrainingRequest
+from tests.toys import TINY_MODEL, arm_store
 
 STILL = dict.fromkeys(
     (
@@ -81,26 +80,13 @@ def test_a_shear_and_a_speed_change_lengths_and_times_within_their_limits(clip):
 
 @pytest.fixture
 def request_(tmp_path) -> TrainingRequest:
-    store = FeatureStore.create(
-        tmp_path / "store",
-        StoreSettings(skeleton="penn13", keypoints_shape=(1, 8, 13, 3), scene_shape=None),
-    )
-    rng = np.random.default_rng(0)
-    clips, rows = [], []
-    for number in range(12):
-        clip = {"clip_id": f"c{number}", "frame_index": range(8), "frame_sec": np.arange(8.0)}
-        keypoints = np.abs(rng.normal(50, 20, (1, 8, 13, 3))).clip(1, None)
-        clips.append(clip | {"height_px": 9, "width_px": 9, "keypoints": keypoints})
-        row = {"path": f"/{number:02}.mp4", "label": "ab"[number % 2], "clip_id": f"c{number}"}
-        rows.append(row | {"splits": ["train"], "status": "extracted"})
-    store.write_shard(clips)
-    store.append_ledger(rows)
-    tiny = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1}
+    rows = [{"path": f"/{number:02}.mp4", "splits": ["train"]} for number in range(12)]
+    store = arm_store(tmp_path / "store", rows, scene=False)
     return TrainingRequest(
         store=store.path,
         out=tmp_path / "model",
         learning=LearningConfig(
-            model=with_overrides(ModelConfig(), tiny),
+            model=TINY_MODEL,
             training=TrainingConfig(num_epochs=3, batch_size=4, device="cpu", val_share=0.3, patience=0),
         ),
     )

@@ -111,6 +111,7 @@ def arms(tmp_path):
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("splits", "share", "scored_on"),
     [
@@ -137,6 +138,7 @@ def test_from_a_pickle_every_next_command_runs_until_a_model_is_scored(
     assert ("--split" in words) == (scored_on != "test")
 
 
+@pytest.mark.slow
 def test_training_without_a_test_part_says_so_and_proposes_to_hold_one_out(
     arms, harray, tmp_path, monkeypatch
 ):

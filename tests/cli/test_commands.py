@@ -279,6 +279,7 @@ def test_doctor_fits_on_a_screen_and_says_where_weights_come_from(harray, tmp_pa
     assert {"torch", "Ray", "pose weights", "scene weights", "tracking"} <= set(ending.json)
 
 
+@pytest.mark.slow
 def test_rendering_says_how_many_clips_per_second(harray, tmp_path):
     ending = harray("synth", tmp_path / "videos", "--clips-per-action", 3, "--seed", 5, "--json")
     assert ending.code == 0, ending.err

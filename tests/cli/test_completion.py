@@ -11,7 +11,7 @@ import pytest
         ("harray config --recipe ucf", ["ucf101"]),
         ("harray train training.num_e", ["training.num_epochs="]),
         ("harray extract videos videos.str", ["videos.stride_sec="]),
-        ("harray config model.pcm.num_k", ["model.pcm.num_kinds"]),
+        ("harray config model.pcm.num_c", ["model.pcm.num_components"]),
     ],
 )
 def test_a_word_is_completed(harray, monkeypatch, typed, completed):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harray.cli import system
+from harray.api import doctor
 from harray.cli.terminal import GO_ON, Interrupted, session
 from harray.errors import InputError
 
@@ -48,7 +48,7 @@ def raising(error):
     ids=["Ctrl-C", "SIGTERM", "Ray's SIGTERM", "Ray Train's Ctrl-C", "the user's", "ours"],
 )
 def test_every_ending_has_its_code_and_its_line(tmp_path, monkeypatch, harray, work, code, said):
-    monkeypatch.setattr(system, "_torch", work)
+    monkeypatch.setattr(doctor, "_torch", work)
     before = signal.getsignal(signal.SIGTERM)
     ending = harray("doctor", "--out", tmp_path)
     assert ending.code == code

@@ -36,9 +36,7 @@ def extract(harray, ray_cluster, tmp_path):
 @pytest.fixture
 def failing(tmp_path):
     """A store in which five inputs failed for three reasons."""
-    settings = StoreSettings(
-        skeleton="coco17", keypoints_shape=(2, 4, 17, 3), scene_shape=None, extraction={}, weights={}
-    )
+    settings = StoreSettings(skeleton="coco17", keypoints_shape=(2, 4, 17, 3), scene_shape=None)
     store = FeatureStore.create(tmp_path / "failing", settings)
     failed = {"status": QUARANTINED, "stage": "open", "error": "VideoError"}
     empty = [{**failed, "path": f"/v/{i}.mp4", "message": "the file is empty"} for i in range(4)]

@@ -85,7 +85,7 @@ def test_a_pickle_that_is_not_to_be_used_runs_nothing_and_leaves_no_store(in_tmp
     [
         (["import", "text.pkl", "--store", "S"], ["text.pkl", "not a pickle"]),
         (["import", "gone.pkl", "--store", "S"], ["gone.pkl", "no such file"]),
-        (["import", ".", "--store", "S"], ["no such file"]),
+        (["import", ".", "--store", "S"], ["no keypoint files"]),
         (["import", "text.pkl", "--store", "S", "--frames", "0"], ["--frames"]),
         (["import", "text.pkl"], ["--store"]),
         (["export", "--store", "nowhere", "out.pkl"], ["nowhere"]),

@@ -8,7 +8,7 @@ import pytest
 from harray.config import with_overrides
 from harray.distributed.extraction import store_settings
 from harray.distributed.extraction_worker import ExtractionWorker
-from harray.extraction.config import ExtractionConfig, settings_digest
+from harray.extraction.config import ExtractionConfig
 from harray.store import FeatureStore
 
 
@@ -51,8 +51,7 @@ def worker_for(store, config):
     return ExtractionWorker(
         config=config,
         store=str(store),
-        settings=settings_digest(settings.extraction, settings.weights),
-        weights=settings.weights,
+        provenance=settings.provenance,
         clip_ids=FeatureStore.open(store).clip_ids(),
         device="cpu",
         num_threads=1,

@@ -27,6 +27,7 @@ from harray.store import FeatureStore
 from harray.store.verify import verify
 from harray.videos.sources import list_videos, manifest_table
 from tests.distributed.conftest import todo_of, worker_for, write_video
+from tests.reporters import Recorder
 from tests.videos import test_frames
 
 
@@ -86,7 +87,10 @@ def test_what_is_to_be_said_of_a_video_stands_in_the_ledger_and_is_counted_by_ki
 
 def test_a_store_of_other_features_is_refused_in_one_line(videos, config, tmp_path):
     settings = store_settings(config)
-    older = dataclasses.replace(settings, extraction={**settings.extraction, "version": 1})
+    extraction = {**settings.provenance.extraction, "version": 1}
+    older = dataclasses.replace(
+        settings, provenance=dataclasses.replace(settings.provenance, extraction=extraction)
+    )
     FeatureStore.create(tmp_path / "store", older)
     with pytest.raises(
         InputError, match=r"features of version 1, and this harray makes version \d+; extract into a"
@@ -186,8 +190,9 @@ def test_a_worker_whose_weights_are_others_refuses(config, tmp_path):
         ExtractionWorker(
             config=config,
             store=str(tmp_path / "store"),
-            settings="s",
-            weights={**settings.weights, "poses": "0"},
+            provenance=dataclasses.replace(
+                settings.provenance, weights={**settings.provenance.weights, "poses": "0"}
+            ),
             clip_ids=set(),
             device="cpu",
             num_threads=1,
@@ -197,11 +202,11 @@ def test_a_worker_whose_weights_are_others_refuses(config, tmp_path):
 def test_over_ray_a_rerun_computes_nothing_and_what_is_added_alone_is_computed(
     ray_cluster, videos, config, tmp_path
 ):
-    store, reports = tmp_path / "store", []
-    first = extract(list_videos(videos), config, store, 1, on_progress=lambda *report: reports.append(report))
+    store, told = tmp_path / "store", Recorder()
+    first = extract(list_videos(videos), config, store, 1, reporter=told)
     assert (first.inputs, first.extracted, first.quarantined, first.computed) == (6, 3, 3, 2)
-    assert reports[0] == (0, 6, {"extracted": 0, "quarantined": 0, "computed": 0})
-    assert reports[-1] == (6, 6, {"extracted": 3, "quarantined": 3, "computed": 2})
+    assert told.updates[0] == ("extracting", 0, 6, "")
+    assert told.updates[-1] == ("extracting", 6, 6, "3 quarantined")
     digest = FeatureStore.open(store).digest()
 
     again = extract(list_videos(videos), config, store)

@@ -8,8 +8,8 @@ import pytest
 from harray.distributed import prediction
 from harray.distributed.prediction import predict_on_ray
 from harray.errors import InputError
-from harray.extraction.config import shaping_values, weights_digests, weights_origin
 from harray.extraction.extractor import keypoints_shape
+from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.inference import Predictor
 from harray.inference.entries import VideoTask, video_entry
@@ -42,9 +42,7 @@ def checkpoint(config, tmp_path):
         skeleton=skeleton,
         scene_grid=None,
         store_digest="",
-        extraction=shaping_values(config),
-        weights=weights_digests(config),
-        origin=weights_origin(config),
+        provenance=Provenance.of(config),
     )
     return save_checkpoint(untrained, tmp_path / "checkpoint")
 

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from harray.distributed import resources
-from harray.distributed.resources import check_demand, missing_resources, start_ray
+from harray.distributed.resources import Demand, check_demand, missing_resources, start_ray
 from harray.errors import InputError
+from tests.reporters import Recorder
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_a_demand_that_can_never_be_met_is_refused_at_once(monkeypatch):
     with pytest.raises(
         InputError, match=r"training needs 3 CPU \(there are 2\); use fewer workers or a larger"
     ):
-        check_demand({"CPU": 3}, "training")
+        check_demand(Demand(purpose="training", remedy="use fewer workers", cpus=3))
     assert time.monotonic() - started < 1
 
 
@@ -48,7 +49,7 @@ def test_a_demand_that_waits_for_other_work_is_refused_within_seconds(monkeypatc
     monkeypatch.setattr(resources, "free_resources", lambda: {"CPU": 1.0})
     monkeypatch.setattr(resources, "GRACE_SEC", 0.1)
     with pytest.raises(InputError, match=r"needs 2 CPU \(free now 1\): other work holds the rest"):
-        check_demand({"CPU": 2}, "training")
+        check_demand(Demand(purpose="training", remedy="use fewer workers", cpus=2))
 
 
 def test_nodes_that_the_autoscaler_may_add_count_and_are_not_waited_for_here(ray_cluster, monkeypatch):
@@ -57,13 +58,13 @@ def test_nodes_that_the_autoscaler_may_add_count_and_are_not_waited_for_here(ray
     there = resources.cluster_resources()
     assert (there["CPU"], there["GPU"]) == (66.0, 8.0)
     assert there["object_store_memory"] > 0
-    said = []
-    check_demand({"CPU": 8, "GPU": 8}, "extraction", on_message=said.append)
-    assert said == [
+    told = Recorder()
+    check_demand(Demand(purpose="extraction", remedy="use fewer workers", cpus=8, gpus=8), told)
+    assert told.said == [
         "waiting for the cluster to grow: extraction needs 8 CPU (free now 0) and 8 GPU (free now 0)"
     ]
     with pytest.raises(InputError, match=r"9 GPU \(there are 8\)"):
-        check_demand({"GPU": 9}, "extraction")
+        check_demand(Demand(purpose="extraction", remedy="use fewer workers", gpus=9))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9"])
@@ -121,7 +122,7 @@ def test_what_is_freed_in_time_is_waited_for(monkeypatch):
     monkeypatch.setattr(resources, "cluster_resources", lambda: {"CPU": 2.0})
     monkeypatch.setattr(resources, "autoscaler_limit", dict)
     monkeypatch.setattr(resources, "free_resources", lambda: next(free))
-    check_demand({"CPU": 2}, "training")
+    check_demand(Demand(purpose="training", remedy="use fewer workers", cpus=2))
 
 
 def test_a_second_start_joins_and_leaves_the_cluster_running(ray_cluster):

@@ -9,7 +9,10 @@ import time
 import numpy as np
 import pytest
 
+from harray.api.train import train
 from harray.config import with_overrides
+from harray.distributed import resources
+from harray.distributed import training as distributed_training
 from harray.distributed.resources import gpus_for
 from harray.distributed.training import (
     LISTED_FILE,
@@ -19,16 +22,16 @@ from harray.distributed.training import (
     run_name,
     train_on_ray,
 )
+from harray.distributed.training_demand import cluster_for
 from harray.errors import InputError
-from harray.model.config import ModelConfig
 from harray.training.checkpoint import load_checkpoint
 from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.divergence import Diverged
 from harray.training.run import TrainingRequest, train_store
 from harray.training.state import load_state, save_state
-from tests.stores import arm_store
-
-TINY = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1, "cfn.width": 8}
+from harray.workspace import Workspace
+from tests.reporters import interrupt
+from tests.toys import TINY_MODEL, arm_store
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def request_(tmp_path) -> TrainingRequest:
         store=store.path,
         out=tmp_path / "model",
         learning=LearningConfig(
-            model=with_overrides(ModelConfig(), TINY),
+            model=TINY_MODEL,
             training=TrainingConfig(
                 num_epochs=12, batch_size=7, device="cpu", val_share=0.34, patience=0, state_sec=0
             ),
@@ -101,9 +104,22 @@ def test_workers_end_like_one_process_even_if_one_of_them_is_killed_at_a_random_
     assert not list(request_.out.parent.glob("*.ray"))
 
 
-def test_more_workers_than_the_cluster_holds_are_refused(ray_cluster, request_):
-    with pytest.raises(InputError, match="training with 64 workers needs 64 CPU"):
-        train_on_ray(request_, 64)
+def test_more_workers_than_the_cluster_holds_are_refused(ray_cluster):
+    with (
+        pytest.raises(InputError, match="training with 64 workers needs 64 CPU"),
+        cluster_for(64, "cpu"),
+    ):
+        pytest.fail("they were not refused")
+
+
+def test_a_training_asks_the_cluster_once(ray_cluster, request_, tmp_path, monkeypatch):
+    asked = []
+    answer = resources.free_resources
+    monkeypatch.setattr(resources, "free_resources", lambda: asked.append(1) or answer())
+    monkeypatch.setattr(distributed_training, "TorchTrainer", lambda *_, **__: interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        train(request_.store, recipe="pose_only", workers=1, workspace=Workspace(tmp_path / "out"))
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,12 @@
 
 import pytest
 
-from harray.config import with_overrides
 from harray.evaluation.evaluate import clips_for, evaluate, learned_clips
 from harray.inference import Predictor
-from harray.model.config import ModelConfig
 from harray.store import FeatureStore
 from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.run import TrainingRequest, train_store
-from tests.stores import arm_store
-
-MODEL = with_overrides(
-    ModelConfig(),
-    {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1, "cfn.width": 8},
-)
+from tests.toys import TINY_MODEL, arm_store
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +19,7 @@ def trained(tmp_path_factory) -> tuple[FeatureStore, Predictor]:
     store = arm_store(folder / "store", rows)
     training = TrainingConfig(num_epochs=1, device="cpu")
     request = TrainingRequest(
-        store=store.path, out=folder / "model", learning=LearningConfig(model=MODEL, training=training)
+        store=store.path, out=folder / "model", learning=LearningConfig(model=TINY_MODEL, training=training)
     )
     return store, Predictor.load(train_store(request).checkpoint)
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harray.evaluation.report import ClassScores, EvaluationReport, Mistake, OcclusionCurve, write_report
+from harray.evaluation.findings import ClassScores, Mistake, OcclusionCurve
+from harray.evaluation.report import EvaluationReport, write_report
 from harray.metrics import classification_scores
 
 

@@ -1,16 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from harray.config import with_overrides
 from harray.errors import InputError
-from harray.extraction.config import (
-    ExtractionConfig,
-    clip_id,
-    extraction_as_before,
-    settings_digest,
-    shaping_values,
-    weights_digests,
-    weights_origin,
-)
+from harray.extraction.config import ExtractionConfig, clip_id, shaping_values
+from harray.extraction.provenance import Provenance
 from harray.videos.files import content_digest
 
 CONFIG = ExtractionConfig()
@@ -18,7 +13,7 @@ DIGESTS = {"poses": "p", "scenes": "s"}
 
 
 def identity(overrides):
-    return settings_digest(shaping_values(with_overrides(CONFIG, overrides)), DIGESTS)
+    return Provenance(extraction=shaping_values(with_overrides(CONFIG, overrides)), weights=DIGESTS).digest
 
 
 @pytest.mark.parametrize(
@@ -57,8 +52,8 @@ def test_what_shapes_the_features_is_part_of_it(overrides):
 
 
 def test_other_weights_are_another_identity():
-    values = shaping_values(CONFIG)
-    assert settings_digest(values, DIGESTS) != settings_digest(values, {**DIGESTS, "poses": "q"})
+    ours = Provenance(extraction=shaping_values(CONFIG), weights=DIGESTS)
+    assert ours.digest != replace(ours, weights={**DIGESTS, "poses": "q"}).digest
 
 
 def test_without_a_scene_branch_its_settings_do_not_matter():
@@ -89,22 +84,18 @@ def test_a_stores_settings_lead_back_to_the_config_that_made_it():
     config = with_overrides(
         CONFIG, {"poses.weights": "embedded", "scenes.weights": "random", "scenes.seed": 4, "scenes.grid": 3}
     )
-    digests = weights_digests(config)
-    again = extraction_as_before(shaping_values(config), digests, weights_origin(config))
-    assert shaping_values(again) == shaping_values(config)
-    assert weights_digests(again) == digests
+    provenance = Provenance.of(config)
+    assert Provenance.of(provenance.config()) == provenance
 
 
 def test_other_weights_than_the_stores_are_refused():
     config = with_overrides(CONFIG, {"poses.weights": "embedded", "scenes.weights": "random"})
     with pytest.raises(InputError, match=r"scenes.weights=random: other bytes"):
-        extraction_as_before(
-            shaping_values(config), weights_digests(config), weights_origin(config), {"scenes.seed": 9}
-        )
+        Provenance.of(config).config({"scenes.seed": 9})
 
 
 def test_features_of_another_version_are_refused():
     config = with_overrides(CONFIG, {"poses.weights": "embedded", "scenes.weights": "random"})
-    values = {**shaping_values(config), "version": 0}
+    older = replace(Provenance.of(config), extraction={**shaping_values(config), "version": 0})
     with pytest.raises(InputError, match="features of version 0"):
-        extraction_as_before(values, weights_digests(config), weights_origin(config))
+        older.config()

@@ -1,5 +1,7 @@
 """A store's clips as tensors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -67,7 +69,8 @@ def test_joints_that_do_not_fit_the_skeleton_are_refused():
 
 def test_selecting_keeps_order_and_lists_together():
     keypoints = np.random.default_rng(0).random((4, 1, 4, 13, 3), np.float32)
-    clips = clips_from_arrays(keypoints, skeleton=PENN13, paths=list("abcd"), labels_N=np.arange(4))
+    clips = clips_from_arrays(keypoints, skeleton=PENN13, paths=list("abcd"))
+    clips = replace(clips, labels_N=torch.arange(4))
     some = clips.select([3, 1])
     assert some.paths == ["d", "b"]
     assert some.labels_N.tolist() == [3, 1]

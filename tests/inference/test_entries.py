@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harray.api.predict import _tasks, predict_videos
+from harray.api.predict import PredictOptions, _tasks, predict_videos
 from harray.cli.models import entry_line
 from harray.errors import InputError
 from harray.inference import Predictor
 from harray.inference.entries import VideoTask, said_of, video_entry
 from harray.inference.evidence import Evidence, evidence_of, evidence_together
 from harray.synth.render import HEIGHT_PX, WIDTH_PX, write_video
-from tests.predicted import untrained_checkpoint, video_of_nobody, video_of_somebody
+from tests.toys import untrained_checkpoint, video_of_nobody, video_of_somebody
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 CLASSES = ("ca$h_$tack", "跑步", "[/bold]")
@@ -67,7 +67,7 @@ def test_every_video_has_names_of_its_own_for_its_pictures(tmp_path, names):
 def test_videos_of_odd_names_are_drawn_each_in_files_of_its_own(checkpoint, clip, tmp_path):
     names = (f"{LONG}.mp4", "12:30:01.mp4", "%d a?b#c ü$x.mp4")
     videos = [copied(clip, tmp_path / name) for name in names]
-    entries = predict_videos(checkpoint, videos, top=3, explain_to=tmp_path / "why")
+    entries = predict_videos(checkpoint, videos, PredictOptions(top=3, explain_to=tmp_path / "why"))
     pictures = [path for entry in entries for path in entry["explanation"]]
     assert len(set(pictures)) == len(list((tmp_path / "why").iterdir())) == 3 * len(names)
     assert all(Path(path).stat().st_size > 0 for path in pictures)
@@ -77,7 +77,11 @@ def test_videos_of_odd_names_are_drawn_each_in_files_of_its_own(checkpoint, clip
 def test_the_pictures_of_a_later_call_replace_those_of_the_same_video_only(checkpoint, clip, tmp_path):
     first, second = copied(clip, tmp_path / "a" / "x.mp4"), copied(clip, tmp_path / "b" / "x.mp4")
     by_call = [
-        set(predict_videos(checkpoint, [video], top=1, explain_to=tmp_path / "why")[0]["explanation"])
+        set(
+            predict_videos(checkpoint, [video], PredictOptions(top=1, explain_to=tmp_path / "why"))[0][
+                "explanation"
+            ]
+        )
         for video in (first, second, first)
     ]
     assert by_call[0] == by_call[2]
@@ -85,7 +89,9 @@ def test_the_pictures_of_a_later_call_replace_those_of_the_same_video_only(check
 
 
 def test_the_same_video_twice_has_pictures_twice(checkpoint, clip, tmp_path):
-    entries = predict_videos(checkpoint, [str(clip), str(clip)], top=1, explain_to=tmp_path / "why")
+    entries = predict_videos(
+        checkpoint, [str(clip), str(clip)], PredictOptions(top=1, explain_to=tmp_path / "why")
+    )
     assert not set(entries[0]["explanation"]) & set(entries[1]["explanation"])
 
 
@@ -114,7 +120,9 @@ def test_a_broken_video_takes_no_other_with_it(checkpoint, clip, tmp_path, broke
     path = tmp_path / "broken.mp4"
     if broken is not None:
         path.write_text(broken)
-    entries = predict_videos(checkpoint, [str(path), str(clip)], top=1, explain_to=tmp_path / "why")
+    entries = predict_videos(
+        checkpoint, [str(path), str(clip)], PredictOptions(top=1, explain_to=tmp_path / "why")
+    )
     assert entries[0].keys() == {"video", "error"}
     assert entries[0]["video"] == str(path)
     assert said in entries[0]["error"]
@@ -133,7 +141,7 @@ def test_a_fault_of_ours_at_one_video_is_its_error(predictor, clip, monkeypatch,
 
 def test_what_no_video_can_be_predicted_with_ends_the_call(checkpoint, clip):
     with pytest.raises(InputError, match=r"poses\.weights"):
-        predict_videos(checkpoint, [str(clip)], top=1, assignments=["poses.weights=/gone.pt"])
+        predict_videos(checkpoint, [str(clip)], PredictOptions(top=1, overrides=["poses.weights=/gone.pt"]))
 
 
 def test_a_place_where_no_folder_can_be_made_is_refused_before_anything_is_predicted(
@@ -141,7 +149,7 @@ def test_a_place_where_no_folder_can_be_made_is_refused_before_anything_is_predi
 ):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"^--explain .*file/why: no folder can be made there"):
-        predict_videos(checkpoint, [str(clip)], top=1, explain_to=tmp_path / "file" / "why")
+        predict_videos(checkpoint, [str(clip)], PredictOptions(top=1, explain_to=tmp_path / "file" / "why"))
 
 
 def test_an_entry_says_how_much_was_seen(predictor, clip):

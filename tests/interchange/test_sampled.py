@@ -7,7 +7,7 @@ from harray.interchange.pickles import read_skeletons
 from harray.interchange.sampled import people_order, sample_clip, with_confidence
 from harray.poses.config import PosesConfig
 from harray.poses.detector import PoseDetector
-from harray.poses.tracks import link_people
+from harray.poses.tracks import track_people
 from harray.videos.frames import read_frames
 
 
@@ -128,6 +128,7 @@ def test_half_precision_is_widened_and_normalised_coordinates_stay_as_they_are()
     assert found[0, 0, :, :2].tolist() == [[0.25, -0.125], [300.5, 8]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image_size", [320, 640])
 def test_our_keypoints_agree_with_those_published_for_the_same_video(shared_data, image_size):
     video = shared_data / "videos" / "ucf101" / "ApplyEyeMakeup" / "v_ApplyEyeMakeup_g01_c01.avi"
@@ -137,7 +138,7 @@ def test_our_keypoints_agree_with_those_published_for_the_same_video(shared_data
     config = with_overrides(PosesConfig(), {"weights": weights, "image_size": image_size})
     frames = read_frames(video, 32)
     both = frames.index_T < len(theirs_TKC1)  # their decoder found one frame less
-    ours_TKC1 = link_people(PoseDetector(config).detect(frames.rgb_THWC), 1)[0][both]
+    ours_TKC1 = track_people(PoseDetector(config).detect(frames.rgb_THWC), 1)[0][both]
     theirs_TKC1 = theirs_TKC1[frames.index_T[both]]
     height, width = published.size_hw  # the published clip was enlarged
     scale = np.array([frames.rgb_THWC.shape[2] / width, frames.rgb_THWC.shape[1] / height])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harray.errors import InputError
+from harray.extraction.provenance import Provenance
 from harray.interchange.skeleton_export import export_skeletons, unique_names
 from harray.interchange.skeleton_import import ImportOptions, import_skeletons
 from harray.schema import EXTRACTED, QUARANTINED
@@ -34,7 +35,10 @@ def video_row(clip_id, seed):
 @pytest.fixture
 def store(tmp_path):
     settings = StoreSettings(
-        skeleton="coco17", keypoints_shape=SHAPE, scene_shape=(1, 4, 8), extraction={"version": 1}
+        skeleton="coco17",
+        keypoints_shape=SHAPE,
+        scene_shape=(1, 4, 8),
+        provenance=Provenance(extraction={"version": 1}),
     )
     store = FeatureStore.create(tmp_path / "videos", settings)
     store.write_shard([video_row(f"c{i}", i) for i in range(4)])

@@ -16,7 +16,7 @@ from harray.live.traits import ModelTraits
 from harray.poses.detector import FrameDetections
 from harray.synth.clips import clip_specs, render_clip
 from harray.synth.config import SynthConfig
-from tests.predicted import untrained_checkpoint
+from tests.toys import untrained_checkpoint
 
 TRAITS = ModelTraits(
     window_sec=2.0, num_frames=8, num_people=1, num_joints=17, num_scene_frames=2, min_confidence=0.3

@@ -9,18 +9,9 @@ import torch
 from harray.config import with_overrides
 from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork
+from tests.toys import TINY_MODEL
 
-SMALL = with_overrides(
-    ModelConfig(),
-    {
-        "pcm.hidden_size": 8,
-        "pcm.refine_size": 8,
-        "mme.width": 16,
-        "mme.num_blocks": 1,
-        "cfn.width": 8,
-        "cfn.num_heads": 2,
-    },
-)
+SMALL = with_overrides(TINY_MODEL, {"cfn.num_heads": 2})
 
 
 def network(config=SMALL, people=2, frames=8, joints=13, coordinates=2, scene_dim=6, classes=4):

@@ -116,6 +116,7 @@ def test_a_clip_expected_exactly_asks_for_nothing():
     assert not still.grad.any()
 
 
+@pytest.mark.slow
 def test_training_beats_interpolation_on_swinging_limbs():
     torch.manual_seed(1)
     module = PCM(PCMConfig(hidden_size=32, refine_size=32), num_frames=24, num_joints=4, num_coordinates=1)

@@ -8,7 +8,9 @@ from harray.model.prior import MotionPrior
 
 
 def unfitted(frames=5, joints=2, coordinates=2, kinds=1) -> MotionPrior:
-    return MotionPrior(num_kinds=kinds, num_frames=frames, num_joints=joints, num_coordinates=coordinates)
+    return MotionPrior(
+        num_components=kinds, num_frames=frames, num_joints=joints, num_coordinates=coordinates
+    )
 
 
 def fitted(keypoints, visible, steps=4, kind=None) -> MotionPrior:
@@ -112,7 +114,7 @@ def test_kinds_of_motion_are_told_by_what_is_seen_and_each_is_completed_by_its_o
     truth, kind = slow_and_fast(60)
     visible = torch.rand(60, 16, 3) < 0.4
     seen = truth * visible[..., None]
-    assert torch.equal(apart.kinds(seen, visible), kind)
+    assert torch.equal(apart.components(seen, visible), kind)
     error, error_of_one = (
         (prior(seen, visible) - truth)[~visible].abs().mean() for prior in (apart, together)
     )
@@ -173,4 +175,4 @@ def test_the_kind_is_told_by_whichever_joint_tells(joint):
     keypoints[kind == 1, :, 4 * joint + 1] += 0.3 * torch.randn(100, 1, 1)
     everything = torch.ones(200, 32, 17, dtype=torch.bool)
     prior = fitted(keypoints, everything, kind=kind)
-    assert (prior.kinds(keypoints, everything) == kind).float().mean() > 0.9
+    assert (prior.components(keypoints, everything) == kind).float().mean() > 0.9

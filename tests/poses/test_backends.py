@@ -73,22 +73,22 @@ def test_what_ultralytics_suppresses_is_suppressed(by_torch):
     from ultralytics.utils.nms import non_max_suppression
 
     from harray.poses.letterbox import fit, letterbox_for
-    from harray.poses.suppression import MAX_OVERLAP, suppressed
+    from harray.poses.nms import MAX_OVERLAP, nms
 
     output = by_torch(fit(sample_frames(6), letterbox_for(240, 320, 320)))
     theirs = non_max_suppression(torch.as_tensor(output).clone(), conf_thres=0.1, iou_thres=MAX_OVERLAP, nc=1)
-    for ours in (suppressed(output, 0.1), suppressed(on_host(output), 0.1)):
+    for ours in (nms(output, 0.1), nms(on_host(output), 0.1)):
         for mine, other in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(mine, np.delete(other.numpy(), 5, axis=1), atol=1e-3)
 
 
 def test_heads_that_need_no_suppression_lose_their_class_and_what_is_unsure():
-    from harray.poses.suppression import suppressed
+    from harray.poses.nms import nms
 
     output = np.zeros((2, 3, 57), np.float32)
     output[0, :, 4] = 0.2, 0.9, 0.5
     output[0, :, 6] = 1, 2, 3  # x of the first joint
-    first, second = suppressed(output, 0.3)
+    first, second = nms(output, 0.3)
     assert (first[:, 4].tolist(), first[:, 5].tolist()) == ([np.float32(0.9), 0.5], [2, 3])
     assert second.shape == (0, 56)
 
@@ -129,7 +129,7 @@ def test_a_runtime_that_gives_something_else_is_refused_with_figures_and_auto_ta
     with pytest.raises(NotExportable, match=rf"poses.backend={backend}: .*distance in px 7.5, at most 1"):
         open_network(Strict(EMBEDDED), backend, "cpu")
     [message] = make_ready(Strict(EMBEDDED), "auto", "cpu")
-    assert message.startswith("torch takes the place of onnx")
+    assert message.startswith("using torch instead of the faster onnx")
     assert isinstance(open_network(Strict(EMBEDDED), "auto", "cpu"), TorchNetwork)
 
 

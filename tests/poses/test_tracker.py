@@ -7,7 +7,7 @@ import pytest
 
 from harray.poses.detector import FrameDetections
 from harray.poses.tracker import MEMORY_SEC, NO_TRACK, Tracker
-from harray.poses.tracks import link_people
+from harray.poses.tracks import track_people
 from harray.synth import motions
 from harray.synth.figure import NUM_JOINTS, Camera, points_in_space
 from harray.synth.people import make_actor
@@ -170,10 +170,10 @@ def test_a_cut_starts_new_tracks_even_at_the_same_place_in_the_same_pose():
     standing = figure(np.full(8, MIDDLE), 1, time_sec_T=time_sec_T, motion=motions.standing, seed=1)
     shot = film(standing, time_sec_T=time_sec_T)
     is_cut_T = np.arange(8) == 3
-    whole = link_people(shot.detections, 2, time_sec_T=time_sec_T)
+    whole = track_people(shot.detections, 2, time_sec_T=time_sec_T)
     assert whole[0].any(axis=(1, 2)).all()
     assert not whole[1].any()
-    parts = link_people(shot.detections, 2, time_sec_T=time_sec_T, is_cut_T=is_cut_T)
+    parts = track_people(shot.detections, 2, time_sec_T=time_sec_T, is_cut_T=is_cut_T)
     assert parts.any(axis=(2, 3)).tolist() == [(np.arange(8) >= 3).tolist(), (np.arange(8) < 3).tolist()]
     np.testing.assert_array_equal(parts.sum(axis=0), whole[0])
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from harray.rendered.accuracy import PoseAccuracy, box_iou, frame_accuracy
+from harray.poses.boxes import iou
+from harray.rendered.accuracy import PoseAccuracy, frame_accuracy
 from harray.synth.truth import Truth
 
 NO_BOX = np.full((1, 4), np.nan, np.float32)
@@ -31,11 +32,11 @@ def detected(error_px: float, confidence: float = 1.0) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("other", "iou"),
+    ("other", "expected"),
     [((0, 0, 40, 100), 1.0), ((20, 0, 60, 100), 1 / 3), ((40, 0, 80, 100), 0.0), ((0, 0, 40, 50), 0.5)],
 )
-def test_overlap_is_the_common_area_over_the_joint_area(other, iou):
-    assert box_iou(ACTOR, np.array([other], float))[0] == pytest.approx(iou)
+def test_iou_is_the_common_area_over_the_joint_area(other, expected):
+    assert iou(ACTOR, np.array([other], float))[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from harray.rendered.limb_losses import DistanceLoss, JointMaps
 from harray.rendered.training_frames import PoseFrames, make_batch
 from harray.synth.clips import clip_specs
 from harray.synth.config import SynthConfig
+from tests.reporters import Recorder
 
 TINY = PoseTrainingConfig(
     clips_per_action=3, frames_per_clip=1, num_epochs=1, batch_size=4, image_size=96, num_evaluation_clips=1
@@ -71,12 +72,10 @@ def test_no_actor_of_training_is_in_the_evaluation_or_in_a_users_set():
 
 
 def test_a_tiny_training_writes_weights_that_load_and_a_card(tmp_path):
-    stages = []
+    told = Recorder()
     out = tmp_path / "made" / "pose_procedural.safetensors"
-    card = from_scratch.train_pose_weights(
-        out.parent, TINY, lambda stage, done, total: stages.append(stage), "a command"
-    )
-    assert list(dict.fromkeys(stages)) == ["render", "train", "evaluate"]
+    card = from_scratch.train_pose_weights(out.parent, TINY, told, "a command")
+    assert list(dict.fromkeys(title for title, *_ in told.updates)) == ["render", "train", "evaluate"]
     assert load_card(out) == card
     assert card["command"] == "a command"
     assert card["training"]["num_frames"] == 36

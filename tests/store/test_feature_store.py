@@ -1,11 +1,13 @@
 import datetime
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from harray.errors import InputError
+from harray.extraction.provenance import Provenance
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
 from harray.store import FeatureStore, StoreSettings
 from harray.store.ledger import latest_rows, ledger_table, reasons
@@ -14,8 +16,9 @@ SETTINGS = StoreSettings(
     skeleton="coco17",
     keypoints_shape=(2, 4, 17, 3),
     scene_shape=(1, 4, 8),
-    extraction={"videos": {"num_frames": 4}, "poses": {"image_size": 64}},
-    weights={"poses": "abc"},
+    provenance=Provenance(
+        extraction={"videos": {"num_frames": 4}, "poses": {"image_size": 64}}, weights={"poses": "abc"}
+    ),
 )
 
 
@@ -181,9 +184,8 @@ def test_the_digest_tells_labels_and_splits_and_not_paths_or_order(tmp_path):
 
 def test_the_same_settings_open_a_store_again_and_others_are_named(store):
     assert FeatureStore.open_or_create(store.path, SETTINGS).settings == SETTINGS
-    other = StoreSettings(
-        **{**vars(SETTINGS), "extraction": {"videos": {"num_frames": 4}, "poses": {"image_size": 96}}}
-    )
+    extraction = {"videos": {"num_frames": 4}, "poses": {"image_size": 96}}
+    other = replace(SETTINGS, provenance=replace(SETTINGS.provenance, extraction=extraction))
     with pytest.raises(InputError, match=r"extraction.poses.image_size 64 in the store, 96 now"):
         FeatureStore.open_or_create(store.path, other)
 

@@ -17,7 +17,7 @@ from harray.store.test_part import (
     scored_split,
     train_split_among,
 )
-from tests.stores import arm_store
+from tests.toys import arm_store
 
 
 def splits_of(store: FeatureStore) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from harray.synth.clips import clip_specs, render_clip
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset, truth_path, write_video
 from harray.synth.truth import load_truth, save_truth
+from tests.reporters import Recorder
 
 CONFIG = SynthConfig(clips_per_action=3, seed=1)
 MIN_CLIPS_PER_SEC = 8.0  # on two cores
@@ -21,11 +22,9 @@ MIN_CLIPS_PER_SEC = 8.0  # on two cores
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory):
     out = tmp_path_factory.mktemp("synth") / "set"
-    calls = []
-    summary = render_dataset(
-        out, CONFIG, on_progress=lambda done, total: calls.append((done, total)), num_workers=2
-    )
-    return out, summary, calls
+    told = Recorder()
+    summary = render_dataset(out, CONFIG, told, num_workers=2)
+    return out, summary, told.updates
 
 
 def test_a_set_has_a_video_and_a_truth_for_every_row_of_its_manifest(rendered):
@@ -33,7 +32,7 @@ def test_a_set_has_a_video_and_a_truth_for_every_row_of_its_manifest(rendered):
     rows = list(csv.DictReader((out / "manifest.csv").open()))
     assert list(rows[0]) == ["path", "label", "group", "split", "dataset"]
     assert len(rows) == summary.num_clips == summary.num_rendered == 3 * len(ACTION_NAMES)
-    assert calls[-1] == (36, 36)
+    assert calls[-1][1:3] == (36, 36)
     assert summary.splits == {"train": 12, "val": 12, "test": 12}
     for row in rows:
         assert (out / row["path"]).stat().st_size > 0
@@ -77,6 +76,7 @@ def test_rendering_a_set_again_renders_only_what_is_missing(rendered):
     assert render_dataset(out, CONFIG).num_rendered == 1
 
 
+@pytest.mark.slow
 def test_eight_clips_a_second_are_rendered_on_two_cores(tmp_path):
     specs = clip_specs(CONFIG)[::5]
     started = time.process_time()  # of one core, whatever else the machine does

@@ -21,7 +21,7 @@ from harray.inference.predictor import Predictor
 from harray.tracking.packaging import SERVING_REQUIREMENTS, input_example, package, requirements
 from harray.tracking.registry import register
 from harray.tracking.runs import TrainingRun
-from tests.predicted import untrained_checkpoint, video_of_nobody, video_of_somebody
+from tests.toys import untrained_checkpoint, video_of_nobody, video_of_somebody
 
 ROOT = Path(__file__).resolve().parents[2]
 EVIDENCE = ["verdict", "num_people_seen", "frames_seen_share", "joints_seen_share"]

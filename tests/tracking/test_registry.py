@@ -3,8 +3,9 @@ from dataclasses import dataclass
 import pytest
 
 from harray.errors import InputError
+from harray.tracking.history import move_alias
 from harray.tracking.location import connect
-from harray.tracking.registry import check_model_name, promote, register, resolve_model, run_of_model
+from harray.tracking.registry import check_model_name, register, resolve_model, run_of_model
 from harray.tracking.runs import TrainingRun
 
 
@@ -36,7 +37,7 @@ def test_the_first_version_is_champion_and_the_next_is_challenger_only(shared_ur
     )
     second = register(shared_uri, "steps", model_id)
     assert (second.version, second.aliases, second.uri) == (2, ("challenger",), "models:/steps@challenger")
-    assert promote(shared_uri, "steps", 2).aliases == ("challenger", "champion")
+    assert move_alias(shared_uri, "steps", 2).aliases == ("challenger", "champion")
     assert connect(shared_uri).get_model_version_by_alias("steps", "champion").version == 2
 
 
@@ -98,7 +99,7 @@ def test_a_run_without_a_model_is_said_to_have_none(uri):
 
 def test_promoting_an_unknown_version_lists_those_that_exist(registered):
     with pytest.raises(InputError, match="no version '3'; versions: 1"):
-        promote(registered, "actions", 3)
+        move_alias(registered, "actions", 3)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a@b", "a/b", "a:b", "it's"])

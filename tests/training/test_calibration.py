@@ -14,7 +14,7 @@ from harray.training.calibration import (
     temperature_of,
 )
 from harray.training.checkpoint import CALIBRATION_FILE, load_checkpoint, save_checkpoint
-from tests.predicted import untrained_checkpoint
+from tests.toys import untrained_checkpoint
 
 
 def drawn(num_clips: int, factor: float, num_classes: int = 5) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,8 @@ from harray.config import with_overrides
 from harray.recipes import recipe_named
 from harray.tracking.location import connect
 from harray.training.divergence import Diverged, check_finite
-from harray.training.loop import EpochReport
-from tests.tuning.sweeping import TINY, tiny_store
+from harray.workspace import Workspace
+from tests.toys import LEARNS_AT_ONCE, TINY, tiny_store
 
 
 @pytest.mark.parametrize(
@@ -26,25 +26,23 @@ from tests.tuning.sweeping import TINY, tiny_store
     ],
 )
 def test_an_epoch_whose_loss_is_no_number_is_refused(losses, val_loss, wrong):
-    shown = {"num_epochs": 9, "val": None, "learning_rate": 0.1, "num_workers": 1, "seconds": 1.0}
-    report = EpochReport(epoch=3, losses=losses, val_loss=val_loss, **shown)
     refused = pytest.raises(Diverged, match=rf"NaN: the loss of epoch 3 is not a finite number \({wrong}\)")
     with refused if wrong else contextlib.nullcontext():
-        check_finite(report)
+        check_finite(3, {**losses, "val": val_loss})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("splits", [("train", "val"), ("train",)], ids=["with val", "val carved"])
 def test_train_stops_registers_nothing_and_its_run_failed(tmp_path, splits):
-    changes = {**TINY, "training.learning_rate": 1e38, "training.max_grad_norm": 1e38}
+    changes = {**TINY, **LEARNS_AT_ONCE, "training.learning_rate": 1e38, "training.max_grad_norm": 1e38}
     experiment = with_overrides(recipe_named("default"), changes)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     with pytest.raises(Diverged, match="NaN: the loss of epoch 1 "):
         train_recorded(
             tiny_store(tmp_path / "store", splits=splits),
             experiment,
-            tmp_path / "out",
-            tracking=uri,
-            name="m",
+            Workspace(tmp_path / "out", uri),
+            register="m",
         )
     client = connect(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("harray").experiment_id])

@@ -12,7 +12,7 @@ from harray.metrics import classification_scores
 from harray.model.cfn import pooled_tokens
 from harray.skeleton import PENN13
 from harray.training.floors import better_floor, floors, pose_features
-from tests.stores import arm_store
+from tests.toys import arm_store
 
 FEATURES = FeaturesConfig()
 

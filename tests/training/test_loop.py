@@ -9,17 +9,16 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from harray.config import with_overrides
-from harray.features.config import FeaturesConfig
 from harray.features.tensors import NormalisedClips
 from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork
 from harray.skeleton import PENN13
-from harray.training.config import TrainingConfig
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.evaluate import predict_probabilities
 from harray.training.loop import Share, Trainer, rate_at
 from harray.training.state import load_state, save_state
 from harray.training.step import TrainingStep
-from harray.training.workers import Team
+from harray.training.workers import WorkerGroup
 
 MODEL = with_overrides(
     ModelConfig(),
@@ -66,16 +65,14 @@ def trainer(config=TRAINING, val=True, model=MODEL) -> Trainer:
     )
     shares = []
     for clips in (toy(), toy(15, first=1)):
-        rows = Team.current().share(len(clips))
+        rows = WorkerGroup.current().share(len(clips))
         mine = dataclasses.replace(clips.select(rows), rows_N=rows)
-        shares.append(Share(clips=mine, ties=[str(row) for row in range(len(clips))]))
+        shares.append(Share(clips=mine, ties=[str(row) for row in range(len(clips))], layouts=(PENN13,)))
     return Trainer(
         network,
         shares[0],
         shares[1] if val else None,
-        features=FeaturesConfig(),
-        config=config,
-        layout=PENN13,
+        learning=LearningConfig(training=config),
         device=torch.device("cpu"),
     )
 
@@ -84,6 +81,7 @@ def same_weights(one, other, tolerance):
     return all(torch.allclose(one[name], other[name], atol=tolerance) for name in one)
 
 
+@pytest.mark.slow
 def test_it_learns_motion_and_scene_and_each_alone_knows_half():
     config = dataclasses.replace(TRAINING, num_epochs=20, patience=0)
     reports = []
@@ -103,6 +101,7 @@ def test_it_learns_motion_and_scene_and_each_alone_knows_half():
     assert (scene == labels).mean() < 0.8
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_and_another_seed_otherwise():
     first, again = trainer().run().state_dict(), trainer().run().state_dict()
     assert same_weights(first, again, 0)
@@ -110,6 +109,7 @@ def test_the_same_seed_trains_the_same_and_another_seed_otherwise():
     assert not same_weights(first, other, 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, 2])
 def test_a_training_that_stops_and_resumes_ends_as_if_it_had_not(stop, tmp_path):
     whole = trainer()
@@ -136,8 +136,8 @@ def test_a_training_that_stops_and_resumes_ends_as_if_it_had_not(stop, tmp_path)
 
 def first_gradient(monkeypatch, rank, size) -> tuple[dict, dict]:
     """The gradient of the first batch as this worker alone would compute it, and the sums of its losses."""
-    monkeypatch.setattr(Team, "current", lambda: Team(rank, size))
-    monkeypatch.setattr(Team, "summed", lambda self, x: x)
+    monkeypatch.setattr(WorkerGroup, "current", lambda: WorkerGroup(rank, size))
+    monkeypatch.setattr(WorkerGroup, "summed", lambda self, x: x)
     run = trainer(val=False)
     run.average = AveragedModel(run.network)
     monkeypatch.setattr(run.optimizer, "step", lambda: None)
@@ -158,6 +158,7 @@ def test_the_mean_of_the_workers_gradients_is_the_gradient_of_one_process(monkey
         assert sum(part[name].item() for _, part in parts) == pytest.approx(total.item(), rel=1e-4), name
 
 
+@pytest.mark.slow
 def test_patience_stops_early_and_the_best_epoch_is_kept():
     config = dataclasses.replace(TRAINING, num_epochs=40, patience=3, learning_rate=0.0)
     run = trainer(config)
@@ -165,6 +166,7 @@ def test_patience_stops_early_and_the_best_epoch_is_kept():
     assert (run.progress.best_epoch, run.progress.epoch) == (1, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patience", [0, 12])
 def test_the_last_epoch_is_kept_or_with_patience_that_of_the_lowest_val_loss(patience):
     run = trainer(dataclasses.replace(TRAINING, num_epochs=12, patience=patience, learning_rate=0.05))
@@ -176,6 +178,7 @@ def test_the_last_epoch_is_kept_or_with_patience_that_of_the_lowest_val_loss(pat
     assert run.progress.best_val_loss == losses[kept - 1]
 
 
+@pytest.mark.slow
 def test_an_epoch_of_few_clips_goes_through_them_several_times_each_time_another_way():
     one, three = (
         trainer(dataclasses.replace(TRAINING, num_epochs=2, epoch_clips=size)) for size in (1, 3 * 38)

@@ -7,23 +7,19 @@ import pytest
 import torch
 import yaml
 
-from harray.config import with_overrides
 from harray.errors import InputError
+from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import clips_from_arrays, load_clips
-from harray.model.config import ModelConfig
 from harray.skeleton import COCO17, PENN13
 from harray.store import FeatureStore
 from harray.training.checkpoint import load_checkpoint
 from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.evaluate import predict_probabilities
 from harray.training.run import TrainingRequest, share_of, train_store
-from tests.stores import arm_store
+from tests.toys import TINY_MODEL, arm_store
 
-MODEL = with_overrides(
-    ModelConfig(),
-    {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1, "cfn.width": 8},
-)
+PROVENANCE = Provenance(extraction={"poses": {"image_size": 320}}, weights={"poses": "abc"})
 
 
 def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True) -> FeatureStore:
@@ -38,13 +34,12 @@ def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True
         for split in splits or (None,)
         for number in range(12)
     ]
-    extraction = {"poses": {"image_size": 320}}
-    return arm_store(path, rows, scene=scene, extraction=extraction, weights={"poses": "abc"})
+    return arm_store(path, rows, scene=scene, provenance=PROVENANCE)
 
 
 def request(tmp_path, **changes) -> TrainingRequest:
     training = TrainingConfig(num_epochs=2, batch_size=8, device="cpu", val_share=0.34, state_sec=0)
-    parts = {"model": MODEL, "training": training}
+    parts = {"model": TINY_MODEL, "training": training}
     learning = LearningConfig(
         **(parts | {name: changes.pop(name) for name in (*parts, "features") if name in changes})
     )
@@ -64,10 +59,9 @@ def test_a_store_becomes_a_checkpoint_that_predicts_the_same_after_loading(tmp_p
     assert loaded.classes == ("down", "up")
     assert loaded.skeleton is PENN13
     assert loaded.scene_grid == (1, 2)
-    assert loaded.model == MODEL
+    assert loaded.model == TINY_MODEL
     assert loaded.features == FeaturesConfig()
-    assert loaded.extraction == {"poses": {"image_size": 320}}
-    assert loaded.weights == {"poses": "abc"}
+    assert loaded.provenance == PROVENANCE
     assert loaded.store_digest == store.digest()
     assert loaded.learned_clips == frozenset(
         load_clips(store, ["train"]).clip_ids

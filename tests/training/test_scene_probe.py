@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 
 from harray.training.probes import LinearProbe
 from harray.training.scene_probe import fit_scene_probe, temperature_of
-from harray.training.workers import Team
+from harray.training.workers import WorkerGroup
 from tests.training.test_loop import toy, trainer
 
-ALONE = Team()
+ALONE = WorkerGroup()
 
 
 def fitted(clips, ties=None):

@@ -1,4 +1,4 @@
-"""What is measured before training: the kinds of motion that PCM's prior tells apart."""
+"""What is measured before training: the mixture components of PCM's prior."""
 
 import torch
 
@@ -6,7 +6,7 @@ from harray.features.augment import Augmented
 from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork
 from harray.training.statistics import fit_priors
-from harray.training.workers import Team
+from harray.training.workers import WorkerGroup
 
 
 def network_of_three_joints() -> FusionNetwork:
@@ -28,16 +28,16 @@ def swings(rows: int) -> tuple[Augmented, torch.Tensor]:
 
 def test_kinds_of_motion_are_found_without_labels():
     network = network_of_three_joints()
-    fit_priors(network, lambda num: [swings(num // 2)[0], swings(num - num // 2)[0]], 400, Team())
+    fit_priors(network, lambda num: [swings(num // 2)[0], swings(num - num // 2)[0]], 400, WorkerGroup())
     batch, fast = swings(200)
-    kind = network.pcm.prior.kinds(batch.target_BPTKC[:, 0], batch.known_BPTK[:, 0])
+    kind = network.pcm.prior.components(batch.target_BPTKC[:, 0], batch.known_BPTK[:, 0])
     counts = torch.stack([torch.bincount(kind[rows], minlength=8) for rows in (fast, ~fast)])
     assert counts.amax(dim=0).sum() >= 0.85 * 200  # nearly every kind is of one speed
 
 
 def test_few_clips_are_of_one_kind():
     network = network_of_three_joints()
-    fit_priors(network, lambda num: [swings(20)[0]], 20, Team())
+    fit_priors(network, lambda num: [swings(20)[0]], 20, WorkerGroup())
     first, *others = network.pcm.prior.covariance_GCDD
     assert all(torch.equal(first, other) for other in others)
 
@@ -47,5 +47,5 @@ def test_where_nobody_is_known_the_prior_stays_as_it_was_made():
     before = network.pcm.prior.covariance_GCDD.clone()
     batch, _ = swings(30)
     nobody = batch._replace(known_BPTK=torch.zeros_like(batch.known_BPTK))
-    fit_priors(network, lambda num: [nobody], 30, Team())
+    fit_priors(network, lambda num: [nobody], 30, WorkerGroup())
     assert torch.equal(network.pcm.prior.covariance_GCDD, before)

@@ -14,14 +14,13 @@ from harray.model.network import FusionNetwork
 from harray.skeleton import PENN13
 from harray.training.config import TrainingConfig
 from harray.training.step import TrainingStep
-
-SMALL = {"pcm.hidden_size": 8, "pcm.refine_size": 8, "mme.width": 16, "mme.num_blocks": 1, "cfn.width": 8}
+from tests.toys import TINY_SIZES
 
 
 def step(overrides=None, people=2, scene_dim: int | None = 6, config=TrainingConfig()) -> TrainingStep:
     torch.manual_seed(0)
     network = FusionNetwork(
-        with_overrides(ModelConfig(), SMALL | (overrides or {})),
+        with_overrides(ModelConfig(), TINY_SIZES | (overrides or {})),
         num_people=people,
         num_frames=8,
         num_joints=13,

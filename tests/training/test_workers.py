@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
-from harray.training.workers import Team, epoch_batches
+from harray.training.workers import WorkerGroup, epoch_batches
 
 
 @pytest.mark.parametrize("num_rows", [1, 5, 8, 33, 100])
@@ -34,5 +34,5 @@ def test_workers_have_equal_work_in_every_batch(size):
 
 @pytest.mark.parametrize(("size", "num_rows"), [(1, 5), (2, 5), (3, 10), (4, 2)])
 def test_shares_are_disjoint_and_complete(size, num_rows):
-    shares = [Team(rank, size).share(num_rows).tolist() for rank in range(size)]
+    shares = [WorkerGroup(rank, size).share(num_rows).tolist() for rank in range(size)]
     assert sorted(row for share in shares for row in share) == list(range(num_rows))

@@ -16,9 +16,11 @@ from harray.errors import InputError
 from harray.tracking.location import connect
 from harray.tracking.sweeps import JOURNAL_FILE
 from harray.tuning.demand import cluster_for_sweep, demand_of, places_for
-from tests.tuning.sweeping import TINY, tiny_store
+from tests.toys import LEARNS_AT_ONCE, TINY, tiny_store
 
-OVERRIDES = [f"{name}={value}" for name, value in TINY.items() if name != "training.num_epochs"]
+OVERRIDES = [
+    f"{name}={value}" for name, value in (TINY | LEARNS_AT_ONCE).items() if name != "training.num_epochs"
+]
 
 
 @pytest.fixture(scope="module")

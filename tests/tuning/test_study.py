@@ -23,7 +23,7 @@ from harray.tuning.trial import (
     to_arrays,
     trial_steps,
 )
-from tests.tuning.sweeping import tiny_experiment, tiny_store
+from tests.toys import tiny_experiment, tiny_store
 
 NOWHERE = "http://127.0.0.1:9"  # nothing is sent: what would be is in the journal
 

@@ -6,14 +6,14 @@ Letters: B frames of a batch, A anchors, N people of a frame.
 import numpy as np
 
 from harray.networks.source import Output, on_host
-from harray.poses.boxes import overlap
-from harray.poses.source import ends_suppressed
+from harray.poses.boxes import iou
+from harray.poses.source import has_nms_inside
 
 MAX_OVERLAP = 0.7  # IoU above which two boxes are one person (ultralytics' default)
 MAX_FOUND = 50  # people per frame
 
 
-def suppressed(output: Output, min_confidence: float) -> list[np.ndarray]:
+def nms(output: Output, min_confidence: float) -> list[np.ndarray]:
     """People of every frame, the most confident first.
 
     Only what is confident enough leaves the device, all frames of the batch at once.
@@ -25,7 +25,7 @@ def suppressed(output: Output, min_confidence: float) -> list[np.ndarray]:
     Returns:
         per frame float32 [N, 4 + 1 + 51]: x1 y1 x2 y2 px, confidence, then x px, y px, confidence of 17 joints.
     """
-    is_final = ends_suppressed(output.shape)
+    is_final = has_nms_inside(output.shape)
     scores_BA = output[..., 4] if is_final else output[:, 4]
     sure_BA = scores_BA > min_confidence
     frame_M, anchor_M = (
@@ -53,5 +53,5 @@ def _best_boxes(rows: np.ndarray) -> np.ndarray:
     while len(left) and len(kept) < MAX_FOUND:
         best, left = left[0], left[1:]
         kept.append(best)
-        left = left[overlap(boxes[best], boxes[left]) <= MAX_OVERLAP]
+        left = left[iou(boxes[best], boxes[left]) <= MAX_OVERLAP]
     return np.concatenate([boxes[kept], rows[kept, 4:]], axis=1)

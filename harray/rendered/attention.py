@@ -9,20 +9,36 @@ or just its place.
 Letters: N clips, F scene frames, G cells along a side of the scene's grid.
 """
 
+import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from harray.evaluation.report import Look, ObjectAttention
+from harray.evaluation.evaluate import clips_for
+from harray.evaluation.findings import AttentionView, ObjectAttention
+from harray.evaluation.report import EvaluationReport
 from harray.features.tensors import ClipTensors
 from harray.inference.predictor import Predictor
 from harray.scenes.encoder import scene_frame_indices
 from harray.store import FeatureStore
 from harray.synth.actions import ACTIONS
 from harray.synth.config import HEIGHT_PX, WIDTH_PX
-from harray.synth.render import truth_of_video
+from harray.synth.render import DATASET, truth_of_video
 from harray.synth.truth import Truth, load_truth
+
+
+def with_objects(report: EvaluationReport, predictor: Predictor, store: FeatureStore) -> EvaluationReport:
+    """The report of a rendered store with the attention on objects, by pose and scene and by the scene alone; that of
+    any other store as it is."""
+    if DATASET not in store.snapshot().extracted["dataset"].unique().to_pylist():
+        return report
+    clips = clips_for(predictor, store, report.split)
+    objects = {
+        part: object_attention(predictor, store, clips, use_pose=use_pose)
+        for part, use_pose in (("fusion", True), ("scene_only", False))
+    }
+    return dataclasses.replace(report, objects=objects)
 
 
 def object_attention(
@@ -63,9 +79,9 @@ class _Seen(NamedTuple):
     truth: Truth
     attention_FGG: np.ndarray
 
-    def look(self, box_F4: np.ndarray) -> Look:
+    def view(self, box_F4: np.ndarray) -> AttentionView:
         relative_GG = self.attention_FGG[-1] * self.attention_FGG.size
-        return Look(
+        return AttentionView(
             path=self.path, frame_index=int(self.frames_F[-1]), attention_GG=relative_GG, box_4=box_F4[-1]
         )
 
@@ -85,8 +101,8 @@ def _compared(thing: str, having: list[_Seen], others: list[_Seen]) -> ObjectAtt
         on_its_place=float(np.nanmean(on_place)),
         without=tuple(sorted({clip.truth.label for clip in others})),
         num_clips=len(having),
-        look_with=having[shown].look(having[shown].truth.object_box_T4),
-        look_without=others[beside].look(places[beside][shown]),
+        look_with=having[shown].view(having[shown].truth.object_box_T4),
+        look_without=others[beside].view(places[beside][shown]),
     )
 
 

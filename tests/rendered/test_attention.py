@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harray.evaluation.attention import covered, relative_attention
+from harray.rendered.attention import covered, relative_attention
 from harray.synth.config import HEIGHT_PX, WIDTH_PX
 
 

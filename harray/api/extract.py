@@ -1,0 +1,231 @@
+"""Videos -> a feature store: list, estimate, extract, try again."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harray.api.session import working
+from harray.api.starting import Config, Overrides, start_from
+from harray.api.stores import Store, as_store
+from harray.config import parse_overrides
+from harray.errors import InputError
+from harray.extraction.config import ExtractionConfig
+from harray.names import is_uri
+from harray.reporting import SILENT, Reporter
+from harray.videos.listing import Listing
+from harray.workspace import Workspace, local_folder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from harray.distributed.extraction_estimate import Estimate
+    from harray.distributed.extraction_tally import QuarantineLimit
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractOptions:
+    """What is rarely needed of an extraction."""
+
+    dataset: str | None = None
+    """Official layout of a published data set."""
+    splits: str | Path | None = None
+    """Folder of its official split lists."""
+    layout: str | None = None
+    """What the levels of folders are, such as `split/class`, where their names do not tell."""
+    num_actors: int | None = None
+    """Ray actors; None for as many as the cluster holds."""
+    max_quarantined: str | None = None
+    """Stop when more inputs fail than this, such as `5%` or `20`; None never stops."""
+    test_share: float | None = None
+    """Hold out so large a share as split `test`, whole groups, for good; None leaves the splits as they are."""
+
+    def quarantine_limit(self) -> "QuarantineLimit":
+        """`max_quarantined` as a share or a count.
+
+        Raises:
+            InputError: neither.
+        """
+        from harray.distributed.extraction_tally import QuarantineLimit
+
+        return QuarantineLimit.parse(self.max_quarantined) if self.max_quarantined else QuarantineLimit()
+
+
+class NothingExtracted(InputError):
+    """Every video was quarantined; `store` says why."""
+
+    def __init__(self, message: str, store: Store) -> None:
+        super().__init__(message)
+        self.store = store
+
+
+def list_source(
+    videos: str | Path,
+    store: str | Path | None = None,
+    options: ExtractOptions = ExtractOptions(),
+    *,
+    reporter: Reporter = SILENT,
+) -> Listing:
+    """The videos of a source with what was understood of it; nothing is read but names.
+
+    Args:
+        videos: folder of class folders, a manifest.csv, or the root of `options.dataset`; URIs too.
+        store: that they are meant for; a test part that it once dealt stays as it was dealt.
+
+    Raises:
+        InputError: nothing there, or not understood.
+    """
+    from harray.store.test_part import check_named, check_share, manifest_as_dealt
+    from harray.videos.sources import survey
+
+    options.quarantine_limit()  # refused before anything is listed
+    folder = None if store is None else local_folder(store)
+    if options.test_share is not None and folder is not None:
+        check_share(folder, options.test_share)
+    source = videos if is_uri(videos) else Path(videos)
+    with reporter.progress("listing", "files") as update:
+        listing = survey(
+            source, options.dataset, options.splits, options.layout, lambda found: update(found, found)
+        )
+    if options.test_share is not None:
+        check_named(str(videos), listing.manifest.to_pylist())
+    if folder is None:
+        return listing
+    return replace(listing, manifest=manifest_as_dealt(listing.manifest, folder))
+
+
+def extract(
+    videos: str | Path | Listing,
+    store: str | Path | Store,
+    *,
+    recipe: str = "default",
+    config: Config | None = None,
+    overrides: Overrides | None = None,
+    options: ExtractOptions = ExtractOptions(),
+    workspace: Workspace | None = None,
+    reporter: Reporter | None = None,
+) -> Store:
+    """Bring a store up to date with videos: what it has is not computed again, a broken video is quarantined.
+
+    Args:
+        videos: folder of class folders, a manifest.csv, the root of `options.dataset`, or what `list_source` gave.
+        store: folder; made where there is none.
+        recipe, config, overrides: what decides how clips are cut and which networks read them, as of `start_from`.
+
+    Raises:
+        InputError: no videos, settings other than the store's, weights that are not there, or a cluster too small.
+        NothingExtracted: every video was quarantined.
+    """
+    experiment = start_from(recipe, config, overrides).experiment
+    path = local_folder(store.path if isinstance(store, Store) else store).absolute()
+    with working(workspace, reporter) as (_, told):
+        if isinstance(videos, Listing):
+            listing = videos
+        else:
+            listing = list_source(videos, path, options, reporter=told)
+            for line in listing.lines():
+                told.say(line)
+        return _extract(listing.manifest, experiment.extraction, path, options, told)
+
+
+def estimate(
+    videos: str | Path | Listing,
+    store: str | Path | Store,
+    *,
+    recipe: str = "default",
+    config: Config | None = None,
+    overrides: Overrides | None = None,
+    options: ExtractOptions = ExtractOptions(),
+    workspace: Workspace | None = None,
+    reporter: Reporter | None = None,
+) -> "Estimate":
+    """What `extract` would do, and how long it may take; nothing is written.
+
+    Raises:
+        InputError: as `extract`.
+    """
+    experiment = start_from(recipe, config, overrides).experiment
+    path = local_folder(store.path if isinstance(store, Store) else store).absolute()
+    with working(workspace, reporter) as (_, told):
+        from harray.distributed.extraction_estimate import estimate as estimated
+
+        listing = videos if isinstance(videos, Listing) else list_source(videos, path, options, reporter=told)
+        with told.progress("trying some", "videos") as update:
+            return estimated(
+                listing.manifest,
+                experiment.extraction,
+                path,
+                options.num_actors,
+                on_probe=lambda done, total: update(done, total),
+            )
+
+
+def retry(
+    store: str | Path | Store,
+    *,
+    stage: str | None = None,
+    overrides: Overrides | None = None,
+    options: ExtractOptions = ExtractOptions(),
+    workspace: Workspace | None = None,
+    reporter: Reporter | None = None,
+) -> Store:
+    """Extract quarantined videos again, with the store's own settings.
+
+    Args:
+        stage: only what failed there: open, decode, pose or scene.
+        overrides: where weights lie on this machine and what runs them, such as {"poses.weights": PATH}.
+
+    Returns:
+        The store; its `summary` is None where nothing was quarantined.
+
+    Raises:
+        InputError: no store, weights that are not there, or a cluster too small.
+        NothingExtracted: every video was quarantined again.
+    """
+    options.quarantine_limit()  # refused before anything starts
+    there = as_store(store)
+    manifest, settings = there.features.quarantined(stage), there.features.settings
+    if not len(manifest):
+        return Store(there.path)
+    parsed: dict[str, Any] = dict(
+        overrides
+        if isinstance(overrides, dict)
+        else parse_overrides(ExtractionConfig(), list(overrides or []))
+    )
+    with working(workspace, reporter) as (_, told):
+        config = settings.provenance.config(parsed)
+        return _extract(manifest, config, there.path, options, told, retry=True)
+
+
+def _extract(
+    manifest: "pa.Table",
+    config: ExtractionConfig,
+    path: Path,
+    options: ExtractOptions,
+    reporter: Reporter,
+    retry: bool = False,
+) -> Store:
+    from harray.distributed.extraction import extract as extract_on_ray
+    from harray.store.test_part import complete, hold_out_test
+
+    summary = extract_on_ray(
+        manifest,
+        config,
+        path,
+        num_actors=options.num_actors,
+        limit=options.quarantine_limit(),
+        retry=retry,
+        reporter=reporter,
+    )
+    part, command = None, "harray extract"
+    if summary.extracted:
+        share = options.test_share
+        part = complete(path, command) if share is None else hold_out_test(path, share, command)
+    store = Store(path, summary, part)
+    if not summary.extracted:
+        commonest = store.info().reasons[0]
+        raise NothingExtracted(
+            f"none of the {summary.inputs} videos could be extracted, most often because of {commonest}; mend or "
+            f"remove them, then `harray store retry {path}`",
+            store,
+        )
+    return store
