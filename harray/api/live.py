@@ -2,27 +2,26 @@
 
 import contextlib
 import json
-import sys
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from harray.api.models import Model, load
+from harray.api.session import working
 from harray.errors import InputError
-from harray.inference import Predictor
 from harray.live.config import LiveConfig
 from harray.live.recogniser import Recogniser, Step, Summary
-from harray.reporting import SILENT, Reporter
-
-STANDARD_OUTPUT = "-"
+from harray.reporting import Reporter
+from harray.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
     """What is wanted of it, beside the steps."""
 
-    events: str | None = None  # file of JSON lines, or "-"
+    events: str | Path | None = None  # file of JSON lines that are added
     save: Path | None = None  # annotated recording
     show: bool = False  # in a window
 
@@ -32,14 +31,15 @@ class Outputs:
 
 
 def watch(
-    predictor: Predictor,
-    source: str,
+    model: str | Path | Model,
+    source: str | Path | int,
     *,
     config: LiveConfig | None = None,
     own_speed: bool = True,
     outputs: Outputs | None = None,
     on_step: Callable[[Step], None] = lambda step: None,
-    reporter: Reporter = SILENT,
+    workspace: Workspace | None = None,
+    reporter: Reporter | None = None,
 ) -> Summary:
     """Watch to the source's end, or until Ctrl-C, which is how one leaves a camera: what was begun is finished.
 
@@ -52,16 +52,19 @@ def watch(
         InputError: a source that cannot be opened, weights that are missing, an output that cannot be written.
     """
     outputs = outputs or Outputs()
-    recogniser = Recogniser(predictor, config)
-    steps = recogniser.watch(source, own_speed=own_speed, wants_full=outputs.draws, on_message=reporter.say)
-    with contextlib.closing(steps), _taken(outputs, recogniser) as take:
-        try:
-            for step in steps:
-                on_step(step)
-                if not take(step):
-                    break
-        except KeyboardInterrupt:
-            reporter.say("ended by Ctrl-C")
+    with working(workspace, reporter) as (place, told):
+        recogniser = Recogniser(load(model, workspace=place).predictor, config)
+        steps = recogniser.watch(
+            str(source), own_speed=own_speed, wants_full=outputs.draws, on_message=told.say
+        )
+        with contextlib.closing(steps), _taken(outputs, recogniser) as take:
+            try:
+                for step in steps:
+                    on_step(step)
+                    if not take(step):
+                        break
+            except KeyboardInterrupt:
+                told.say("ended by Ctrl-C")
     return recogniser.summary
 
 
@@ -82,9 +85,9 @@ def _taken(outputs: Outputs, recogniser: Recogniser) -> Generator[Callable[[Step
 
 
 @contextlib.contextmanager
-def _lines(name: str | None) -> Generator[IO[str] | None]:
-    if name is None or name == STANDARD_OUTPUT:
-        yield sys.stdout if name else None
+def _lines(name: str | Path | None) -> Generator[IO[str] | None]:
+    if name is None:
+        yield None
         return
     with contextlib.ExitStack() as held:
         try:

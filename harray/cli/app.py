@@ -72,6 +72,7 @@ COMMANDS: tuple[Callable, ...] = (
     models.evaluate,
     models.predict,
     live.live,
+    live.timeline,
     models.ablate,
     validation.cross_validate,
     registry.promote,
