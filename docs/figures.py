@@ -5,6 +5,7 @@ prior that is fitted here, to the motions of rendered people.
 """
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -23,7 +24,7 @@ from harray.synth.config import SynthConfig
 FOLDER = Path(__file__).parent / "_static" / "figures"
 BLUE, ORANGE, GREY, INK = "#2b6cb0", "#e07b00", "#9aa5b1", "#1f2933"
 FRAMES = 32
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "harray",
     "font.family": "sans-serif",

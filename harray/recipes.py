@@ -54,10 +54,12 @@ def skeleton() -> ExperimentConfig:
         pose_only(),
         {
             "model.pcm.hidden_size": 32,
+            "model.mme.num_members": 2,
+            "model.mme.summary": False,
             "model.mme.width": 64,
             "model.mme.kernel_size": 3,
             "model.mme.num_blocks": 2,
-            "training.num_epochs": 16,
+            "training.num_epochs": 15,
             "training.epoch_clips": 1500,
             "features.augmentation.turn_deg": 30.0,
             "features.augmentation.hide_nothing_probability": 0.6,
@@ -118,7 +120,7 @@ def ucf101() -> ExperimentConfig:
     train on train1 and evaluate on test1, and so for 2 and 3 (`training.train_split=train2`, `--split test2`).
 
     Data: 13,320 clips of 101 actions, 320x240.
-    Cost: not yet measured on the whole set. A busy CPU core extracts the poses of 1.4 clips/s at 320 px (README), so
+    Cost: not yet measured on the whole set. A busy CPU core extracts the poses of 1.4 clips/s at 320 px, so
     under three hours of one core; on eight GPUs with four actors each what is left on the CPUs, decoding and linking,
     is 0.05 s a clip and thus half a minute for 32 cores, beside passes of a network of 9 GFLOP a frame at 640 px.
     Score: not yet measured.

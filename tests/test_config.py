@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,8 @@ from harray.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
+    FORMER: ClassVar[dict[str, str]] = {"width": "hidden_size"}
+
     hidden_size: int = 128
     lags: tuple[int, ...] = (1, 2)
 
@@ -41,6 +44,14 @@ experiments = st.builds(
     ),
     name=st.text(),
 )
+
+
+def test_former_names_go_on_working_in_commands_files_and_checkpoints(tmp_path):
+    assert parse_overrides(Experiment(), ["model.encoder.width=3"]) == {"model.encoder.hidden_size": 3}
+    assert with_overrides(Experiment(), {"model.encoder.width": 3}).model.encoder.hidden_size == 3
+    (tmp_path / "old.yaml").write_text("model: {encoder: {width: 3}}")
+    assert load(Experiment, tmp_path / "old.yaml").model.encoder.hidden_size == 3
+    assert from_dict(Encoder, {"width": 3}).hidden_size == 3
 
 
 @given(experiments, experiments)

@@ -47,6 +47,7 @@ def test_unfinished_files_are_not_listed_among_the_finished(tmp_path):
     assert [file.name for file in unfinished_files(tmp_path)] == [f".c.parquet.1{PART_SUFFIX}"]
 
 
+@pytest.mark.slow
 def test_a_folder_is_held_by_one_process_until_that_is_killed(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None

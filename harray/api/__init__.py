@@ -1,1 +1,2 @@
-"""The main jobs from end to end, for whoever calls: command line, jobs, demo. They print nothing."""
+"""The verbs, one file each, for whoever calls: notebook, command line, job, demo. They print nothing: what they tell
+goes to a `Reporter`, what libraries write to a log."""

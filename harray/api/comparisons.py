@@ -14,13 +14,12 @@ from harray.errors import InputError
 from harray.store import FeatureStore
 from harray.tracking.location import probe, tracking_uri
 from harray.tracking.runs import TrainingRun
-from harray.validation.ablations import Comparison
 from harray.validation.cross_validation import CrossValidation
 from harray.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Found:
+class Comparison:
     """What a comparison found."""
 
     kind: str  # the command's name
@@ -42,7 +41,7 @@ def check_tracking(workspace: Workspace) -> None:
         )
 
 
-def record_comparison(found: Found, store: Path, start: Start, workspace: Workspace) -> str:
+def record_comparison(found: Comparison, store: Path, start: Start, workspace: Workspace) -> str:
     """Record a comparison as a run: metrics, the verdicts as tags, all of it as a file; returns the run's id.
 
     Args:
@@ -63,16 +62,6 @@ def record_comparison(found: Found, store: Path, start: Start, workspace: Worksp
         file.write_text(json.dumps(content, indent=1, default=str))
         run.log_artifact(file)
     return run.run_id
-
-
-def ablation_metrics(comparison: Comparison) -> dict[str, float]:
-    """Mean top-1 over seeds, by variant, kind of occlusion and share hidden in percent."""
-    return {
-        f"{name}.{kind}.{round(100 * share)}.top1": float(values[:, place].mean())
-        for kind, of_kind in comparison.top1.items()
-        for name, values in of_kind.items()
-        for place, share in enumerate(comparison.hidden_shares)
-    }
 
 
 def cross_validation_metrics(found: CrossValidation) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Cross-validate variants of an experiment on a store; what an interrupted run finished is not trained again."""
 
-import dataclasses
 import html
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,34 +13,42 @@ from typing import Any
 import numpy as np
 
 import harray
-from harray.api.comparisons import Found, check_tracking, cross_validation_metrics, record_comparison
+from harray.api.comparisons import Comparison, check_tracking, cross_validation_metrics, record_comparison
 from harray.api.session import working
 from harray.api.starting import Config, Overrides, start_from
 from harray.api.stores import Store, as_store
+from harray.api.train import with_known_start
 from harray.config import digest, parse_overrides, with_overrides
 from harray.errors import InputError
-from harray.evaluation.occlusion import KINDS, knows_limbs
+from harray.evaluation.occlusion import HIDDEN_SHARES, KINDS
 from harray.experiment import ExperimentConfig
 from harray.files import write_atomically
 from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
-from harray.training.config import LearningConfig
+from harray.store.leaks import doubles_apart, ledger_rows
 from harray.validation.ablations import variants_without
 from harray.validation.cross_validation import (
     CrossValidation,
-    Outcome,
-    Trial,
+    FoldOutcome,
+    FoldTraining,
+    Spread,
     floors_by_fold,
-    labelled_clips,
-    labelled_rows,
-    run_trial,
+    hidden_part,
     scores_of_variant,
+    train_fold,
 )
-from harray.validation.folds import leave_one_group_out, plan_folds
-from harray.validation.near_doubles import near_doubles
+from harray.validation.plan import (
+    CrossValidationPlan,
+    Occlusion,
+    deal_folds,
+    every_occlusion,
+    plan_trainings,
+    split_as_fold,
+)
 from harray.validation.verdicts import verdicts_of_cross_validation
 from harray.workspace import Workspace
 
+ALL = "all"  # of `hide`
 DECISIVE = ("features", "model", "training", "inference", "evaluation")  # rooms whose code decides an outcome
 
 
@@ -57,9 +65,11 @@ class CrossValidateOptions:
     variants: Sequence[str] = ()
     """Overrides of further variants, such as `model.mme.lags=[1]`; each a text of `key=value ...`."""
     hide: Sequence[str] = ()
-    """Also score so occluded: a share such as `0.5`, or `KIND:SHARE`."""
+    """Also score so occluded: a share such as `0.5`, `KIND:SHARE`, or `all` for every kind at all the usual shares."""
     splits: Sequence[str] | None = None
     """Whose clips are dealt; None for the config's train split."""
+    score_split: str | None = None
+    """Train on the config's train split and score this one, in place of folds; None deals folds."""
     num_workers: int | None = None
     """Trainings at once; None for what the cluster holds, 0 for this process."""
 
@@ -75,6 +85,19 @@ class CrossValidated:
     def to_json(self) -> dict[str, Any]:
         """The scores' keys, verdicts and run_id."""
         return {**self.scores.to_json(), "verdicts": dict(self.verdicts), "run_id": self.run_id}
+
+    def hiding(self) -> dict[str, dict[float, dict[str, Spread]]]:
+        """Top-1 by kind of occlusion, share hidden and variant, of the kinds that were scored at all usual shares."""
+        variants = self.scores.variants
+        first, found = next(iter(variants.values())), dict[str, dict[float, dict[str, Spread]]]()
+        for kind in KINDS:
+            parts = {share: hidden_part(kind, share) if share else "fusion" for share in HIDDEN_SHARES}
+            if set(parts.values()) <= first.parts.keys():
+                found[kind] = {
+                    share: {name: scores.parts[part].top1 for name, scores in variants.items()}
+                    for share, part in parts.items()
+                }
+        return found
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -109,20 +132,42 @@ def cross_validate(
     """
     start, there = start_from(recipe, config, overrides), as_store(store)
     with working(workspace, reporter) as (place, told):
-        plan = plan_cross_validation(
-            there.path,
-            variants_of(start.experiment, options.without, options.variants),
-            splits=options.splits,
-            num_folds=options.num_folds,
-            num_seeds=options.num_seeds,
-            occlusions=[occlusion_named(text) for text in options.hide],
-        )
+        plan = plan_comparison(there.features, with_known_start(start.experiment, place), options)
+        if num := doubles_apart(ledger_rows(there.features)):
+            told.say(
+                f"note: {num} files stand under several names in different groups, so in several folds; "
+                f"`harray audit {there.path}` lists them"
+            )
         check_tracking(place)
         found = run_plan(plan, place.out, num_workers=options.num_workers, reporter=told)
         verdicts = verdicts_of_cross_validation(found)
-        record = Found("cross-validate", cross_validation_metrics(found), found.to_json(), verdicts)
+        kind = "ablate" if options.score_split else "cross-validate"
+        record = Comparison(kind, cross_validation_metrics(found), found.to_json(), verdicts)
         run_id = record_comparison(record, there.path, start, place)
     return CrossValidated(scores=found, verdicts=verdicts, run_id=run_id)
+
+
+def plan_comparison(
+    store: FeatureStore, experiment: ExperimentConfig, options: CrossValidateOptions
+) -> CrossValidationPlan:
+    """Folds, or the split in place of them, and a training of every variant for each.
+
+    Raises:
+        InputError: no such split or part, too few clips or groups for the folds, or limbs to hide where the store's
+            layouts know none.
+    """
+    if options.score_split is None:
+        folds = deal_folds(store, experiment.training, options.splits, options.num_folds)
+    else:
+        folds = split_as_fold(store, experiment.training, options.score_split)
+    variants = variants_of(experiment, options.without, options.variants)
+    return plan_trainings(
+        store,
+        {name: variant.learning for name, variant in variants.items()},
+        folds,
+        num_seeds=options.num_seeds,
+        occlusions=occlusions_named(options.hide, store),
+    )
 
 
 def variants_of(
@@ -144,7 +189,17 @@ def variants_of(
     return named
 
 
-def occlusion_named(text: str) -> tuple[str, float]:
+def occlusions_named(texts: Sequence[str], store: FeatureStore) -> list[Occlusion]:
+    """What `occlusion_named` makes of each; `all` is every kind at all the usual shares.
+
+    Raises:
+        InputError: no such kind, or no share.
+    """
+    found = [every_occlusion(store) if text == ALL else [occlusion_named(text)] for text in texts]
+    return list(dict.fromkeys(itertools.chain.from_iterable(found)))
+
+
+def occlusion_named(text: str) -> Occlusion:
     """Kind and share of `limbs:0.5`; joints where no kind is named.
 
     Raises:
@@ -162,106 +217,10 @@ def occlusion_named(text: str) -> tuple[str, float]:
     return kind or "joints", value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """All trials of a cross-validation, and the truth they are scored by."""
-
-    store: FeatureStore
-    splits: tuple[str, ...] | None
-    folds: list[list[int]]
-    labels: list[str]  # of every labelled clip
-    tied_by: str  # `groups`, `near doubles` or `nothing`: what is held out together
-    seeds: tuple[int, ...]
-    trials: list[Trial]  # fold by fold, so that the first results compare all variants
-
-
-def plan_cross_validation(
-    store: Path,
-    variants: Mapping[str, ExperimentConfig],
-    *,
-    splits: Sequence[str] | None = None,
-    num_folds: int | None = 5,
-    num_seeds: int = 3,
-    occlusions: Sequence[tuple[str, float]] = (),
-) -> Plan:
-    """Decide on folds and trials.
-
-    Args:
-        variants: by name; their seeds run from `training.seed` upwards, alike for all.
-        splits: whose clips are dealt into folds; None for the config's train split, or for all clips of a store
-            without any split.
-        num_folds: None leaves one group out at a time. Where no clip has a group, near doubles stand in for groups.
-        occlusions: kinds (as of `occluded`) and shares, to score every held-out fold under as well.
-
-    Raises:
-        InputError: no store, no such split, too few clips or groups for the folds, or limbs to hide where the
-            store's layouts know none.
-    """
-    opened = FeatureStore.open(store)
-    _check_limbs(opened, occlusions)
-    first = next(iter(variants.values())).training
-    if splits is None and opened.splits():
-        splits = first.train_splits
-    chosen = None if splits is None else tuple(splits)
-    rows = labelled_rows(opened, chosen)
-    labels, groups, clip_ids = (rows[name].to_pylist() for name in ("label", "group", "clip_id"))
-    tied_by = "groups" if any(group is not None for group in groups) else "near doubles"
-    if num_folds is None:
-        folds = leave_one_group_out(labels, groups)
-    elif tied_by == "groups":
-        folds = plan_folds(labels, groups, clip_ids, num_folds)
-    else:
-        folds = plan_folds(labels, groups, clip_ids, num_folds)
-        doubles = near_doubles(labelled_clips(opened.path, opened.digest(), chosen))
-        try:
-            folds = plan_folds(labels, doubles, clip_ids, num_folds)
-        except InputError:  # of some class all clips are alike: better dealt one by one than not at all
-            tied_by = "nothing"
-    seeds = tuple(range(first.seed, first.seed + num_seeds))
-    trials = [
-        Trial(
-            variant=name,
-            fold=fold,
-            store=opened.path,
-            learning=_learning(experiment, seed),
-            splits=chosen,
-            held_out=tuple(held_out),
-            occlusions=tuple(occlusions),
-        )
-        for seed in seeds
-        for fold, held_out in enumerate(folds)
-        for name, experiment in variants.items()
-    ]
-    return Plan(
-        store=opened,
-        splits=chosen,
-        folds=folds,
-        labels=labels,
-        tied_by=tied_by,
-        seeds=seeds,
-        trials=trials,
-    )
-
-
-def _check_limbs(store: FeatureStore, occlusions: Sequence[tuple[str, float]]) -> None:
-    wants_limbs = any(kind == "limbs" for kind, _ in occlusions)
-    if wants_limbs and not knows_limbs(*store.layouts):
-        raise InputError(
-            f"--hide limbs: store {store.path} holds {store.skeleton.name} skeletons, which know no limbs; "
-            "hide joints or whole_joints instead"
-        )
-
-
-def _learning(experiment: ExperimentConfig, seed: int) -> LearningConfig:
-    """A training that carves out no val: nothing chooses an epoch."""
-    training = dataclasses.replace(experiment.training, seed=seed, val_share=0.0)
-    return dataclasses.replace(experiment.learning, training=training)
-
-
 def run_plan(
-    plan: Plan, out: Path, *, num_workers: int | None = None, reporter: Reporter = SILENT
+    plan: CrossValidationPlan, out: Path, *, num_workers: int | None = None, reporter: Reporter = SILENT
 ) -> CrossValidation:
-    """Run a plan's trials through Ray, or in this process with 0 workers, and score its variants.
+    """Run a plan's trainings through Ray, or in this process with 0 workers, and score its variants.
 
     Every outcome is kept under `out` as soon as it is there. One of the same configs, clips, fold and code is
     read from there instead of trained again.
@@ -270,34 +229,38 @@ def run_plan(
         InputError: the cluster cannot hold so many workers, or the store cannot be trained on.
     """
     folder = out.absolute() / "cross-validation"
-    files = {trial: folder / f"{digest([trial.key, code_digest()])}.npz" for trial in plan.trials}
-    todo = [trial for trial in plan.trials if not files[trial].exists()]
-    done = len(plan.trials) - len(todo)
+    files = {each: folder / f"{digest([each.key, code_digest()])}.npz" for each in plan.trainings}
+    todo = [each for each in plan.trainings if not files[each].exists()]
+    done = len(plan.trainings) - len(todo)
     with reporter.progress("training", "models") as update:
-        update(done, len(plan.trials), f"{done} were there before" if done else "")
-        for trial, outcome in _run(todo, num_workers):
-            write_atomically(files[trial], outcome.save)
+        update(done, len(plan.trainings), f"{done} were there before" if done else "")
+        for each, outcome in _run(todo, num_workers):
+            write_atomically(files[each], outcome.save)
             done += 1
-            update(done, len(plan.trials), f"{trial.variant}, seed {trial.seed}, fold {trial.fold + 1}")
-    classes = sorted(set(plan.store.labels()))
-    truths = [np.array([classes.index(plan.labels[place]) for place in fold]) for fold in plan.folds]
-    outcomes = {(trial.variant, trial.seed, trial.fold): Outcome.load(files[trial]) for trial in plan.trials}
-    names = list(dict.fromkeys(trial.variant for trial in plan.trials))
+            update(done, len(plan.trainings), f"{each.variant}, seed {each.seed}, fold {each.fold + 1}")
+    return _scored(plan, {each: FoldOutcome.load(file) for each, file in files.items()})
+
+
+def _scored(plan: CrossValidationPlan, found: Mapping[FoldTraining, FoldOutcome]) -> CrossValidation:
+    folds, classes = plan.folds, plan.store.labels()
+    truths = [np.array([classes.index(folds.labels[place]) for place in fold]) for fold in folds.places]
+    outcomes = {(each.variant, each.seed, each.fold): outcome for each, outcome in found.items()}
+    names = list(dict.fromkeys(each.variant for each in plan.trainings))
     variants = {
         name: scores_of_variant(
-            [[outcomes[name, seed, fold] for fold in range(len(plan.folds))] for seed in plan.seeds], truths
+            [[outcomes[name, seed, fold] for fold in range(len(folds.places))] for seed in plan.seeds], truths
         )
         for name in names
     }
-    features = plan.trials[0].learning.features
-    floors = scores_of_variant([floors_by_fold(plan.store, plan.splits, plan.folds, features)], truths)
+    features = plan.trainings[0].learning.features
+    floors = scores_of_variant([floors_by_fold(plan.store, folds.splits, folds.places, features)], truths)
     return CrossValidation(
         store_digest=plan.store.digest(),
-        splits=plan.splits,
-        num_classes=len(set(plan.labels)),
-        fold_sizes=tuple(len(fold) for fold in plan.folds),
+        splits=folds.splits,
+        num_classes=len(set(folds.labels)),
+        fold_sizes=tuple(len(fold) for fold in folds.places),
         seeds=plan.seeds,
-        tied_by=plan.tied_by,
+        tied_by=folds.tied_by,
         variants=variants,
         floors=floors.parts,
     )
@@ -313,18 +276,20 @@ def code_digest() -> str:
     return content.hexdigest()
 
 
-def _run(trials: list[Trial], num_workers: int | None) -> Iterator[tuple[Trial, Outcome]]:
+def _run(
+    trainings: list[FoldTraining], num_workers: int | None
+) -> Iterator[tuple[FoldTraining, FoldOutcome]]:
     if num_workers == 0:
-        yield from ((trial, run_trial(trial)) for trial in trials)
+        yield from ((each, train_fold(each)) for each in trainings)
         return
-    if not trials:
+    if not trainings:
         return
-    from harray.distributed.resources import check_machine, start_ray, trials_demand
+    from harray.distributed.resources import check_machine, start_ray, trainings_demand
 
-    at_once = min(num_workers or 1, len(trials))
-    num_threads = trials[0].learning.training.num_threads
-    check_machine(trials_demand(at_once, num_threads))
+    at_once = min(num_workers or 1, len(trainings))
+    num_threads = trainings[0].learning.training.num_threads
+    check_machine(trainings_demand(at_once, num_threads))
     with start_ray():
-        from harray.distributed.cross_validation import run_trials
+        from harray.distributed.cross_validation import train_folds
 
-        yield from run_trials(trials, num_workers)
+        yield from train_folds(trainings, num_workers)

@@ -7,11 +7,15 @@ from harray.api.cards import evaluation_section
 from harray.api.models import Model, load
 from harray.api.session import working
 from harray.api.stores import Store, as_store
+from harray.errors import InputError
 from harray.evaluation.evaluate import evaluate as score
 from harray.evaluation.report import EvaluationReport, write_report
 from harray.names import short_name
 from harray.rendered.attention import with_objects
 from harray.reporting import Reporter
+from harray.store import FeatureStore
+from harray.store.leaks import overlap_with_clips
+from harray.store.test_part import test_splits
 from harray.tracking.cards import update_cards
 from harray.tracking.location import check_credentials, tracking_uri
 from harray.tracking.registry import run_of_model
@@ -26,6 +30,7 @@ def evaluate(
     split: str = "test",
     occlusion: bool = True,
     min_precision: float | None = None,
+    allow_leak: bool = False,
     workspace: Workspace | None = None,
     reporter: Reporter | None = None,
 ) -> EvaluationReport:
@@ -37,9 +42,10 @@ def evaluate(
     Args:
         occlusion: whether to measure accuracy with joints hidden, too.
         min_precision: share of right answers that is asked for; the others count as "unsure". None: one in two.
+        allow_leak: score a test split although the model learned from clips or groups of it.
 
     Raises:
-        InputError: no such model, store or split, or a store that does not fit the model.
+        InputError: no such model, store or split, a store that does not fit the model, or a test split that is none.
         NotRecorded: the tracking store does not take the scores; its `outcome` is the report.
     """
     with working(workspace, reporter) as (place, told):
@@ -47,6 +53,8 @@ def evaluate(
         uri, opened = tracking_uri(place), as_store(store).features
         if run_of_model(loaded.name, uri):
             check_credentials(uri)
+        if test_splits([split]) and not allow_leak:
+            _check_no_leak(loaded, opened, split)
         with told.progress("evaluating", "steps") as update:
             report = score(
                 loaded.predictor,
@@ -55,7 +63,7 @@ def evaluate(
                 model=loaded.name,
                 occlusion=occlusion,
                 min_precision=min_precision,
-                on_progress=update,
+                update=update,
             )
         report = with_objects(report, loaded.predictor, opened)
         run_id = run_of_model(loaded.name, uri)
@@ -65,6 +73,15 @@ def evaluate(
         if run_id:
             _record(report, uri, run_id)
         return report
+
+
+def _check_no_leak(model: Model, store: FeatureStore, split: str) -> None:
+    found = overlap_with_clips(store, model.predictor.checkpoint.learned_clips or frozenset(), split)
+    if found:
+        raise InputError(
+            f"store {store.path}: {found}, so that this is no test; score another split, train on what shares nothing "
+            "with it, or add --allow-leak"
+        )
 
 
 def _record(report: EvaluationReport, uri: str, run_id: str) -> None:

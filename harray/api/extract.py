@@ -12,6 +12,7 @@ from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
 from harray.names import is_uri
 from harray.reporting import SILENT, Reporter
+from harray.videos.corrections import Corrections
 from harray.videos.listing import Listing
 from harray.workspace import Workspace, local_folder
 
@@ -27,9 +28,20 @@ class ExtractOptions:
     """What is rarely needed of an extraction."""
 
     dataset: str | None = None
-    """Official layout of a published data set."""
+    """A published data set: ucf101, hmdb51, jhmdb, kinetics, ntu60, ntu120, penn_action, something, jester, diving48,
+    finegym; or lists, of MMAction2, SlowFast and PyTorchVideo."""
     splits: str | Path | None = None
-    """Folder of its official split lists."""
+    """Folder or file of its official split lists."""
+    protocol: str | None = None
+    """Which of its splits become train and test: xsub, xview, xset, 1, 2, 3; None: all, each under its own name."""
+    classes: Path | None = None
+    """Class names, where lists or segments number them."""
+    segments: Path | None = None
+    """File that says which parts of the videos show what; every part is a clip."""
+    tier: str | None = None
+    """The only tier of an ELAN file to take."""
+    frame_rate: float | None = None
+    """Frames per second of folders of pictures, and of segments that count frames."""
     layout: str | None = None
     """What the levels of folders are, such as `split/class`, where their names do not tell."""
     num_actors: int | None = None
@@ -38,6 +50,18 @@ class ExtractOptions:
     """Stop when more inputs fail than this, such as `5%` or `20`; None never stops."""
     test_share: float | None = None
     """Hold out so large a share as split `test`, whole groups, for good; None leaves the splits as they are."""
+    drop: str | Path | None = None
+    """Csv whose column `path` names videos to leave out, and to take out of the store; `harray audit` writes one."""
+    relabel: str | Path | None = None
+    """Csv with the columns `path` and `label`, which replace the manifest's labels."""
+
+    def corrections(self) -> Corrections:
+        """What `drop` and `relabel` say.
+
+        Raises:
+            InputError: a file that cannot be read so.
+        """
+        return Corrections.read(*(None if file is None else Path(file) for file in (self.drop, self.relabel)))
 
     def quarantine_limit(self) -> "QuarantineLimit":
         """`max_quarantined` as a share or a count.
@@ -75,22 +99,35 @@ def list_source(
         InputError: nothing there, or not understood.
     """
     from harray.store.test_part import check_named, check_share, manifest_as_dealt
-    from harray.videos.sources import survey
+    from harray.videos.sources import Beside, survey
 
     options.quarantine_limit()  # refused before anything is listed
+    corrections = options.corrections()
     folder = None if store is None else local_folder(store)
     if options.test_share is not None and folder is not None:
         check_share(folder, options.test_share)
     source = videos if is_uri(videos) else Path(videos)
     with reporter.progress("listing", "files") as update:
         listing = survey(
-            source, options.dataset, options.splits, options.layout, lambda found: update(found, found)
+            source,
+            options.dataset,
+            options.splits,
+            options.layout,
+            lambda found: update(found, found),
+            Beside(
+                protocol=options.protocol,
+                classes=options.classes,
+                segments=options.segments,
+                tier=options.tier,
+                fps=options.frame_rate,
+            ),
         )
     if options.test_share is not None:
         check_named(str(videos), listing.manifest.to_pylist())
-    if folder is None:
-        return listing
-    return replace(listing, manifest=manifest_as_dealt(listing.manifest, folder))
+    manifest, corrected = corrections.applied(
+        listing.manifest if folder is None else manifest_as_dealt(listing.manifest, folder)
+    )
+    return replace(listing, manifest=manifest, notes=[*listing.notes, *filter(None, [corrected])])
 
 
 def extract(
@@ -155,7 +192,7 @@ def estimate(
                 experiment.extraction,
                 path,
                 options.num_actors,
-                on_probe=lambda done, total: update(done, total),
+                update=update,
             )
 
 
@@ -205,6 +242,7 @@ def _extract(
     retry: bool = False,
 ) -> Store:
     from harray.distributed.extraction import extract as extract_on_ray
+    from harray.store.retire import retire
     from harray.store.test_part import complete, hold_out_test
 
     summary = extract_on_ray(
@@ -217,6 +255,8 @@ def _extract(
         reporter=reporter,
     )
     part, command = None, "harray extract"
+    if dropped := options.corrections().drop:
+        retire(path, dropped, f"{command} --drop")
     if summary.extracted:
         share = options.test_share
         part = complete(path, command) if share is None else hold_out_test(path, share, command)

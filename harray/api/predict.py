@@ -11,11 +11,13 @@ from harray.api.models import Model, load
 from harray.api.session import working
 from harray.errors import InputError
 from harray.inference import Predictor
-from harray.inference.entries import VideoTask, video_entry
+from harray.inference.entries import VideoTask, entry_line, video_entry
 from harray.inference.predictor import picture_name
 from harray.reporting import SILENT, Reporter
 from harray.videos.sources import videos_among
 from harray.workspace import Workspace
+
+__all__ = ["PredictOptions", "entry_line", "predict", "predict_videos"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harray.api.session import working
 from harray.errors import InputError
 from harray.names import short_name
-from harray.reporting import SILENT, Reporter
+from harray.reporting import Reporter
 from harray.store import FeatureStore
 from harray.tracking.evidence import record_verdict
 from harray.tracking.history import ChampionChanged, alias_of, move_alias
@@ -21,6 +22,7 @@ from harray.tracking.runs import store_of_run
 from harray.tracking.versions import Model, registered_models
 from harray.validation.duel import NUM_STEPS, Contender, Duel, duel
 from harray.validation.duel_page import Names, evidence_json, write_duel
+from harray.validation.gate import Floors as Floors
 from harray.validation.gate import Gate, Verdict, decide
 from harray.workspace import Workspace
 
@@ -102,7 +104,7 @@ def promote_by_evidence(
     question: Question,
     gate: Gate | None = None,
     workspace: Workspace | None = None,
-    reporter: Reporter = SILENT,
+    reporter: Reporter | None = None,
 ) -> Promotion:
     """Compare a version with whatever holds the alias, and move the alias if it earned it.
 
@@ -111,7 +113,11 @@ def promote_by_evidence(
             models, or no clip that neither learned from.
         NotRecorded: the tracking store does not take the evidence; the alias is where it was.
     """
-    workspace, gate = workspace or Workspace(), gate or Gate()
+    with working(workspace, reporter) as (place, told):
+        return _compared(question, gate or Gate(), place, told)
+
+
+def _compared(question: Question, gate: Gate, workspace: Workspace, reporter: Reporter) -> Promotion:
     uri = tracking_uri(workspace)
     champion = _champion(question, uri)
     versions = {"champion": champion, "challenger": question.version}

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import yaml
 
 from harray import __version__
-from harray.api.cards import made_section
 from harray.api.models import Model
 from harray.api.session import working
 from harray.api.starting import Config, Overrides, start_from
@@ -23,9 +22,11 @@ from harray.metrics import Scores
 from harray.names import sqlite_file
 from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
+from harray.store.leaks import Overlap, check_no_leak
+from harray.store.test_part import scored_split
 from harray.tracking.cards import MADE, write_section
 from harray.tracking.location import tracking_uri
-from harray.tracking.registry import RUN_FILE, Registered, check_model_name
+from harray.tracking.registry import RUN_FILE, Registered, check_model_name, resolve_model
 from harray.tracking.registry import register as register_model
 from harray.tracking.run_folder import RunFolder
 from harray.tracking.runs import (
@@ -100,11 +101,23 @@ def as_extracted(experiment: ExperimentConfig, store: Path) -> ExperimentConfig:
     return with_overrides(experiment, FeatureStore.open(store).settings.provenance.overrides())
 
 
+def with_known_start(experiment: ExperimentConfig, workspace: Workspace) -> ExperimentConfig:
+    """The experiment with the checkpoint folder that `training.init` names, be it `models:/NAME@ALIAS`.
+
+    Raises:
+        InputError: no such model.
+    """
+    if not (init := experiment.training.init):
+        return experiment
+    return with_overrides(experiment, {"training.init": str(resolve_model(init, tracking_uri(workspace)))})
+
+
 def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int = 0) -> None:
     """Refuse, before anything is started, what cannot be trained on.
 
     Raises:
-        InputError: no store, no such split, fewer than two labels, or fewer clips than workers.
+        InputError: no store, no such split, fewer than two labels, a test part that shares clips or groups with what
+            is trained on, or fewer clips than workers.
     """
     opened = FeatureStore.open(store)
     splits = opened.splits()
@@ -115,6 +128,7 @@ def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int 
             )
     if len(labels := opened.labels()) < 2:
         raise InputError(f"store {store}: found {len(labels)} labels, expected at least two to tell apart")
+    test_part(store, experiment.training)
     if not num_workers:
         return
     num_clips = len(opened.read(experiment.training.train_splits if splits else None, columns=[]))
@@ -122,6 +136,20 @@ def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int 
         raise InputError(
             f"store {store}: found {num_clips} clips to train on and {num_workers} workers; use fewer --workers"
         )
+
+
+def test_part(store: Path, training: TrainingConfig) -> Overlap | None:
+    """What the split that will score such a training shares with what it learns from; None without such a split.
+
+    Raises:
+        InputError: it shares something, and `training.allow_leak` is not set.
+    """
+    from harray.training.run import learned_before
+
+    opened = FeatureStore.open(store)
+    learned = [*training.train_splits, training.val_split]
+    scored = scored_split(opened.splits(), training.train_split, training.val_split)
+    return check_no_leak(opened, learned, scored, training.allow_leak, learned_before(training))
 
 
 def val_part(store: Path, training: TrainingConfig) -> str:
@@ -220,12 +248,15 @@ def train_recorded(
         Diverged: the loss is no longer a number.
         NotRecorded: the tracking store does not take the run; its `outcome` is `Trained` where training is done.
     """
+    experiment = with_known_start(experiment, workspace)
     check_trainable(store, experiment, workers.count)
     experiment = as_extracted(experiment, store)
     if register:
         check_model_name(register)
     uri = tracking_uri(workspace)
     reporter.result(val_part(store, experiment.training))
+    if scored := test_part(store, experiment.training):
+        reporter.result(f"allowed by training.allow_leak: {scored}")
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()
     place = _place(uri, workspace.out)
@@ -275,6 +306,7 @@ def _note(report: "EpochReport") -> str:
 
 def _record(run: TrainingRun, trained: Trained, folder: Path, name: str | None) -> Registered | None:
     """All that is known at the end of a training."""
+    from harray.api.cards import made_section
     from harray.evaluation.figures import training_figure
 
     result = trained.result

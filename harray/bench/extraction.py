@@ -18,7 +18,6 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
@@ -32,6 +31,7 @@ from harray.distributed.resources import cluster_resources, start_ray
 from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
 from harray.networks.backends import choose_backend
+from harray.reporting import Update, ignore
 from harray.videos.frames import VideoError, read_frames
 
 HARRAY, WHOLE, ONE_CORE, LIMIT = "harray", "harray_whole", "harray_one_core", "forward_limit"
@@ -84,14 +84,14 @@ def bench_extraction(
     manifest: pa.Table,
     config: ExtractionConfig,
     rounds: int = 1,
-    on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+    update: Update = ignore,
 ) -> ExtractionBench:
     """Measure.
 
     Args:
         manifest: of `schema.MANIFEST`; videos that cannot be read are left out.
         rounds: the clips are dealt into so many parts.
-        on_progress: called with steps done, steps in all, and what comes next.
+        update: told of steps done, steps in all, and what comes next.
 
     Raises:
         InputError: fewer clips than rounds, or as `extract`.
@@ -109,7 +109,7 @@ def bench_extraction(
         for index in range(rounds):
             part = dict(list(frames_hw.items())[index::rounds])
             for number, (way, measure) in enumerate(bench.ways.items()):
-                on_progress(index * len(bench.ways) + number, rounds * len(bench.ways), way)
+                update(index * len(bench.ways) + number, rounds * len(bench.ways), way)
                 measure(manifest, part)
     return ExtractionBench(
         num_clips=len(frames_hw),

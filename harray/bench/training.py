@@ -34,6 +34,7 @@ from harray.config import with_overrides
 from harray.distributed.training_demand import cluster_for
 from harray.experiment import ExperimentConfig
 from harray.recipes import skeleton_small
+from harray.reporting import Update, ignore
 from harray.store import FeatureStore
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, new_network, training_clips
@@ -94,13 +95,13 @@ def bench_training(
     experiment: ExperimentConfig,
     rounds: int = 2,
     num_epochs: int = 3,
-    on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+    update: Update = ignore,
 ) -> TrainingBench:
     """Measure.
 
     Args:
         num_epochs: counted in each round, after one that warms up.
-        on_progress: called with steps done, steps in all, and what comes next.
+        update: told of steps done, steps in all, and what comes next.
 
     Raises:
         InputError: a store that cannot be trained on.
@@ -125,7 +126,7 @@ def bench_training(
         peak_mb: defaultdict[str, float] = defaultdict(float)
         for index in range(rounds):
             for number, (way, measure) in enumerate(ways.items()):
-                on_progress(index * len(ways) + number, rounds * len(ways), way)
+                update(index * len(ways) + number, rounds * len(ways), way)
                 seconds, peak = measure()
                 measured[way].append(seconds)
                 peak_mb[way] = max(peak_mb[way], peak)

@@ -19,7 +19,8 @@ from harray.features.config import AugmentationConfig
 from harray.features.rowrandom import RowRandom
 from harray.features.tensors import ClipTensors
 from harray.store import FeatureStore
-from harray.training.loop import EpochReport, new_optimizer
+from harray.training.loop import EpochReport
+from harray.training.optimisation import new_optimizer
 from harray.training.run import TrainingRequest, new_network, share_of, train_store, training_clips
 from harray.training.step import TrainingStep
 from harray.training.workers import epoch_batches

@@ -1,4 +1,4 @@
-"""Every command and flag: parse -> config -> one call -> print."""
+"""Every command and flag: parse -> one call of api -> show."""
 
 from harray.cli.app import main
 

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from harray import __version__
 from harray.cli import (
+    audit,
     bench,
     config,
     data,
@@ -19,6 +20,7 @@ from harray.cli import (
     live,
     models,
     registry,
+    serve,
     skeletons,
     system,
     tuning,
@@ -56,7 +58,7 @@ SYNTH_HELP = """Render labelled videos with their truth.
 """
 synth_app = typer.Typer(cls=CommandOrOut, help=SYNTH_HELP, no_args_is_help=True)
 store_app = typer.Typer(help="Look into a feature store, verify it, retry what failed.", no_args_is_help=True)
-skeleton_app = typer.Typer(help="Exchange skeleton pickles with PYSKL and MMAction2.", no_args_is_help=True)
+skeleton_app = typer.Typer(help="Exchange keypoints with other tools.", no_args_is_help=True)
 app.add_typer(synth_app, name="synth")
 app.add_typer(store_app, name="store")
 app.add_typer(skeleton_app, name="skeleton")
@@ -66,6 +68,7 @@ app.add_typer(bench_app, name="bench")
 COMMANDS: tuple[Callable, ...] = (
     demo.demo,
     data.extract,
+    audit.audit,
     models.train,
     tuning.tune,
     tuning.rerun,
@@ -73,7 +76,8 @@ COMMANDS: tuple[Callable, ...] = (
     models.predict,
     live.live,
     live.timeline,
-    models.ablate,
+    serve.serve,
+    validation.ablate,
     validation.cross_validate,
     registry.promote,
     registry.rollback,

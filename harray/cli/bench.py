@@ -20,9 +20,10 @@ def extraction(
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """How fast poses are extracted here, beside ultralytics' own ways and beside the hardware's limit.
+    """Measure the speed of pose extraction.
 
-    Without a scene branch unless scenes.weights=... asks for one, which the two ways of ultralytics never have.
+    Beside ultralytics' own ways and the hardware's limit. Without a scene branch unless scenes.weights=... asks for
+    one, which the two ways of ultralytics never have.
     """
     experiment = options.build_config("default", None, ["scenes.weights=none", *(overrides or [])])
     from harray.api.extract import list_source
@@ -57,9 +58,10 @@ def training(
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """How long an epoch takes here: beside the bare loop, and over Ray Train with one worker and with two.
+    """Measure the time of an epoch.
 
-    And the recipe skeleton_small beside the augmentation alone, done in numpy one clip after another.
+    In one process, over Ray Train with one worker and with two, and the bare steps. And the recipe skeleton_small
+    beside the augmentation alone, done in numpy one clip after another.
     """
     experiment = options.build_config(recipe, None, overrides)
     options.check_store(store)
@@ -88,10 +90,11 @@ def tuning(
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """What a sweep costs beside its trainings.
+    """Measure the overhead of a sweep.
 
     The same short trials as a bare Optuna loop on ready tensors in one process, and by `harray tune` with one warm
-    actor, its start and its MLflow runs included. Two epochs a trial, unless training.num_epochs=... says otherwise.
+    actor, its start and its MLflow runs included. Two epochs a trial, unless training.num_epochs=... says
+    otherwise.
     """
     experiment = options.build_config(recipe, None, ["training.num_epochs=2", *(overrides or [])])
     options.check_store(store)

@@ -23,16 +23,16 @@ def config(
         str | None,
         typer.Argument(
             metavar="[KEY]",
-            help="A key, the section it stands in, or a word of its name; all keys without it.",
+            help="A key, a section, or a word of a key's name. Default: all keys.",
             autocompletion=key_names,
         ),
     ] = None,
     recipe: options.Recipe = "default",
     as_json: options.Json = False,
 ) -> None:
-    """Every config key, with its value in a recipe, its type and its meaning.
+    """List config keys with their meaning.
 
-    Any of them can be set by `key=value` after the commands that take overrides.
+    Each with its value in a recipe and its type. Commands that take overrides set them by `key=value`.
     """
     keys = keys_of(ExperimentConfig, options.build_config(recipe, None, None))
     shown = keys if key is None else keys_named(keys, SYNONYMS.get(word := key.replace("-", "_"), word))

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 FILES_SHOWN = 3  # of one reason
 
+DATASET_HELP = (
+    "As published: ucf101, hmdb51, jhmdb, kinetics, ntu60, ntu120, penn_action, something, jester, diving48, finegym; "
+    "lists (MMAction2, SlowFast, PyTorchVideo)."
+)
 MaxQuarantined = Annotated[
     str | None,
     typer.Option("--max-quarantined", help="Stop when more inputs fail than this, such as 5% or 20."),
@@ -27,11 +31,13 @@ MaxQuarantined = Annotated[
 
 def synth(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="New folder for videos, manifest and truth.")],
-    clips_per_action: Annotated[int, typer.Option("--clips-per-action", min=1)] = 20,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    clips_per_action: Annotated[
+        int, typer.Option("--clips-per-action", min=1, help="Clips of each of the twelve actions.")
+    ] = 20,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Render labelled videos with the truth of every frame.
+    """Render labelled videos with their truth.
 
     `harray synth OUT` renders; truth is joints in px, visibility, label, scene and actor.
     """
@@ -54,8 +60,31 @@ def extract(
         str, typer.Argument(help="Folder of class folders, manifest.csv, or a dataset's root; s3:// too.")
     ],
     store: options.Store,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Official layout: ucf101.")] = None,
-    splits: Annotated[Path | None, typer.Option("--splits", help="Folder of official split lists.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", metavar="NAME", help=DATASET_HELP)] = None,
+    splits: Annotated[
+        Path | None, typer.Option("--splits", help="Folder or file of official split lists.")
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol", help="Official split that becomes train and test: xsub, xview, xset, 1, 2, 3."
+        ),
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option("--classes", help="Class names, where lists or segments number them.")
+    ] = None,
+    segments: Annotated[
+        Path | None,
+        typer.Option(
+            "--segments",
+            help="Parts of the videos: csv, or files of ActivityNet, Charades, BORIS, ELAN, VIA, Label Studio.",
+        ),
+    ] = None,
+    tier: Annotated[str | None, typer.Option("--tier", help="The only tier of an ELAN file to take.")] = None,
+    frame_rate: Annotated[
+        float | None,
+        typer.Option("--frame-rate", help="Of folders of pictures, and of segments that count frames."),
+    ] = None,
     layout: Annotated[
         str | None,
         typer.Option(
@@ -69,12 +98,22 @@ def extract(
     config: options.ConfigFile = None,
     num_actors: Annotated[
         int | None,
-        typer.Option("--actors", min=1, help="Extraction actors; by default what the cluster holds."),
+        typer.Option("--actors", min=1, help="Extraction actors. Default: as many as the cluster holds."),
     ] = None,
     max_quarantined: MaxQuarantined = None,
     test_share: options.TestShare = None,
+    drop: Annotated[
+        Path | None,
+        typer.Option(
+            "--drop", metavar="CSV", help="Leave out what its column path names; `harray audit` writes one."
+        ),
+    ] = None,
+    relabel: Annotated[
+        Path | None,
+        typer.Option("--relabel", metavar="CSV", help="Labels by path that replace the manifest's."),
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and how long it may take.")
+        bool, typer.Option("--dry-run", help="Show what would be done, and how long it may take.")
     ] = False,
     out: options.Out = options.DEFAULT_OUT,
     overrides: options.Overrides = None,
@@ -91,10 +130,17 @@ def extract(
     asked = ExtractOptions(
         dataset=dataset,
         splits=splits,
+        protocol=protocol,
+        classes=classes,
+        segments=segments,
+        tier=tier,
+        frame_rate=frame_rate,
         layout=layout,
         num_actors=num_actors,
         max_quarantined=max_quarantined,
         test_share=test_share,
+        drop=drop,
+        relabel=relabel,
     )
     listing = list_source(source, store, asked, reporter=Terminal(as_json=as_json))
     with session(out, "extract", as_json) as terminal:
@@ -116,20 +162,20 @@ def extract(
 
 
 def store_retry(
-    store: Annotated[Path, typer.Argument(metavar="STORE")],
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="Feature store.")],
     stage: Annotated[
         Literal["open", "decode", "pose", "scene"] | None,
         typer.Option("--stage", help="Only what failed there."),
     ] = None,
-    num_actors: Annotated[int | None, typer.Option("--actors", min=1)] = None,
+    num_actors: Annotated[int | None, typer.Option("--actors", min=1, help="Extraction actors.")] = None,
     max_quarantined: MaxQuarantined = None,
     out: options.Out = options.DEFAULT_OUT,
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """Extract quarantined videos again, with the store's own settings.
+    """Extract quarantined videos again.
 
-    Overrides such as poses.weights=PATH say where weights lie on this machine.
+    With the store's own settings. Overrides such as poses.weights=PATH say where weights lie on this machine.
     """
     from harray.api.extract import ExtractOptions, retry
     from harray.api.stores import Store
@@ -149,13 +195,16 @@ def store_retry(
 
 
 def store_verify(
-    store: Annotated[Path, typer.Argument(metavar="STORE")],
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="Feature store.")],
     repair: Annotated[
         bool, typer.Option("--repair", help="Move damaged files to STORE/damaged, for `extract` to restore.")
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Read a store to the last byte and compare what its files say."""
+    """Check every file of a store.
+
+    Reads it to the last byte and compares shards with the ledger.
+    """
     from harray.api.stores import Store
 
     there, terminal = Store(store), Terminal(as_json=as_json)
@@ -179,13 +228,13 @@ def store_verify(
 
 
 def store_info(
-    store: Annotated[Path, typer.Argument(metavar="STORE")],
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="Feature store.")],
     failed: Annotated[
         bool, typer.Option("--failed", help="List every quarantined file with its reason, and nothing else.")
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """What is in a store, and what was quarantined and why."""
+    """Show what is in a store, and what failed."""
     from harray.api.stores import Store
 
     info = Store(store).info()
@@ -224,7 +273,7 @@ def store_info(
 
 def pose_weights(
     out: Annotated[Path, typer.Argument(help="Folder for the trained weights and their card.")],
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
     as_json: options.Json = False,
 ) -> None:
     """Train the pose network for rendered videos.

@@ -15,20 +15,23 @@ DEMO_OUT = Path("harray-demo")
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything that the demo makes.")] = DEMO_OUT,
-    clips_per_action: Annotated[int, typer.Option("--clips-per-action", min=3)] = 30,
+    clips_per_action: Annotated[
+        int, typer.Option("--clips-per-action", min=3, help="Clips of each of the twelve actions.")
+    ] = 30,
     tracking_uri: options.TrackingUri = None,
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """The whole story on rendered videos, no GPU, no network.
+    """Run everything once, on rendered videos.
 
-    Renders, extracts, searches hyperparameters, trains the winner, registers it, loads the champion back, evaluates
-    and explains unseen actors.
+    Needs no GPU and no network. Renders, extracts, searches hyperparameters, trains the winner, registers it, loads
+    the champion back, and evaluates and explains it on actors it has never seen.
     """
     with session(out, "demo", as_json) as terminal:
         from harray.api.demo import demo as run_demo
         from harray.api.outcomes import outcome_of
-        from harray.cli.models import entry_line, show_scores
+        from harray.api.predict import entry_line
+        from harray.cli.models import show_scores
 
         outcome, missed = outcome_of(
             lambda: run_demo(

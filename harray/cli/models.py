@@ -1,4 +1,4 @@
-"""Commands that make and use models: train, evaluate, predict, ablate."""
+"""Commands that make and use models: train, evaluate, predict."""
 
 import dataclasses
 import re
@@ -17,7 +17,6 @@ from harray.workspace import Workspace
 if TYPE_CHECKING:
     from harray.api.train import Trained
     from harray.evaluation.report import EvaluationReport
-    from harray.validation.ablations import Comparison
 
 
 RECONSTRUCTED = ("pcm", "hold", "linear", "spline")  # columns of the reconstruction table
@@ -27,6 +26,14 @@ def train(
     store: options.Store,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Start from its weights, by names of layers, joints and classes: training.init=MODEL.",
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="DDP workers of Ray Train; 0 trains in this process.")
     ] = 0,
@@ -45,6 +52,7 @@ def train(
 
     The run is recorded in MLflow: config, metrics per epoch, the model.
     """
+    overrides = [*(overrides or []), *([f"training.init={init}"] if init else [])]
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     from harray.api.stores import Store
@@ -138,6 +146,12 @@ def evaluate(
     split: Annotated[str, typer.Option("--split", help="Which split of the store.")] = "test",
     occlusion: Annotated[bool, typer.Option(help="Measure accuracy with joints hidden.")] = True,
     min_precision: options.MinPrecision = None,
+    allow_leak: Annotated[
+        bool,
+        typer.Option(
+            "--allow-leak", help="Score a test split though the model learned from clips or groups of it."
+        ),
+    ] = False,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
@@ -159,6 +173,7 @@ def evaluate(
                 split=split,
                 occlusion=occlusion,
                 min_precision=min_precision,
+                allow_leak=allow_leak,
                 workspace=Workspace(out, tracking_uri),
                 reporter=terminal,
             )
@@ -237,57 +252,6 @@ def told_apart(words: list[str]) -> tuple[list[str], list[str]]:
     return names, overrides
 
 
-def ablate(
-    store: options.Store,
-    without: Annotated[
-        list[str],
-        typer.Option("--without", help="pcm, pcm-linear, differences, scene or people; repeatable."),
-    ],
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each variant.")] = 3,
-    split: Annotated[str, typer.Option("--split", help="Which split of the store is scored.")] = "test",
-    recipe: options.Recipe = "default",
-    config: options.ConfigFile = None,
-    out: options.Out = options.DEFAULT_OUT,
-    tracking_uri: options.TrackingUri = None,
-    overrides: options.Overrides = None,
-    as_json: options.Json = False,
-) -> None:
-    """Train with and without a part, and compare.
-
-    Several seeds each, scored under the same hidden joints. Recorded in MLflow as one run.
-    """
-    experiment = options.build_config(recipe, config, overrides)
-    options.check_split(store, split)
-    with session(out, "ablate", as_json) as terminal:
-        from harray.api.comparisons import Found, ablation_metrics, check_tracking, record_comparison
-        from harray.api.starting import Start
-        from harray.validation.ablations import compare, variants_without
-        from harray.validation.verdicts import verdicts_of_ablation
-
-        variants = variants_without(without)
-        place = Workspace(out, tracking_uri)
-        check_tracking(place)
-        with terminal.progress("training", "models") as update:
-            comparison = compare(
-                store.absolute(),
-                split,
-                learning=experiment.learning,
-                variants=variants,
-                num_seeds=seeds,
-                on_progress=update,
-            )
-        for kind in comparison.top1:
-            terminal.result(_comparison_table(comparison, kind))
-        said = verdicts_of_ablation(comparison)
-        for text in said.values():
-            terminal.result(f"verdict: {text}")
-        found = Found("ablate", ablation_metrics(comparison), comparison.to_json(), said)
-        run_id = record_comparison(
-            found, store, Start(experiment=experiment, name=str(config or recipe)), place
-        )
-        terminal.json({**comparison.to_json(), "verdicts": said, "run_id": run_id})
-
-
 def show_scores(terminal: Terminal, report: "EvaluationReport") -> None:
     """Scores of an evaluation, by pose and scene together and apart."""
     scores = report.scores
@@ -339,6 +303,8 @@ def show_report(terminal: Terminal, report: "EvaluationReport") -> None:
 
 def show_entry(terminal: Terminal, entry: dict) -> None:
     """One video's prediction in a line, and its pictures."""
+    from harray.api.predict import entry_line
+
     terminal.result(f"{entry['video']}: {entry_line(entry)}")
     if "top" in entry and "error" in entry:
         terminal.result(f"  {entry['error']}")
@@ -346,28 +312,3 @@ def show_entry(terminal: Terminal, entry: dict) -> None:
         terminal.result(f"  {kind}: {text}")
     for path in entry.get("explanation", []):
         terminal.result(f"  {path}")
-
-
-def entry_line(entry: dict) -> str:
-    """What is said of a video, and how much of it was seen."""
-    if "top" not in entry:
-        return f"not predicted ({entry['error']})"
-    labels = ", ".join(f"{said['label']} {said['probability']:.1%}" for said in entry["top"])
-    if entry["verdict"] == "nobody":
-        return f"nobody seen; by the scene alone {labels}" if labels else "nobody seen"
-    from harray.inference.evidence import MIN_JOINTS_SEEN
-
-    little = ", little was seen" if entry["joints_seen_share"] < MIN_JOINTS_SEEN else ""
-    doubt = f"unsure{little}: " if entry["verdict"] == "unsure" else ""
-    people = "1 person" if entry["num_people_seen"] == 1 else f"{entry['num_people_seen']} people"
-    frames, joints = (f"{entry[f'{what}_seen_share']:.0%} of the {what}" for what in ("frames", "joints"))
-    return f"{doubt}{labels}; seen: {people}, {frames}, {joints}"
-
-
-def _comparison_table(comparison: "Comparison", kind: str) -> Table:
-    shares = [f"{share:.0%}" for share in comparison.hidden_shares]
-    table = Table(f"top-1 on {comparison.split!r}, occlusion: {kind}", *shares, box=None, pad_edge=False)
-    for name, values in comparison.top1[kind].items():
-        cells = zip(values.mean(axis=0), values.std(axis=0), strict=True)
-        table.add_row(name, *(f"{mean:.3f} ± {std:.3f}" for mean, std in cells))
-    return table

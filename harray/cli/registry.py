@@ -54,10 +54,11 @@ def promote(
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
 ) -> None:
-    """Point an alias at a model version, by hand or by evidence.
+    """Make a model version the champion.
 
-    With --gate both versions are scored on the same clips, none of which either learned from. `better` asks for a
-    difference beyond chance, `not-worse` that a loss of the margin is ruled out; a slice that is worse refuses either.
+    Points an alias at it, by hand or by evidence. With --gate both versions are scored on the same clips, none of
+    which either learned from. `better` asks for a difference beyond chance, `not-worse` that a loss of the margin
+    is ruled out; a slice that is worse refuses either.
     """
     floors = {
         "max_latency_ms": max_latency_ms,
@@ -82,7 +83,7 @@ def promote(
         said = {"name": registered.name, "version": registered.version, "aliases": registered.aliases}
         terminal.json({**said, "verdict": "promoted", "reasons": ["by hand"]})
         return
-    from harray.validation.gate import Floors, Gate
+    from harray.api.promote import Floors, Gate
 
     asked = Gate(mode=gate, margin=margin, floors=Floors(**floors))  # ty: ignore[invalid-argument-type]
     with session(out, "promote", as_json) as terminal:
@@ -110,7 +111,10 @@ def rollback(
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
 ) -> None:
-    """Point an alias where it was before its last move; once more goes back one further."""
+    """Undo the last move of an alias.
+
+    Once more goes back one further.
+    """
     from harray.api.promote import rollback as roll_back
 
     terminal = Terminal(as_json=as_json)
@@ -125,7 +129,10 @@ def models(
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
 ) -> None:
-    """Registered models: versions, aliases, scores, data, and who promoted what when."""
+    """List registered models.
+
+    Their versions, aliases, scores and data, and who promoted what when.
+    """
     from harray.api.promote import models as registered_models
 
     terminal = Terminal(as_json=as_json)

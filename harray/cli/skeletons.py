@@ -37,13 +37,20 @@ def import_(
         typer.Option(
             "--labels",
             metavar="PATH",
-            help="Of clips: csv (name,label[,split,group]), JSON or class folders; of numbers: names, one per line.",
+            help="Of clips: csv (name,label[,split,group]), JSON, class folders or split files; of numbers: "
+            "names, one per line.",
         ),
     ] = None,
     format_: Annotated[
         str | None,
         typer.Option(
             "--format", metavar="NAME", help="Of the files, where content does not tell: openpose, csv ..."
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol", help="Official split that becomes train and test: xsub, xview, xset, 1, 2, 3."
         ),
     ] = None,
     size: Annotated[
@@ -58,11 +65,12 @@ def import_(
     test_share: options.TestShare = None,
     as_json: options.Json = False,
 ) -> None:
-    """Take keypoints of other tools into a store, ready to train on without videos.
+    """Import keypoints of other tools into a store.
 
-    Read are OpenPose, AlphaPose, COCO, ultralytics, MediaPipe, MoveNet, Kinetics-skeleton, NTU RGB+D, Penn Action,
-    JHMDB, MSR-Action3D, DeepLabCut, SLEAP, Datumaro, and pickles of PYSKL and MMAction2. Of a pickle only arrays and
-    plain containers are read; one that asks for more is refused and runs nothing.
+    It can be trained on without videos. Reads OpenPose, AlphaPose, COCO, ultralytics, MediaPipe, MoveNet,
+    Kinetics-skeleton, NTU RGB+D, Penn Action, JHMDB, MSR-Action3D, DeepLabCut, SLEAP, Datumaro, and pickles of
+    PYSKL and MMAction2. Of a pickle only arrays and plain containers are read; one that asks for more is refused and
+    runs nothing.
     """
     from harray.api.keypoints import ImportOptions, import_keypoints
 
@@ -73,6 +81,7 @@ def import_(
         labels=labels,
         format=format_,
         size_hw=_size(size),
+        protocol=protocol,
         num_frames=num_frames,
         max_people=max_people,
         fps=fps,
@@ -113,9 +122,9 @@ def export(
     overwrite: Annotated[bool, typer.Option("--force", help="Overwrite PKL where it exists.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Write a store's labelled clips as a skeleton pickle for PYSKL or MMAction2.
+    """Export a store's clips as a skeleton pickle.
 
-    It holds the frames that the store holds, and its import has the same rows.
+    For PYSKL or MMAction2. It holds the frames that the store holds, and its import has the same rows.
     """
     from harray.api.keypoints import export_keypoints
 

@@ -18,7 +18,7 @@ def doctor(
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """What harray finds on this machine.
+    """Show what harray finds on this machine.
 
     Python, torch and GPU, Ray, weights and where they would come from, the tracking store.
     """
@@ -39,7 +39,7 @@ def doctor(
 
 
 def recipes(as_json: options.Json = False) -> None:
-    """The recipes: what each is for, its data, cost and score."""
+    """List recipes: purpose, data, cost, score."""
     terminal = Terminal(as_json=as_json)
     for name, about in named.described().items():
         terminal.result(name)

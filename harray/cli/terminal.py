@@ -1,4 +1,4 @@
-"""What a person sees: a few lines and a progress bar, while every library's chatter goes to a log file."""
+"""What a person sees: a few lines and a progress bar, while all output of libraries goes to a log file."""
 
 import contextlib
 import json
@@ -33,15 +33,14 @@ SAY_EVERY_SEC = 15.0  # where there is no terminal to draw a bar on
 
 
 class Pace:
-    """How fast something goes once it goes: from the first thing done, so that a slow start is not held against the
-    rest, and without what was done before."""
+    """Throughput since the first completed item: a slow start does not count, nor what was done by earlier runs."""
 
     def __init__(self) -> None:
         self.first: tuple[float, int] | None = None
         self.before: int | None = None
 
     def per_sec(self, done: int) -> float | None:
-        """Things per second; None until two moments are known."""
+        """Items per second; None until it can be told."""
         now = time.monotonic()
         if self.before is None:
             self.before = done
@@ -54,7 +53,7 @@ class Pace:
 
 
 def speed(per_sec: float | None, unit: str) -> str:
-    """How fast something goes; what is slow in seconds a piece, which people can read.
+    """A throughput as people read it: items per second, or seconds per item where it is below one.
 
     >>> speed(2.5, "clips"), speed(0.02, "videos")
     ('2.5 clips/s', '50.0 s/video')
@@ -66,7 +65,7 @@ def speed(per_sec: float | None, unit: str) -> str:
 
 @dataclass
 class Terminal(Reporter):
-    """Where the commands print: `say` for people, `result` for the answer, `json` for scripts.
+    """Where commands print: `say` for progress, `result` for the answer, `json` for scripts.
 
     With `as_json` everything for people goes to standard error, and the last line on standard output is one
     JSON object. Passwords in URIs are never printed.
@@ -181,18 +180,19 @@ class Interrupted(Exception):
     """Ctrl-C, SIGTERM or `ray job stop` ended a command; the text says how to go on."""
 
 
-GO_ON = {  # command -> what the next start finds
+GO_ON = {  # command -> how to continue it after an interruption
     "extract": "finished clips are kept; the same command goes on with the rest",
     "retry": "finished clips are kept; the same command goes on with the rest",
     "train": "the same command goes on from the last epoch that was kept",
     "tune": "finished trials and the epochs of the others are kept; the same command with --resume goes on",
     "cross-validate": "finished trainings are kept; the same command goes on",
+    "serve": "the server has ended; the same command starts it again",
     "demo": "what is done is kept; the same command goes on",
 }
 
 
 class Fault(Exception):
-    """An error of harray's own; its traceback stands in the log that the message names."""
+    """A bug in harray; its traceback is in the log that the message names."""
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ Search = Annotated[
 Trials = Annotated[int, typer.Option("--trials", min=1, help="Trials in all.")]
 TimeBudget = Annotated[
     str | None,
-    typer.Option("--time-budget", help="Stop after such as 90s, 30m or 2h; --resume goes on."),
+    typer.Option("--time-budget", help="Stop after this time, such as 90s, 30m or 2h; --resume continues."),
 ]
 WorkersPerTrial = Annotated[
     int,
@@ -41,17 +41,17 @@ WorkersPerTrial = Annotated[
 ]
 AtOnce = Annotated[
     int | None,
-    typer.Option("--at-once", min=1, help="Trials at the same time; by default what the cluster holds."),
+    typer.Option("--at-once", min=1, help="Trials at the same time. Default: as many as the cluster holds."),
 ]
 Objective = Annotated[
     Literal["accuracy", "accuracy-latency"],
-    typer.Option("--objective", help="Val macro F1, alone or against the time to recognise a clip."),
+    typer.Option("--objective", help="Val macro F1, alone or together with the time to recognise a clip."),
 ]
 MaxFailed = Annotated[
     str, typer.Option("--max-failed", help="Stop when more of the trials fail than this share.")
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with the last sweep of the same search and settings.")
+    bool, typer.Option("--resume", help="Continue the last sweep of the same search and settings.")
 ]
 RegisterBest = Annotated[
     str | None,
@@ -79,9 +79,9 @@ def tune(
     overrides: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
-    """Search hyperparameters with Optuna on Ray Tune.
+    """Search hyperparameters: Optuna on Ray Tune.
 
-    Starts from the recipe, which is the first trial; trials see train and val only, and hopeless ones stop early.
+    Starts from the recipe, which is the first trial; trials see train and val only, and bad ones are pruned.
     What key=value fixes is not searched. Every trial is a run in MLflow, nested in the sweep's. A sweep may be
     killed at any moment: the same command with --resume goes on.
     """
@@ -173,7 +173,7 @@ def rerun(
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train again as a run did, and say whether the metrics agree.
+    """Repeat a recorded training, and compare.
 
     From the recorded configuration and seed, on a store whose clips have the recorded digest. Exits with 1 where they
     differ.

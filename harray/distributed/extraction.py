@@ -77,7 +77,7 @@ class Pool:
 
 
 def extract(
-    source_table: pa.Table,
+    manifest: pa.Table,
     config: ExtractionConfig,
     store_path: Path | str,
     num_actors: int | None = None,
@@ -89,7 +89,7 @@ def extract(
     """Bring a store up to date with a manifest; what it has, an interrupted run's part too, is not computed again.
 
     Args:
-        source_table: of `schema.MANIFEST`.
+        manifest: of `schema.MANIFEST`.
         num_actors: so many actors, or one per video where those are fewer; None for one per core, or as many as
             the GPUs hold.
         limit: when so many inputs of this run are quarantined, it stops.
@@ -108,14 +108,14 @@ def extract(
     messages: list[str] = []
 
     told = _Kept(reporter, messages)
-    for message in weights_messages(config, source_table):
+    for message in weights_messages(config, manifest):
         told.say(message)
     with writing(store.path, "harray extract"):
         Tries(store.path).clear()
         clip_ids = store.clip_ids()
-        plan = plan_extraction(source_table, store.ledger(), clip_ids, stamp_of, retry)
+        plan = plan_extraction(manifest, store.ledger(), clip_ids, stamp_of, retry)
         store.append_ledger(plan.relabelled)
-        tally = Tally(len(source_table), plan.kept, limit)
+        tally = Tally(len(manifest), plan.kept, limit)
         with reporter.progress("extracting", "clips") as update:
             update(tally.done, tally.total)
             if len(plan.todo):
@@ -127,8 +127,8 @@ def extract(
                         update(tally.done, tally.total, tally.note())
         for kind, count, path, text in noted(tally.noted):
             told.say(f"{kind}, {count} of {tally.total} videos, such as {path}: {text}")
-        store.append_ledger(moved_rows(store.ledger(), source_table, stamp_of))
-        final = recorded_outcomes(store, source_table)
+        store.append_ledger(moved_rows(store.ledger(), manifest, stamp_of))
+        final = recorded_outcomes(store, manifest)
     return _summary(final, tally, seconds=time.monotonic() - started, messages=messages)
 
 
@@ -173,7 +173,7 @@ def store_settings(config: ExtractionConfig) -> StoreSettings:
 
 
 def weights_messages(config: ExtractionConfig, manifest: pa.Table) -> list[str]:
-    """What must be said aloud of the weights."""
+    """Warnings about the weights."""
     messages = []
     if config.scenes.weights == RANDOM:
         messages.append(
@@ -242,7 +242,7 @@ def pool_for(num_videos: int, num_actors: int | None, gpus_per_actor: float, pur
 
 
 def batch_size_for(num_videos: int, num_actors: int) -> int:
-    """Videos per batch: at least four batches for every actor, so that all end about together."""
+    """Videos per batch: at least four batches for every actor, so that all finish at about the same time."""
     return max(1, min(MAX_BATCH, num_videos // (4 * num_actors)))
 
 
@@ -285,7 +285,7 @@ def _run(
     check_demand(actors_demand("extraction", pool.num_threads, pool.gpus_per_actor, todo.nbytes), reporter)
     for message in make_networks_ready(config, pool.device):
         reporter.say(message)
-    import ray.data  # seconds, which a refusal should not cost
+    import ray.data  # takes seconds, so only after all checks
 
     rows = batch_size_for(len(todo), pool.num_actors)
     batches = [todo.slice(start, rows) for start in range(0, len(todo), rows)]

@@ -1,9 +1,8 @@
-"""What an extraction would do and take, without doing it: the plan, and a probe of a few videos in this process."""
+"""What an extraction would do and how long it would take: its plan, and a probe of a few videos in this process."""
 
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,8 +14,9 @@ from harray.distributed.resources import start_ray
 from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import ClipExtractor
 from harray.extraction.faults import ExtractionError
-from harray.extraction.reader import Reading
+from harray.extraction.reader import VideoReading
 from harray.networks.backends import choose_backend
+from harray.reporting import Update, ignore
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
 from harray.store.feature_store import FeatureStore
 from harray.store.settings import FILE_NAME
@@ -47,17 +47,17 @@ class Estimate:
 
 
 def estimate(
-    source_table: pa.Table,
+    manifest: pa.Table,
     config: ExtractionConfig,
     store_path: Path | str,
     num_actors: int | None = None,
     retry: bool = False,
-    on_probe: Callable[[int, int], None] = lambda done, total: None,
+    update: Update = ignore,
 ) -> Estimate:
     """Plan an extraction, probe it, write nothing.
 
     Args:
-        on_probe: called with videos tried, and how many there are to try.
+        update: told of videos tried, and how many there are to try.
 
     Raises:
         InputError: as `extract`, of weights, store and cluster.
@@ -67,13 +67,13 @@ def estimate(
     if (Path(store_path) / FILE_NAME).exists():
         store = FeatureStore.open_or_create(store_path, settings)
         ledger, clip_ids = store.ledger(), store.clip_ids()
-    plan = plan_extraction(source_table, ledger, clip_ids, stamp_of, retry)
+    plan = plan_extraction(manifest, ledger, clip_ids, stamp_of, retry)
     with start_ray():
         pool = pool_for(len(plan.todo) or 1, num_actors, config.poses.gpus_per_actor, "extraction")
     digest = settings.provenance.digest
-    probe_sec = probe(plan.todo["path"].to_pylist(), config, digest, pool, on_probe)
+    probe_sec = probe(plan.todo["path"].to_pylist(), config, digest, pool, update)
     return Estimate(
-        inputs=len(source_table),
+        inputs=len(manifest),
         extracted=plan.kept.get(EXTRACTED, 0),
         quarantined=plan.kept.get(QUARANTINED, 0),
         todo=len(plan.todo),
@@ -89,7 +89,7 @@ def probe(
     config: ExtractionConfig,
     settings: str,
     pool: Pool,
-    on_probe: Callable[[int, int], None] = lambda done, total: None,
+    update: Update = ignore,
 ) -> float | None:
     """Seconds per video, over some that are spread over the list; None where they cannot be had."""
     import torch
@@ -98,14 +98,16 @@ def probe(
         return None
     use_threads(pool.num_threads)
     tried = paths[:: max(1, len(paths) // PROBED)][:PROBED]
-    on_probe(0, len(tried))
+    update(0, len(tried))
     extractor = ClipExtractor(config, pool.device, pool.num_threads)
     seconds = []
     for number, path in enumerate(tried):
-        on_probe(number, len(tried))
+        update(number, len(tried))
         started = time.monotonic()
         try:
-            with contextlib.closing(Reading(path, config.videos, settings, lambda clip_id: False)) as reading:
+            with contextlib.closing(
+                VideoReading(path, config.videos, settings, lambda clip_id: False)
+            ) as reading:
                 reading.identity()
                 for clip in reading.clips():
                     extractor.extract_frames(clip.frames)

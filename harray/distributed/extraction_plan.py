@@ -1,4 +1,4 @@
-"""What of a manifest is still to be extracted. Pure decisions, taken from the ledger and the files' stamps."""
+"""Which inputs of a manifest are to be extracted, decided from the ledger and the files' stamps."""
 
 import dataclasses
 import enum
@@ -12,7 +12,7 @@ from harray.schema import EXTRACTED, LEDGER, MANIFEST, MOVED, QUARANTINED
 from harray.videos.files import Stamp
 
 
-class Step(enum.Enum):
+class PlannedStep(enum.Enum):
     """What to do with an input."""
 
     EXTRACT = "extract"  # not seen yet, or the file changed, or its features are gone
@@ -21,7 +21,7 @@ class Step(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
+class ExtractionPlan:
     """What to do with a manifest.
 
     Attributes:
@@ -45,7 +45,7 @@ def plan_extraction(
     clip_ids: set[str],
     stamp_of: Callable[[str], Stamp | None],
     retry: bool = False,
-) -> Plan:
+) -> ExtractionPlan:
     """Decide for every input.
 
     Args:
@@ -61,16 +61,18 @@ def plan_extraction(
         before = known.get(row["path"])
         step = next_step(row, before, stamp_of(row["path"]), clip_ids)
         if retry and before is not None and before["status"] == QUARANTINED:
-            step = Step.EXTRACT
-        if before is None or step is Step.EXTRACT:
+            step = PlannedStep.EXTRACT
+        if before is None or step is PlannedStep.EXTRACT:
             todo.append({**row, "attempts": before["attempts"] if before else 0})
             continue
         kept[before["status"]] += 1
-        if step is Step.RELABEL:
+        if step is PlannedStep.RELABEL:
             outcome = {name: value for name, value in before.items() if name != "time"}
             relabelled.append({**outcome, **row})
     schema = MANIFEST.append(pa.field("attempts", LEDGER.field("attempts").type))
-    return Plan(todo=pa.Table.from_pylist(todo, schema=schema), relabelled=relabelled, kept=dict(kept))
+    return ExtractionPlan(
+        todo=pa.Table.from_pylist(todo, schema=schema), relabelled=relabelled, kept=dict(kept)
+    )
 
 
 def moved_rows(
@@ -93,17 +95,17 @@ def moved_rows(
 
 def next_step(
     row: Mapping[str, Any], before: Mapping[str, Any] | None, stamp: Stamp | None, clip_ids: set[str]
-) -> Step:
+) -> PlannedStep:
     """Decide for one input: a file that did not change since keeps its outcome, good or bad; an extracted file that
     is gone keeps its features."""
     if before is None:
-        return Step.EXTRACT
+        return PlannedStep.EXTRACT
     is_extracted = before["status"] == EXTRACTED
     has_changed = stamp != _stamp_then(before) and not (is_extracted and stamp is None)
     if has_changed or (is_extracted and before["clip_id"] not in clip_ids):
-        return Step.EXTRACT
+        return PlannedStep.EXTRACT
     same = all(row[name] == before[name] for name in MANIFEST.names)
-    return Step.KEEP if same else Step.RELABEL
+    return PlannedStep.KEEP if same else PlannedStep.RELABEL
 
 
 def _stamp_then(before: Mapping[str, Any]) -> Stamp | None:

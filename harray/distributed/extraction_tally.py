@@ -1,4 +1,4 @@
-"""The count of a run that is under way, and when it has gone wrong wholesale. Pure; fed with outcome rows."""
+"""Counts of a run under way, and the limit of quarantined inputs at which it is stopped."""
 
 import dataclasses
 import math

@@ -22,7 +22,7 @@ from harray.extraction.config import ExtractionConfig, needed_pictures, weights_
 from harray.extraction.extractor import ClipExtractor
 from harray.extraction.faults import ExtractionError, is_disk_full
 from harray.extraction.provenance import Provenance
-from harray.extraction.reader import Reading
+from harray.extraction.reader import VideoReading
 from harray.schema import EXTRACTED, MANIFEST, QUARANTINED
 from harray.store.feature_store import FeatureStore
 from harray.store.ledger import notes_message
@@ -48,7 +48,7 @@ MAX_UNWRITTEN = (
 
 
 class WorkerDied(Exception):
-    """Whoever worked on this input died of it, again and again."""
+    """Every worker that tried this input died."""
 
 
 class ExtractionWorker:
@@ -128,7 +128,7 @@ class ExtractionWorker:
         deaths = self.tries.begin(path)
         if deaths >= MAX_TRIES:
             return _Started(deaths=deaths, reading=None)
-        reading = Reading(path, self.videos, self.settings, self.clip_ids.__contains__, self.needed)
+        reading = VideoReading(path, self.videos, self.settings, self.clip_ids.__contains__, self.needed)
         return _Started(deaths=deaths, reading=reading)
 
     def _outcome(
@@ -158,7 +158,7 @@ class ExtractionWorker:
         return columns | {"message": notes_message(notes)}
 
     def _add_clips(
-        self, reading: Reading, clip_id: str, batch: "_Batch", start_next: Callable[[], None]
+        self, reading: VideoReading, clip_id: str, batch: "_Batch", start_next: Callable[[], None]
     ) -> dict[str, str]:
         """The notes on the video."""
         notes: dict[str, str] = {}
@@ -176,7 +176,7 @@ class _Started:
     """A video at work: how many workers died of it, and its reading; None where it is given up."""
 
     deaths: int
-    reading: Reading | None
+    reading: VideoReading | None
 
 
 class _Batch:

@@ -1,4 +1,4 @@
-"""Prediction over a cluster: each video once and in its place, whatever is killed on the way.
+"""Prediction over a cluster: every video exactly once and in order, whatever is killed meanwhile.
 
     checkpoint --its files, by Ray's object store--> PredictionActor x num_actors
     videos --one at a time, to whoever is free-----> PredictionActor --> entry --> the list, in the videos' order
@@ -29,9 +29,9 @@ from harray.names import is_uri
 from harray.reporting import SILENT, Reporter
 from harray.store.tries import MAX_TRIES
 
-LOOK_SEC = 30.0  # without news, before it is asked whether the cluster can still do the work
+LOOK_SEC = 30.0  # without a result, before the cluster is checked again
 
-Entry = dict[str, Any]
+VideoEntry = dict[str, Any]
 
 
 def predict_on_ray(
@@ -39,9 +39,9 @@ def predict_on_ray(
     tasks: Sequence[VideoTask],
     assignments: Sequence[str],
     num_actors: int,
-    on_entry: Callable[[Entry], None] = lambda entry: None,
+    on_entry: Callable[[VideoEntry], None] = lambda entry: None,
     reporter: Reporter = SILENT,
-) -> list[Entry]:
+) -> list[VideoEntry]:
     """The entry of every task (of `video_entry`), in their order, computed on the running cluster.
 
     Args:
@@ -63,7 +63,7 @@ def predict_on_ray(
         reporter.say(message)
     actor_class = ray.remote(num_cpus=pool.num_threads, num_gpus=pool.gpus_per_actor)(PredictionActor)
     given = ray.put(files), list(assignments), pool.device, pool.num_threads
-    entries: dict[int, Entry] = {}
+    entries: dict[int, VideoEntry] = {}
     found = [replace(task, video=_absolute(task.video)) for task in tasks]  # actors stand in other folders
     for index, entry in _deal(found, lambda: actor_class.remote(*given), pool.num_actors, demand):
         entries[index] = entry | {"video": tasks[index].video}
@@ -99,7 +99,7 @@ class PredictionActor:
             self.predictor = Predictor.load(folder, self.assignments, self.device, self.num_threads)
         self.predictor.extractor.load()
 
-    def predict(self, task: VideoTask) -> Entry:
+    def predict(self, task: VideoTask) -> VideoEntry:
         return video_entry(self.predictor, task)
 
 
@@ -109,7 +109,7 @@ def _absolute(video: str) -> str:
 
 def _deal(
     tasks: Sequence[VideoTask], hire: Callable[[], Any], num_actors: int, demand: Demand
-) -> Iterator[tuple[int, Entry]]:
+) -> Iterator[tuple[int, VideoEntry]]:
     """Index and entry of each task as it is done."""
     todo = deque(range(len(tasks)))
     deaths: Counter[int | None] = Counter()  # of actors by the task they were at; None: while loading
@@ -142,7 +142,7 @@ def _deal(
             following = todo.popleft()
             at_work[actor.predict.remote(tasks[following])] = actor, following
         elif not any(busy is not None for _, busy in at_work.values()):
-            return  # who still loads is not needed any more
+            return  # actors that are still loading are not needed any more
 
 
 def _next_done(at_work: dict[Any, tuple[Any, int | None]], demand: Demand) -> tuple[Any, Any, Any]:
@@ -153,11 +153,11 @@ def _next_done(at_work: dict[Any, tuple[Any, int | None]], demand: Demand) -> tu
             return done[0], *at_work.pop(done[0])
         if all(
             index is None for _, index in at_work.values()
-        ):  # nobody works: is there anything left to work on?
+        ):  # no actor is at work: is anything left to do?
             check_possible(demand)
 
 
-def _result(done: Any) -> Entry:
+def _result(done: Any) -> VideoEntry:
     """
     Raises:
         InputError: as the actor raised it, without Ray's traceback.

@@ -1,7 +1,7 @@
 """The Ray cluster: which one, and whether it can hold what is about to start.
 
-Ray waits without a word for resources that will never come: on 2 CPUs a trial, a training worker and a data task
-wait for each other for ever. So what a command needs is compared with what there is before it starts:
+Ray silently waits for ever for resources that the cluster does not have: on 2 CPUs a trial, a training worker and a
+data task block each other. So what a command needs is compared with what there is before it starts:
 
     no cluster yet       more than this machine has is refused before one is started
     a cluster            more than it has is refused; what other work holds is waited for a few seconds
@@ -123,7 +123,7 @@ def start_ray(num_cpus: int | None = None, object_store_bytes: int = OBJECT_STOR
 
 @contextlib.contextmanager
 def _sigterm_as_before() -> Generator[None]:
-    """Leave SIGTERM to whoever listened to it: Ray's own handler aborts the process, and nothing would be closed."""
+    """Restore the handler of SIGTERM: Ray's own aborts the process, and nothing would be closed."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -147,7 +147,7 @@ def _join(address: str) -> None:
 
 
 def _check_answers(address: str) -> None:
-    """Ask whether anything listens there and speaks gRPC: Ray itself would try for minutes.
+    """Check that a gRPC server answers there; Ray itself would try for minutes.
 
     Raises:
         OSError: nothing does.
@@ -296,13 +296,13 @@ def actors_demand(purpose: str, cpus: float, gpus: float = 0.0, memory: float = 
     return Demand(purpose=purpose, remedy="use fewer --actors", cpus=cpus, gpus=gpus, memory=memory)
 
 
-def trials_demand(at_once: int, num_threads: int, gpus_per_trial: float = 0.0) -> Demand:
+def trainings_demand(at_once: int, num_threads: int, gpus_each: float = 0.0) -> Demand:
     """Trainings of a cross-validation at the same time."""
     return Demand(
-        purpose=f"{at_once} trials at once",
+        purpose=f"{at_once} trainings at once",
         remedy="use fewer --workers",
         cpus=at_once * num_threads,
-        gpus=at_once * gpus_per_trial,
+        gpus=at_once * gpus_each,
     )
 
 

@@ -79,7 +79,7 @@ def train_on_ray(
         gpus_per_worker = gpus_for(request.learning.training.device, num_workers, cluster_resources())
     name = run_name(request, num_workers)
     rescued = None if is_uri(storage) else rescued_state(Path(storage, name), request.digest)
-    with _epochs_told(on_epoch) as log:
+    with _epochs_reported(on_epoch) as log:
         trainer = TorchTrainer(
             _work,
             train_loop_config={"request": request, "state": rescued},
@@ -191,7 +191,7 @@ def _work(config: dict[str, Any]) -> None:
 
     try:
         fitted = fit(request, get_device(), on_state=keep, state=state)
-    except Diverged as error:  # on all workers at once; told, not raised: Ray Train would try it again
+    except Diverged as error:  # on all workers at once; reported, not raised: Ray Train would try it again
         with _files(leads) as folder:
             if leads:
                 (folder / DIVERGED_FILE).write_text(str(error))
@@ -231,8 +231,8 @@ class _EpochLog(UserCallback):
 
 
 @contextmanager
-def _epochs_told(on_epoch: Callable[[EpochReport], None] | None) -> Generator[Path]:
-    """A file to log epochs to, each of which is told once; epochs repeated after a failure are not."""
+def _epochs_reported(on_epoch: Callable[[EpochReport], None] | None) -> Generator[Path]:
+    """A file to log epochs to, each of which is reported once; epochs repeated after a failure are not."""
     with tempfile.TemporaryDirectory() as folder:
         log, done = Path(folder, "epochs.jsonl"), threading.Event()
         log.touch()
@@ -246,20 +246,20 @@ def _epochs_told(on_epoch: Callable[[EpochReport], None] | None) -> Generator[Pa
 
 
 def _follow(log: Path, on_epoch: Callable[[EpochReport], None], done: threading.Event) -> None:
-    """Tell what is logged until `done`; what the listener raises ends the telling, not the training."""
-    told = 0
+    """Report logged epochs until `done`; an error of the listener ends the reports, not the training."""
+    num_reported = 0
     with log.open() as file:
         while True:
-            ending = done.is_set()  # asked before reading: what is written until then is still told
+            ending = done.is_set()  # asked before reading: what is written until then is still reported
             for line in file.readlines():
-                told = _tell(line, told, on_epoch)
+                num_reported = _report_new(line, num_reported, on_epoch)
             if ending:
                 return
             done.wait(0.2)
 
 
-def _tell(line: str, told: int, on_epoch: Callable[[EpochReport], None]) -> int:
+def _report_new(line: str, num_reported: int, on_epoch: Callable[[EpochReport], None]) -> int:
     epoch = report_from(json.loads(line))
-    if epoch.epoch > told:
+    if epoch.epoch > num_reported:
         on_epoch(epoch)
-    return max(told, epoch.epoch)
+    return max(num_reported, epoch.epoch)

@@ -1,4 +1,4 @@
-"""How much a model's probabilities are worth, on the clips of an evaluation.
+"""Calibration of a model's probabilities on the clips of an evaluation.
 
 Letters: N clips, A action classes.
 """

@@ -1,7 +1,7 @@
-"""Score a checkpoint on one split of a store, with each branch shut in turn and under occlusion."""
+"""Score a checkpoint on one split of a store: as a whole, with each branch switched off, and under occlusion."""
 
 import itertools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -18,6 +18,7 @@ from harray.features.rowrandom import RowRandom
 from harray.features.tensors import ClipTensors, load_clips
 from harray.inference.predictor import ClipPredictions, Predictor
 from harray.metrics import classification_scores, confusion_matrix, per_class_scores
+from harray.reporting import Update, ignore
 from harray.store import FeatureStore
 from harray.store.ledger import quarantined_rows
 from harray.training.floors import floor_scores
@@ -31,7 +32,7 @@ def evaluate(
     model: str,
     occlusion: bool = True,
     min_precision: float | None = None,
-    on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+    update: Update = ignore,
 ) -> EvaluationReport:
     """Evaluate on every extracted clip of `split`.
 
@@ -40,7 +41,7 @@ def evaluate(
         occlusion: whether to measure accuracy and completion with joints hidden (some forty more passes over
             the clips).
         min_precision: share of right answers for which the threshold of "unsure" is chosen; None: one in two.
-        on_progress: called with steps done, steps in all, and what comes next.
+        update: told of steps done, steps in all, and what comes next.
 
     Raises:
         InputError: no such split, a skeleton or label that the model does not know.
@@ -49,7 +50,7 @@ def evaluate(
     counted, total = itertools.count(), num_hidings + 2
 
     def step(note: str) -> None:
-        on_progress(next(counted), total, note)
+        update(next(counted), total, note)
 
     step("scores")
     classes = predictor.classes
@@ -109,11 +110,11 @@ def _gate(predictor: Predictor, by_part: Mapping[str, ClipPredictions]) -> dict[
 
 
 def scene_is_noise(predictor: Predictor, clips: ClipTensors) -> ClipTensors:
-    """The clips with nothing but noise for scenes, of the training set's mean and deviation in every channel."""
+    """The clips with noise in place of scenes, of the training set's mean and deviation in every channel."""
     cfn, tokens_NSD = predictor.network.cfn, clips.tokens_NSD
     assert cfn is not None and tokens_NSD is not None
     rows = torch.arange(len(clips), device=cfn.mean_D.device)
-    noise = [  # row by row: so many draws at once need much memory
+    noise = [  # row by row, to save memory
         cfn.noise_like(tokens_1SD.to(rows.device), RowRandom(0, 0, row)).cpu()
         for tokens_1SD, row in zip(tokens_NSD.split(1), rows.split(1), strict=True)
     ]

@@ -48,7 +48,7 @@ class Reconstruction:
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionView:
-    """Where CFN looked in one frame of a clip."""
+    """CFN's attention in one frame of a clip."""
 
     path: str
     frame_index: int  # in the video

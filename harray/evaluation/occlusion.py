@@ -1,4 +1,4 @@
-"""Clips with joints hidden or misdetected on purpose, and the accuracy that is left.
+"""Clips with joints hidden or misdetected on purpose, and the accuracy on them.
 
     joints       each joint of each frame by itself, with probability `share`
     whole_joints that share of each person's joints, rounded down, throughout the clip
@@ -25,7 +25,7 @@ from harray.skeleton import SkeletonLayout
 
 HIDDEN_SHARES = (0.0, 0.2, 0.5, 0.66, 0.78)
 MISPLACED = 0.2  # body sizes; standard deviation of a misdetected joint's place at confidence 0
-DONOR_SHARES = (0.05, 0.8)  # of a person's joints hidden: what makes it worth borrowing an occlusion from
+DONOR_SHARES = (0.05, 0.8)  # range of the share of hidden joints of people whose occlusion is borrowed
 
 
 def occlusion_curves(
@@ -107,7 +107,7 @@ def _spans(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
 
 
 def _confidence(clips: ClipTensors, share: float, random: RowRandom) -> ClipTensors:
-    """As a detector errs: where it is not sure, the joint may be elsewhere. What was missing stays missing."""
+    """Simulated detector errors: the lower the drawn confidence, the farther off the joint. Missing ones stay so."""
     shape = clips.confidence_NPTK.shape[1:]
     wrong = random.chance("wrong", share, *shape) & (clips.confidence_NPTK > 0)
     drawn = random.uniform("confidence", *shape)
@@ -121,7 +121,7 @@ def _confidence(clips: ClipTensors, share: float, random: RowRandom) -> ClipTens
 
 
 def as_in_other_clips(clips: ClipTensors, min_confidence: float, seed: int = 0) -> ClipTensors | None:
-    """Each person hidden where a person of another clip was, frame by frame: real occlusion, known truth.
+    """Each person occluded as a person of another clip was, frame by frame: real occlusion patterns with known truth.
 
     None where no clip has anybody partly hidden.
     """

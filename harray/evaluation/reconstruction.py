@@ -1,4 +1,4 @@
-"""How far completed joints are from the truth, beside ways that need no learning.
+"""Errors of completed joints, beside those of interpolations that need no learning.
 
     hold      where the joint was last seen, else where it is next seen
     linear    between the sightings before and after; the nearer one is held outside
@@ -50,8 +50,8 @@ def reconstruction(predictor: Predictor, clips: ClipTensors, *, seed: int = 0) -
         hidden = without_false_tracks(hidden, features)  # as the predictor will see it
         counted = (clips.confidence_NPTK >= min_confidence) & (hidden.confidence_NPTK < min_confidence)
         visible = hidden.confidence_NPTK >= min_confidence
-        counted &= visible.any(dim=(2, 3), keepdim=True)  # of somebody who is never seen nothing is expected
-        counted &= looked_at_P[:, None, None]  # nor of somebody who is not looked at
+        counted &= visible.any(dim=(2, 3), keepdim=True)  # nobody can complete a person who is never seen
+        counted &= looked_at_P[:, None, None]  # nor one whom the model does not read
         if counted.any():
             found[name] = _errors(predictor, clips, hidden, visible, counted)
     return found
@@ -78,7 +78,7 @@ def _errors(
 
 
 def filled_in_time(keypoints_NPTKC: Tensor, visible_NPTK: Tensor, how: str) -> Tensor:
-    """Keypoints whose hidden joints come from the same joint at other times; what stands in them is never read."""
+    """Keypoints whose hidden joints come from the same joint at other times; their own values are never read."""
     keypoints, visible = keypoints_NPTKC.flatten(0, 1), visible_NPTK.flatten(0, 1)
     middle_MT1C = _middles(keypoints, visible)
     about = torch.where(visible[..., None], keypoints - middle_MT1C[:, :1], 0.0)

@@ -17,15 +17,16 @@ from harray.extraction.reader import clip_frames
 from harray.networks.backends import make_ready
 from harray.poses.cuts import cut_frames
 from harray.poses.detector import NUM_JOINTS, PoseDetector
-from harray.poses.source import PoseSource
+from harray.poses.spec import PoseNetworkSpec
 from harray.poses.tracks import track_people
 from harray.scenes.config import NONE
 from harray.scenes.encoder import SceneEncoder, scene_frame_indices, scene_shape
-from harray.scenes.source import SceneSource
+from harray.scenes.spec import SceneNetworkSpec
 from harray.skeleton import COCO17
 from harray.videos.decoding import Video
 from harray.videos.files import local_copy
 from harray.videos.frames import Frames
+from harray.videos.segments import part_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,8 +95,9 @@ class ClipExtractor:
         """
         with contextlib.ExitStack() as held:
             file = staged("open", lambda: held.enter_context(local_copy(path)))
-            video = Video(file, self.config.videos.limit_sec)
-            clips = clip_frames(video, self.config.videos, needed_pictures(self.config))
+            part = part_of(str(path))
+            video = Video(file, self.config.videos.limit_sec, part.fps)
+            clips = clip_frames(video, self.config.videos, needed_pictures(self.config), part.span)
             features = [self.extract_frames(frames) for frames in clips]
             return [dataclasses.replace(of_clip, notes=video.notes) for of_clip in features]
 
@@ -140,9 +142,9 @@ def make_networks_ready(config: ExtractionConfig, device: str) -> list[str]:
     Raises:
         InputError: a backend that is not to be had, or weights, as `ClipExtractor.load`.
     """
-    messages = make_ready(PoseSource(config.poses), config.poses.backend, device)
+    messages = make_ready(PoseNetworkSpec(config.poses), config.poses.backend, device)
     if config.scenes.weights != NONE:
-        messages += make_ready(SceneSource(config.scenes), config.scenes.backend, device)
+        messages += make_ready(SceneNetworkSpec(config.scenes), config.scenes.backend, device)
     return messages
 
 

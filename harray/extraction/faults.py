@@ -1,4 +1,4 @@
-"""What can go wrong with one video: at which stage, and whether trying again may help."""
+"""Failures of a video: at which stage, and whether a retry may help."""
 
 import errno
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How the features of a store, or of a model's store, were made: enough to make others alike."""
+"""How the features of a store were made, in enough detail to make the same again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

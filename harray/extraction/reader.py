@@ -1,4 +1,4 @@
-"""A file's identity and its frames, with patience for what may pass and none for what does not end.
+"""A file's identity and its frames, with retries for transient faults and a time limit for all else.
 
     path --local copy--> digest of its bytes --> clip_id --known already?--> nothing to decode
                                                                   \\--> frames of each clip, as they are decoded
@@ -19,8 +19,9 @@ from harray.extraction.faults import ExtractionError, staged
 from harray.videos.config import VideosConfig
 from harray.videos.decoding import Video
 from harray.videos.files import Stamp, content_digest, local_copy, stamp_of
-from harray.videos.frames import Frames, uniform_frames
+from harray.videos.frames import Frames, segment_frames, uniform_frames
 from harray.videos.picture import Needed
+from harray.videos.segments import Part, Span, part_of
 from harray.videos.spans import span_frames
 
 MAX_ATTEMPTS = 3  # at what may pass
@@ -56,7 +57,7 @@ class ClipFrames:
     notes: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-class Reading:
+class VideoReading:
     """A file that is being read; `identity` first, then `clips`, then `close`.
 
     Args:
@@ -145,13 +146,14 @@ class Reading:
         with contextlib.ExitStack() as held:
             file = staged("open", lambda: held.enter_context(local_copy(self._path)))
             content = staged("open", lambda: content_digest(file))
-            identity = clip_id(content, self._settings)
+            part = part_of(self._path)
+            identity = clip_id(content_of_part(content, part), self._settings)
             self._tell_identity(Identity(stamp=stamp, clip_id=identity, attempts=attempts))
             if self._is_known(identity):
                 self._put(None)
                 return
-            video, ahead = Video(file, self._config.limit_sec), None
-            for frames in clip_frames(video, self._config, self._needed):
+            video, ahead = Video(file, self._config.limit_sec, part.fps), None
+            for frames in clip_frames(video, self._config, self._needed, part.span):
                 if self._is_closed.is_set():
                     return
                 if ahead is not None:
@@ -176,16 +178,26 @@ class Reading:
                 continue
 
 
-def clip_frames(video: Video, config: VideosConfig, needed: Needed | None = None) -> Iterator[Frames]:
-    """Frames of the whole video, or of each of its spans; the video's notes are complete after the last.
+def content_of_part(content: str, part: Part) -> str:
+    """The digest of a video's bytes, and which part of it is meant."""
+    return content if part == Part(part.file) else f"{content} {part.span} {part.fps}"
+
+
+def clip_frames(
+    video: Video, config: VideosConfig, needed: Needed | None = None, span: Span | None = None
+) -> Iterator[Frames]:
+    """Frames of the whole video or a part of it, or of each of its spans; the notes are complete after the last.
 
     Raises:
         ExtractionError: stage "open" or "decode".
     """
+    if config.clip_sec is None and span is not None:
+        yield staged("decode", lambda: segment_frames(video, config.num_frames, span, needed))
+        return
     if config.clip_sec is None:
         yield staged("decode", lambda: uniform_frames(video, config.num_frames, needed))
         return
     stride_sec = config.stride_sec or config.clip_sec
-    clips = span_frames(video, config.num_frames, config.clip_sec, stride_sec, needed)
+    clips = span_frames(video, config.num_frames, config.clip_sec, stride_sec, needed, span)
     while (frames := staged("decode", lambda: next(clips, None))) is not None:
         yield frames

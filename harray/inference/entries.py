@@ -1,13 +1,14 @@
 """What is said of one video, in plain values; the same wherever it is predicted."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harray.errors import InputError
 from harray.extraction.faults import ExtractionError
-from harray.inference.evidence import NOBODY
+from harray.inference.evidence import MIN_JOINTS_SEEN, NOBODY
 from harray.inference.predictor import Prediction, Predictor
 
 _log = logging.getLogger(__name__)
@@ -95,3 +96,17 @@ def _line(error: BaseException) -> str:
         error
     )  # the operating system's word without the file's name
     return " ".join(said.split())[:300] or type(error).__name__
+
+
+def entry_line(entry: Mapping[str, Any]) -> str:
+    """What is said of a video, and how much of it was seen."""
+    if "top" not in entry:
+        return f"not predicted ({entry['error']})"
+    labels = ", ".join(f"{said['label']} {said['probability']:.1%}" for said in entry["top"])
+    if entry["verdict"] == "nobody":
+        return f"nobody seen; by the scene alone {labels}" if labels else "nobody seen"
+    little = ", little was seen" if entry["joints_seen_share"] < MIN_JOINTS_SEEN else ""
+    doubt = f"unsure{little}: " if entry["verdict"] == "unsure" else ""
+    people = "1 person" if entry["num_people_seen"] == 1 else f"{entry['num_people_seen']} people"
+    frames, joints = (f"{entry[f'{what}_seen_share']:.0%} of the {what}" for what in ("frames", "joints"))
+    return f"{doubt}{labels}; seen: {people}, {frames}, {joints}"

@@ -7,13 +7,14 @@ import numpy as np
 
 from harray.errors import InputError
 from harray.inference.explain import while_present
-from harray.inference.predictor import Prediction
 
 if TYPE_CHECKING:
     from supervision import KeyPoints
 
+    from harray.inference.predictor import Prediction
 
-def by_frame(prediction: Prediction) -> "list[KeyPoints]":
+
+def by_frame(prediction: "Prediction") -> "list[KeyPoints]":
     """`supervision.KeyPoints` of every frame, one row a person; a person who is absent is left out.
 
     The confidence is 1 for an observed joint and 0 for one that was filled in.

@@ -4,6 +4,7 @@ Legend: P people, T frames, K joints, C coordinates, H W pixels, F scene frames,
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -53,39 +54,44 @@ def draw_skeletons(
     return canvas
 
 
-def write_overlay(
-    path: Path,
-    frames_THWC: np.ndarray,
-    keypoints_PTKC: np.ndarray,
-    visible_PTK: np.ndarray,
-    skeleton: SkeletonLayout,
-    caption: str,
-    attention_T: np.ndarray,
-    seconds_T: np.ndarray,
-) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """The frames of a predicted clip and what is drawn over them."""
+
+    frames_THWC: np.ndarray
+    seconds_T: np.ndarray
+    """When each frame is shown in the video."""
+    keypoints_PTKC: np.ndarray
+    """Completed, in pixels of these frames; NaN while a person is not there."""
+    visible_PTK: np.ndarray
+    """True = observed."""
+    attention_T: np.ndarray
+    skeleton: SkeletonLayout
+
+
+def write_overlay(path: Path, film: Film, caption: str) -> Path:
     """Write an H.264 video: skeletons, the caption, and the attention over time as a strip with a cursor.
 
-    Args:
-        seconds_T: when each frame is shown; from the first on, so that it plays as fast as the video that they are of.
+    It begins with the first frame, and plays as fast as the video that the frames are of.
     """
     import av
 
-    num_frames, height, width, _ = frames_THWC.shape
+    num_frames, height, width, _ = film.frames_THWC.shape
     scale = max(1.0, MIN_HEIGHT_PX / height)
     size = (round(width * scale / 2) * 2, round(height * scale / 2) * 2)
     ink_HW = text_mask(caption, CAPTION_PX)
-    ticks_T = _ticks(seconds_T)
+    ticks_T = _ticks(film.seconds_T)
     rate = Fraction(TICKS_PER_SEC * (num_frames - 1), ticks_T[-1]) if ticks_T[-1] else Fraction(FALLBACK_FPS)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate.limit_denominator(1000))
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS_PER_SEC)
         for t in range(num_frames):
-            frame = cv2.resize(frames_THWC[t], size, interpolation=cv2.INTER_CUBIC)
-            scaled_PKC = keypoints_PTKC[:, t, :, :2] * scale
-            frame = draw_skeletons(frame, scaled_PKC, visible_PTK[:, t], skeleton)
+            frame = cv2.resize(film.frames_THWC[t], size, interpolation=cv2.INTER_CUBIC)
+            scaled_PKC = film.keypoints_PTKC[:, t, :, :2] * scale
+            frame = draw_skeletons(frame, scaled_PKC, film.visible_PTK[:, t], film.skeleton)
             _caption(frame, ink_HW)
-            _attention_strip(frame, attention_T, t)
+            _attention_strip(frame, film.attention_T, t)
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
             picture.pts, picture.time_base = ticks_T[t], Fraction(1, TICKS_PER_SEC)
             container.mux(stream.encode(picture))

@@ -30,11 +30,12 @@ class Annotation:
     group: str | None = None  # actor or source video
 
 
-def annotation_from(fields: Any, where: str) -> Annotation:
+def annotation_from(fields: Any, where: str, *, needs_size: bool = True) -> Annotation:
     """Check the fields of one clip.
 
     Args:
         where: file and number of the clip, for the message.
+        needs_size: whether 2D keypoints need the size of their pictures, to tell pixels from shares of it.
 
     Raises:
         InputError: a field is missing, is of another kind or shape, or does not fit another; it is named.
@@ -57,7 +58,7 @@ def annotation_from(fields: Any, where: str) -> Annotation:
     return Annotation(
         frame_dir=_text(fields, "frame_dir", where),
         label=_whole(fields, "label", where),
-        size_hw=_size(fields, where, is_needed=shape[3] == 2),
+        size_hw=_size(fields, where, is_needed=needs_size and shape[3] == 2),
         keypoints_MTVC=keypoints,
         scores_MTV=_shaped(fields, "keypoint_score", shape[:3], where),
         frame_index_T=_per_frame(fields, "frame_index", shape[1], where),

@@ -1,4 +1,5 @@
-"""Labels of clips that stand elsewhere: a csv, a JSON file, a list, or class folders with files of the clips' names.
+"""Labels of clips that stand elsewhere: a csv, a JSON file, a list, class folders with files of the clips' names, or
+the split files of UCF101, HMDB51 and JHMDB.
 
 name,label[,split,group]          {"clip": {"label": "run"}, ...} or {"clip": "run"}          clip run
 """
@@ -12,9 +13,12 @@ from pathlib import Path
 
 from harray.errors import InputError
 from harray.interchange.pickles import SkeletonFile
+from harray.videos.datasets.asked import Asked
+from harray.videos.datasets.fixed_splits import read_split_files
 from harray.videos.layout import guess_layout, rows_of
 from harray.videos.listing import some
 from harray.videos.splits import canonical_splits
+from harray.videos.ucf101 import SPLIT_LIST, read_lists
 
 NAMES = (
     "name",
@@ -142,10 +146,25 @@ def _table(labels: Path) -> dict[str, About]:
     return _of_csv(labels, text)
 
 
+def _of_split_files(folder: Path) -> dict[str, About]:
+    """Official lists of UCF101, HMDB51 or JHMDB: class and splits of every clip; empty where there are none."""
+    if any(folder.rglob("*_test_split?.txt")):
+        splits, labels, _ = read_split_files(Asked(root=folder))
+        return {
+            name: About(label=label, splits=tuple(splits.get(name, ()))) for name, label in labels.items()
+        }
+    if any(SPLIT_LIST.search(file.name) for file in folder.glob("*list*.txt")):
+        return {
+            name: About(label=name.partition("/")[0], splits=tuple(splits))
+            for name, splits in read_lists(folder).items()
+        }
+    return {}
+
+
 def _of_folders(folder: Path) -> dict[str, About]:
-    files = sorted(
-        each.relative_to(folder) for each in folder.rglob("*") if each.is_file() or not any(each.iterdir())
-    )
+    if found := _of_split_files(folder):
+        return found
+    files = sorted(each.relative_to(folder) for each in folder.rglob("*"))  # a clip may be a folder of frames
     files = [
         each for each in files if not any(part.startswith(".") for part in each.parts) and len(each.parts) > 1
     ]

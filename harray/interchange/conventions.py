@@ -1,4 +1,4 @@
-"""What the numbers of other tools mean, told by the numbers of a whole file, and brought to ours.
+"""Conventions of other tools, inferred from the numbers of a whole file and converted to ours.
 
     scores in the last coordinate? --> scale of the scores? --> coordinates as shares of the picture?
 

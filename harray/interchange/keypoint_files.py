@@ -21,6 +21,8 @@ from harray.interchange.formats.source import JSON, OTHER, Source, kind_of
 from harray.interchange.formats.source import PICKLE as PICKLED
 from harray.interchange.formats.yolo import kpt_shape
 from harray.interchange.pickles import SkeletonFile, read_skeletons
+from harray.interchange.plausible import order_messages
+from harray.videos.datasets.ntu import samples_in
 from harray.videos.layout import CLASS, GROUP, SPLIT, guess_layout
 from harray.videos.listing import some
 from harray.videos.splits import canonical_splits
@@ -53,13 +55,13 @@ def read_keypoints(path: Path, reading: Reading) -> SkeletonFile:
         reading.format == PICKLE or (reading.format is None and kind_of(path) in (PICKLED, OTHER))
     ):
         return read_skeletons(path)
-    sources, left_out = _sources(path, reading)
+    sources, left_out = _without_missing(path, *_sources(path, reading))
     found, format_of = _read(path, sources, reading, left_out)
     clips = [each for each in found if isinstance(each, FoundClip)]
     frames = [each for each in found if isinstance(each, FoundFrame)]
     if frames:
         clips += merged(frames, str(path), path.name if path.is_dir() else sources[0].name, reading.fps)
-    return _file(path, _unique(clips), left_out, format_of, reading)
+    return _file(path, format_of.settled(_unique(clips)), left_out, format_of, reading)
 
 
 def _sources(path: Path, reading: Reading) -> tuple[list[Source], dict[str, list[str]]]:
@@ -97,6 +99,20 @@ def _sources(path: Path, reading: Reading) -> tuple[list[Source], dict[str, list
             f"{path}: no keypoint files in it (found {found}); expected one of {', '.join((PICKLE, *FORMATS))}"
         )
     return sources, left_out
+
+
+def _without_missing(
+    path: Path, sources: list[Source], left_out: dict[str, list[str]]
+) -> tuple[list[Source], dict[str, list[str]]]:
+    """The files without NTU's samples that a list of missing skeletons beside them names."""
+    lists = [each for each in sources if "missing" in each.path.name.lower() and samples_in(each.path)]
+    missing = {sample for each in lists for sample in samples_in(each.path)}
+    if not missing or len(lists) == len(sources):
+        return sources, left_out
+    bad = [each for each in sources if each.stem[:20] in missing]
+    if bad:
+        left_out["in the lists of missing skeletons"] = [each.path.name for each in bad]
+    return [each for each in sources if each not in lists and each not in bad], left_out
 
 
 def _yaml_beside(folders: Sequence[Path]) -> dict:
@@ -207,7 +223,7 @@ def _file(
     clips, folders_said = _by_folders(path, clips)
     said += folders_said
     annotations, more = to_ours(path, [_annotation(clip, reading) for clip in clips])
-    said += more + _shares(annotations)
+    said += more + _shares(annotations) + order_messages(annotations, clips[0].layout)
     splits: dict[str, list[str]] = {}
     called = canonical_splits({split for clip in clips for split in clip.splits}, str(path))
     for clip in clips:

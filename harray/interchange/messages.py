@@ -1,4 +1,4 @@
-"""What somebody who imports a skeleton pickle should know of its joints before training on them."""
+"""Warnings about the joints of a skeleton file, for whoever is going to train on them."""
 
 import numpy as np
 

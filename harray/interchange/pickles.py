@@ -8,7 +8,8 @@
 What tools write otherwise, such as [x, y, score] in keypoint, is told by the numbers
 (`harray.interchange.conventions`).
 
-Keys of harray's own, which other readers pass over. At the top: `skeleton` (layout), `label_map` (class names),
+Keys of harray's own, which other readers pass over. At the top: `skeleton` (name of a layout), `layout` (joints and
+bones of one that is none of harray's), `label_map` (class names),
 `people_ranked` (the people of a clip stand in order of rank already). In an annotation: `frame_index` and
 `frame_sec` [T], which frames of the video these are and when they were shown; `group`, where it is known.
 
@@ -29,7 +30,7 @@ from harray.errors import InputError
 from harray.interchange.annotations import Annotation, annotation_from, fields_of
 from harray.interchange.conventions import to_ours
 from harray.interchange.safe_pickle import ForbiddenPickle, PickledArray, load_plain
-from harray.skeleton import SkeletonLayout
+from harray.skeleton import SkeletonLayout, layout_from, to_data
 
 PROTOCOL = 4  # Python 3.4 and later
 FORMAT = "a skeleton pickle of PYSKL or MMAction2"
@@ -84,8 +85,9 @@ def read_skeletons(path: Path) -> SkeletonFile:
             are missing or do not fit one another; annotation and field are named.
     """
     about = _top_level(path, _content(path))
+    is_ours = about.get("people_ranked") is True
     annotations = [
-        annotation_from(fields, f"{path}: annotation {number}")
+        annotation_from(fields, f"{path}: annotation {number}", needs_size=not is_ours)
         for number, fields in enumerate(about["annotations"])
     ]
     _check_alike(path, annotations)
@@ -97,7 +99,8 @@ def read_skeletons(path: Path) -> SkeletonFile:
         splits=_splits(path, about.get("split") or {}, {each.frame_dir for each in annotations}),
         skeleton=None if skeleton is None else str(skeleton),
         label_map=names,
-        people_ranked=about.get("people_ranked") is True,
+        layout=_own_layout(path, about.get("layout")),
+        people_ranked=is_ours,
         said=tuple(said),
     )
 
@@ -108,6 +111,7 @@ def write_skeletons(path: Path, file: SkeletonFile) -> None:
         "split": file.splits,
         "annotations": [fields_of(annotation) for annotation in file.annotations],
         "skeleton": file.skeleton,
+        "layout": None if file.layout is None else to_data(file.layout),
         "label_map": None if file.label_map is None else list(file.label_map),
         "people_ranked": file.people_ranked,
     }
@@ -176,6 +180,16 @@ def _check_alike(path: Path, annotations: list[Annotation]) -> None:
                 f"{path}: annotation {number} ({annotation.frame_dir}): keypoint: found {found} joints and "
                 f"coordinates, expected {expected} as the first has; keep one skeleton per file"
             )
+
+
+def _own_layout(path: Path, data: Any) -> SkeletonLayout | None:
+    """A skeleton that the pickle brings with it, joints and bones."""
+    if data is None:
+        return None
+    try:
+        return layout_from("", {"joints": list(map(str, data["joints"])), "bones": data["bones"]})
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: layout: expected a dict of joints and bones ({error})") from error
 
 
 def _splits(path: Path, split: Any, known: Collection[str]) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ import numpy as np
 from harray.interchange.annotations import Annotation
 from harray.interchange.pickles import SkeletonFile
 from harray.interchange.sampled import SampledClip, sample_clip
-from harray.interchange.streams import Stream
+from harray.interchange.streams import KeypointStream
 from harray.schema import STREAM_COLUMNS
 
 DATASET = "skeleton"  # of manifest rows that come from a keypoint file
@@ -51,7 +51,7 @@ def manifest_rows(path: Path, file: SkeletonFile, labels: Sequence[str | None]) 
     ]
 
 
-def clip_rows(streams: Sequence[Stream], sampling: Sampling) -> Iterator[dict[str, Any]]:
+def clip_rows(streams: Sequence[KeypointStream], sampling: Sampling) -> Iterator[dict[str, Any]]:
     """Rows of the clips table for the clips of the first stream, in its order.
 
     A clip that another stream lacks has nobody there: all its keypoints are 0.
@@ -61,7 +61,7 @@ def clip_rows(streams: Sequence[Stream], sampling: Sampling) -> Iterator[dict[st
         yield _clip_row(streams, clips, annotation.size_hw)
 
 
-def _sampled(stream: Stream, frame_dir: str, sampling: Sampling) -> SampledClip | None:
+def _sampled(stream: KeypointStream, frame_dir: str, sampling: Sampling) -> SampledClip | None:
     annotation = stream.by_frame_dir.get(frame_dir)
     return None if annotation is None else _sample(annotation, stream.file, sampling)
 
@@ -78,7 +78,7 @@ def _sample(annotation: Annotation, file: SkeletonFile, sampling: Sampling) -> S
 
 
 def _clip_row(
-    streams: Sequence[Stream], clips: Sequence[SampledClip | None], size_hw: tuple[int, int]
+    streams: Sequence[KeypointStream], clips: Sequence[SampledClip | None], size_hw: tuple[int, int]
 ) -> dict[str, Any]:
     """A row of the clips table; its clip_id is a digest of all the rest of it and of the layouts."""
     first = clips[0]

@@ -85,9 +85,9 @@ def with_confidence(
 
 
 def without_doubles(keypoints_MTVC1: np.ndarray) -> np.ndarray:
-    """int `[M']`: the people in order (`people_order`), less those who are somebody before them once more.
+    """int `[M']`: the people in order (`people_order`), without duplicates of people before them.
 
-    A double has the other's pose, within `SAME_POSE` of its size, in most of the frames that show the double.
+    A duplicate has the other's pose, within `SAME_POSE` of its size, in most of the frames that show the double.
     """
     kept: list[int] = []
     for person in people_order(keypoints_MTVC1[..., -1]):

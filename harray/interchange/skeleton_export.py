@@ -86,6 +86,7 @@ def skeleton_file(store: FeatureStore, rows: Any) -> SkeletonFile:
         ],
         splits=splits,
         skeleton=store.settings.skeleton,
+        layout=store.skeleton,
         label_map=tuple(classes),
         people_ranked=True,
     )

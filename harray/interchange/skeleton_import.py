@@ -21,13 +21,14 @@ from harray.interchange.keypoint_files import Reading, read_keypoints
 from harray.interchange.labels import class_names, labels_of
 from harray.interchange.messages import messages_about
 from harray.interchange.rows import DATASET, Sampling, clip_rows, manifest_rows
-from harray.interchange.streams import Stream, read_streams
+from harray.interchange.streams import KeypointStream, read_streams
 from harray.reporting import SILENT, Reporter, Update
 from harray.schema import EXTRACTED, MANIFEST, MOVED
 from harray.skeleton import to_data
 from harray.store import FeatureStore, StoreSettings
 from harray.store.lock import writing
 from harray.store.test_part import HeldOut, as_dealt, check_named, complete, hold_out_test
+from harray.videos.datasets.asked import chosen
 from harray.videos.files import stamp_of
 
 CLIPS_PER_SHARD = 256
@@ -45,6 +46,8 @@ class ImportOptions:
     """Class names by number, a line each; or the labels of clips: a csv, JSON, or class folders."""
     size_hw: tuple[int, int] | None = None
     """Px of the pictures, where files do not say."""
+    protocol: str | None = None
+    """Which official splits become train and test: xsub, xview, xset, or the number of a split; None: all as named."""
     num_frames: int = 32
     """Per clip, evenly spaced; a shorter clip repeats some."""
     max_people: int = 2
@@ -127,7 +130,7 @@ def import_skeletons(
     )
 
 
-def labelled_rows(stream: Stream, options: ImportOptions) -> tuple[list[dict[str, Any]], list[str]]:
+def labelled_rows(stream: KeypointStream, options: ImportOptions) -> tuple[list[dict[str, Any]], list[str]]:
     """Manifest rows of the clips, and what is to be said of their labels.
 
     Raises:
@@ -141,12 +144,24 @@ def labelled_rows(stream: Stream, options: ImportOptions) -> tuple[list[dict[str
         names = class_names(stream.path, file, options.labels)
         labels, messages = labels_of(stream.path, file, names, options.labels or "label_map")
     rows = manifest_rows(stream.path, file, labels)
+    if options.protocol is not None:
+        rows = _of_protocol(stream.path, rows, options.protocol)
     if options.test_share is not None:
         check_named(str(stream.path), rows)
     return rows, said + messages
 
 
-def settings_of(streams: Sequence[Stream], options: ImportOptions) -> StoreSettings:
+def _of_protocol(path: Path, rows: list[dict[str, Any]], protocol: str) -> list[dict[str, Any]]:
+    there = sorted({split for row in rows for split in row["splits"]})
+    rows = [{**row, "splits": chosen(row["splits"], protocol)} for row in rows]
+    if not any(row["splits"] for row in rows):
+        raise InputError(
+            f"{path}: --protocol {protocol}: its splits are {', '.join(there) or 'none'}; name one of them"
+        )
+    return rows
+
+
+def settings_of(streams: Sequence[KeypointStream], options: ImportOptions) -> StoreSettings:
     """Of the store that takes these streams: layout and shape of each."""
     size = options.max_people, options.num_frames
     shapes = [(*size, stream.layout.num_joints, stream.num_values) for stream in streams]
@@ -211,7 +226,7 @@ def _is_recorded(row: dict[str, Any], before: dict[str, dict[str, Any]]) -> bool
     return all(recorded.get(name) == row[name] for name in (*MANIFEST.names, "clip_id", "status"))
 
 
-def _messages(streams: Sequence[Stream], num_retired: int) -> list[str]:
+def _messages(streams: Sequence[KeypointStream], num_retired: int) -> list[str]:
     """What the user should know of the files."""
     messages = []
     if num_retired:

@@ -14,17 +14,17 @@ from harray.interchange.mapped import brought_to
 from harray.interchange.pickles import SkeletonFile
 from harray.skeleton import GENERIC, LAYOUTS, SkeletonLayout, layout_named, layout_of_size
 
-Reader = Callable[[Path], SkeletonFile]  # raises InputError where the file cannot be used
+FileReader = Callable[[Path], SkeletonFile]  # raises InputError where the file cannot be used
 
 
 @dataclass(frozen=True)
-class Stream:
+class KeypointStream:
     """The keypoints of one file, all of one layout."""
 
     path: Path
     file: SkeletonFile
     layout: SkeletonLayout
-    is_layout_named: bool  # by the file or by the user; otherwise it was told by the number of joints
+    is_layout_named: bool  # by the file or by the user; otherwise it follows from the number of joints
 
     @functools.cached_property
     def by_frame_dir(self) -> dict[str, Annotation]:
@@ -37,7 +37,9 @@ class Stream:
         return self.file.num_coordinates + 1
 
 
-def read_streams(read: Reader, first: Path, also: Path | None, skeleton: str | None) -> tuple[Stream, ...]:
+def read_streams(
+    read: FileReader, first: Path, also: Path | None, skeleton: str | None
+) -> tuple[KeypointStream, ...]:
     """Read and check the files of an import.
 
     Args:
@@ -55,14 +57,14 @@ def read_streams(read: Reader, first: Path, also: Path | None, skeleton: str | N
     return tuple(streams)
 
 
-def _stream(read: Reader, path: Path, skeleton: str | None) -> Stream:
+def _stream(read: FileReader, path: Path, skeleton: str | None) -> KeypointStream:
     file = brought_to(path, read(path), skeleton)
     layout = file.layout or layout_of(path, file, skeleton)
-    return Stream(path, file, layout, is_layout_named=bool(file.skeleton or skeleton))
+    return KeypointStream(path, file, layout, is_layout_named=bool(file.skeleton or skeleton))
 
 
-def check_fits(second: Stream, first: Stream) -> None:
-    """Whether the second file shows the first one's clips otherwise: 3D where those are 2D, or the reverse.
+def check_fits(second: KeypointStream, first: KeypointStream) -> None:
+    """Check that the second file has the first one's clips in other coordinates: 3D where those are 2D, or the reverse.
 
     Raises:
         InputError: it has as many coordinates, a clip in common with the first under another label, or none in

@@ -1,4 +1,4 @@
-"""CFN, the contextual fusion network: motion looks at the scene, and may shut it out.
+"""CFN, the contextual fusion network: motion attends to the scene, and a gate can shut it out.
 
     scene tokens -> standardised by the training set -> projected, normalised, placed --+
     motion vector (or, without pose, a learned vector) -> queries -> attention over tokens -> scene vector
@@ -53,7 +53,7 @@ class SceneProbe(nn.Module):
 
 
 def pooled_tokens(tokens_BSD: Tensor) -> Tensor:
-    """Float32 `[B, D]`: the root of each channel's greatest value, which keeps small things in sight."""
+    """Float32 `[B, D]`: the square root of each channel's maximum, so that small objects still count."""
     greatest_BD = tokens_BSD.amax(dim=1).float()
     return greatest_BD.sign() * greatest_BD.abs().sqrt()
 
@@ -97,7 +97,7 @@ class CFN(nn.Module):
         Args:
             dropout: of tokens, in [0, 1).
             noise: standard deviations of a channel, one draw per clip and channel.
-            replaced_B: clips of whose scene nothing but noise is left. All three need `random`.
+            replaced_B: clips whose scene is replaced by noise. All three need `random`.
         """
         if random is not None and replaced_B is not None and replaced_B.any():
             tokens_BSD = self._partly_replaced(tokens_BSD, random, replaced_B)
@@ -112,7 +112,7 @@ class CFN(nn.Module):
         return self.drop(self.enter(projected), random), kept_BS
 
     def noise_like(self, tokens_BSD: Tensor, random: RowRandom) -> Tensor:
-        """Tokens that say nothing: every channel drawn anew about the training set's mean and deviation."""
+        """Uninformative tokens: each channel drawn from a normal distribution as wide as the training set's."""
         drawn_BSD = random.normal("scene.replacement", *tokens_BSD.shape[1:])
         return (self.mean_D + self.std_D * drawn_BSD).to(tokens_BSD.dtype)
 
@@ -138,10 +138,10 @@ class CFN(nn.Module):
         motion_BD: Tensor | None,
         probe_BA: Tensor | None = None,
     ) -> SceneView:
-        """Look at projected tokens with the motion in mind, or, where it is None, without.
+        """Attend to projected tokens by queries of the motion, or by learned queries where it is None.
 
         Args:
-            probe_BA: what `probed` says of the tokens as they were, or in training what a probe says that did not
+            probe_BA: logits of `probed` for the unaltered tokens, or in training of a probe that did not
                 learn from the clip.
         """
         num_rows, heads = len(tokens_BSD), self.config.num_heads
@@ -157,7 +157,5 @@ class CFN(nn.Module):
         gate_B = torch.ones(num_rows, device=scene_BD.device)
         if self.gate is not None:
             gate_B = (self.gate(torch.cat([motion_BD, scene_BD], dim=-1)).squeeze(-1) + 1.0).sigmoid()
-        let_in_B = (
-            gate_B if probe_BA is None else gate_B.detach()
-        )  # by a probe the gate has a loss of its own
+        let_in_B = gate_B if probe_BA is None else gate_B.detach()  # with a probe the gate has its own loss
         return SceneView(scene_BD * let_in_B[:, None], weights_BQHS.mean(dim=(1, 2)), gate_B, probe_BA)

@@ -40,8 +40,10 @@ class PCMConfig:
 class MMEConfig:
     """MME, the micro-movement encoder: each person's joints to one vector, and all people's to the clip's."""
 
+    num_members: Count = 1
+    """Encoders that learn side by side and whose answers are averaged: an ensemble that shares completion."""
     width: Count = 96
-    """Channels of the encoder and size of the motion vector."""
+    """Channels of an encoder and size of its motion vector."""
     num_blocks: Count = 3
     """Residual convolution blocks (or transformer layers)."""
     kernel_size: Count = 5
@@ -60,6 +62,9 @@ class MMEConfig:
     """Windows within which a joint's spread is measured, odd numbers of frames; 0: the whole clip."""
     distances: bool = True
     """Whether distances between each two joints of a person are read."""
+    summary: bool = True
+    """Whether means and standard deviations of the streams over time go beside what the blocks find: quick to learn
+    from a few dozen clips."""
     medians: bool = True
     """Whether the summary over time holds medians beside means and standard deviations."""
     people_distances: bool = False

@@ -1,4 +1,4 @@
-"""What training minimises; every loss is a value per clip, so that batches split over workers add up.
+"""The training losses. Each is a value per clip, so that batches split over workers add up.
 
 Letters: B batch, P people, T frames, K joints, C coordinates, A action classes.
 """
@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SMALL_ERROR = 0.02  # body sizes; about a detector's own error
-ROUNDING = 0.001  # body sizes; radius in which a distance has no corner, so that its gradient has a limit
-LEAST_ERROR = 0.005  # body sizes; who is expected better is known as well as can be
+SMALL_ERROR = 0.02  # body sizes; about the error of a pose detector
+ROUNDING = 0.001  # body sizes; radius within which distances are smoothed, so that gradients stay bounded
+LEAST_ERROR = 0.005  # body sizes; floor of the expected error that refinement is compared with
 
 
 def classification_loss(logits_BA: Tensor, labels_B: Tensor, smoothing: float) -> Tensor:
@@ -22,10 +22,10 @@ def classification_loss(logits_BA: Tensor, labels_B: Tensor, smoothing: float) -
 def completion_loss(
     refined_BPTKC: Tensor, expected_BPTKC: Tensor, target_BPTKC: Tensor, counted_BPTK: Tensor
 ) -> Tensor:
-    """How much of the expectation's error on the counted joints is left after refinement, `[B]`; 0 where none counts.
+    """Error of the refinement on counted joints, relative to that of the expectation, `[B]`; 0 where none counts.
 
-    By mean distances, 1 being no better than expected. Relative to that, since joints that are hidden throughout a clip
-    err ten times as far as those hidden in a frame, and would rule. What is expected gets no gradient.
+    A ratio of mean distances; 1 is no better than the expectation. A ratio, since joints that are hidden throughout a
+    clip err ten times as far as those hidden in a frame, and would dominate. The expectation gets no gradient.
     """
     counted = counted_BPTK.to(target_BPTKC.dtype)
     left_B, expected_B = (
@@ -38,7 +38,7 @@ def completion_loss(
 def prediction_loss(predicted_BPTKC: Tensor, target_BPTKC: Tensor, counted_BPTK: Tensor) -> Tensor:
     """Mean distance from prediction to truth over the counted joints of each clip, `[B]`; 0 where none counts.
 
-    The distance is Huber's, quadratic below `SMALL_ERROR`, so that a wrong detection does not rule.
+    The distance is Huber's, quadratic below `SMALL_ERROR`, so that a wrong detection does not dominate.
     """
     error = functional.smooth_l1_loss(
         predicted_BPTKC.float(), target_BPTKC, reduction="none", beta=SMALL_ERROR
@@ -48,7 +48,7 @@ def prediction_loss(predicted_BPTKC: Tensor, target_BPTKC: Tensor, counted_BPTK:
 
 
 def attention_loss(attention_BS: Tensor, target_BS: Tensor) -> Tensor:
-    """How far attention strays from the target, `[B]`: Kullback and Leibler's divergence in nats, 0 where equal.
+    """KL divergence of attention from the target, `[B]`, nats.
 
     The target gets no gradient. Both sum to 1 over the tokens; a token that is dropped has 0 in both.
     """
@@ -64,5 +64,5 @@ def gate_loss(gate_B: Tensor, is_scene_B: Tensor) -> Tensor:
 
 
 def hidden_on_purpose(known_BPTK: Tensor, visible_BPTK: Tensor) -> Tensor:
-    """Joints whose truth is known and that the model did not see: all that completion is judged by."""
+    """Joints whose true place is known and that were hidden from the model: those that completion is scored on."""
     return torch.logical_and(known_BPTK, ~visible_BPTK)

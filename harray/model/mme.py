@@ -1,13 +1,15 @@
-"""MME, the micro-movement encoder: one person's completed joints -> one vector and an attention over time.
+"""MME, the micro-movement encoder: one person's completed joints -> one vector a member and an attention over time.
 
     joints, bones, their movements over lags 1, 2, 4, spread, distances, surprise, visible flags
-        -> standardised by the training set -> 1x1 conv -> residual conv blocks (or a temporal transformer)
-        -> attention pooling + max pooling over time --------------------------------+-> person vector
-    standardised streams -> their mean, median, deviation over time (what a dozen clips suffice to learn) -+
+        -> standardised by the training set -> members, each of its own weights:
+           1x1 conv -> residual conv blocks (or a temporal transformer)
+               -> attention pooling + max pooling over time ---------------------------+-> person vector
+    standardised streams -> their mean, median, deviation over time, where asked for --+
 
-A detector's slip shakes the mean of a movement but not its median.
+Members learn the same task side by side and their answers are averaged: an ensemble (Lakshminarayanan et al., 2017)
+that shares completion and streams. A detector's slip shakes the mean of a movement but not its median.
 
-Letters: M rows (people of clips), T frames, K joints, C coordinates, D features.
+Letters: M rows (people of clips), E members, T frames, K joints, C coordinates, D features.
 """
 
 import math
@@ -50,30 +52,19 @@ class MME(nn.Module):
         size += num_joints * (num_joints - 1) // 2 * config.distances
         self.register_buffer("mean_D", torch.zeros(size))
         self.register_buffer("std_D", torch.ones(size))
-        self.enter = nn.Linear(size, config.width)
-        self.drop = RowDropout("mme.streams", config.dropout)
-        if config.head == "conv":
-            blocks = [ConvBlock(config, number) for number in range(config.num_blocks)]
-        else:
-            blocks = [AttentionBlock(config, number) for number in range(config.num_blocks)]
-        self.blocks = nn.ModuleList(blocks)
-        self.leave = nn.LayerNorm(config.width)
-        self.attention = nn.Linear(config.width, 1)
-        self.summarise = nn.Linear((2 + config.medians) * size, config.width)
-        self.drop_summary = RowDropout("mme.summary", config.dropout)
-        self.join = nn.Linear(3 * config.width, config.width)
+        self.members = nn.ModuleList([Encoder(config, size, number) for number in range(config.num_members)])
 
     def streams(
         self, completed_MTKC: Tensor, visible_MTK: Tensor, surprise_MTK: Tensor, extra_MTD: Tensor
     ) -> Tensor:
-        """What the encoder looks at, before standardisation: `[M, T, D]`."""
+        """The encoder's input streams before standardisation, `[M, T, D]`."""
         points_MTKC = torch.cat([completed_MTKC, bone_vectors(completed_MTKC, self.bones)], dim=2)
         parts = [points_MTKC.flatten(2), visible_MTK.to(completed_MTKC.dtype), surprise_MTK, extra_MTD]
         if self.config.differences:
             moved = [differences(points_MTKC, lag) for lag in self.config.lags]
             sizes = [lengths(x) for x in moved]
             sizes += [spread(points_MTKC, self._seen_points(visible_MTK), w) for w in self.config.windows]
-            # A trembling hand differs from a still one by a factor, a swung arm from both by a length.
+            # Small movements differ by a factor, large ones by a length: hence the logarithm.
             parts += [x[:, :, : completed_MTKC.shape[2]].flatten(2) for x in moved]
             parts += [(x + SMALL_MOVEMENT).log() for x in sizes]
         if self.config.distances:
@@ -86,26 +77,53 @@ class MME(nn.Module):
         return torch.cat([visible_MTK, visible_MTK[..., parents] & visible_MTK[..., children]], dim=-1)
 
     def forward(self, streams_MTD: Tensor, random: RowRandom | None = None) -> tuple[Tensor, Tensor]:
-        """Person vectors `[M, D]` and attention over time `[M, T]`, which sums to 1."""
+        """Each member's person vectors `[M, E, D]`, and their mean attention over time `[M, T]`, which sums to 1."""
         seen_MTD = (streams_MTD - self.mean_D) / self.std_D
+        summary_MD = _summary(seen_MTD.detach(), self.config.medians) if self.config.summary else None
+        found = [member(seen_MTD, summary_MD, random) for member in self.members]
+        vectors, attention = zip(*found, strict=True)
+        return torch.stack(vectors, dim=1), torch.stack(attention).mean(dim=0)
+
+
+class Encoder(nn.Module):
+    """A member: standardised streams of `size` channels -> person vectors `[M, D]` and attention over time `[M, T]`."""
+
+    def __init__(self, config: MMEConfig, size: int, number: int):
+        super().__init__()
+        name = f"mme{number or ''}"  # members drop apart
+        self.is_transformer = config.head == "transformer"
+        self.enter = nn.Linear(size, config.width)
+        self.drop = RowDropout(f"{name}.streams", config.dropout)
+        block = AttentionBlock if self.is_transformer else ConvBlock
+        self.blocks = nn.ModuleList([block(config, name, place) for place in range(config.num_blocks)])
+        self.leave = nn.LayerNorm(config.width)
+        self.attention = nn.Linear(config.width, 1)
+        self.summarise: nn.Linear | None = None
+        if config.summary:
+            self.summarise = nn.Linear((2 + config.medians) * size, config.width)
+        self.drop_summary = RowDropout(f"{name}.summary", config.dropout)
+        self.join = nn.Linear((2 + config.summary) * config.width, config.width)
+
+    def forward(
+        self, seen_MTD: Tensor, summary_MD: Tensor | None, random: RowRandom | None
+    ) -> tuple[Tensor, Tensor]:
         x_MTD = self.enter(self.drop(seen_MTD, random))
-        if self.config.head == "transformer":
+        if self.is_transformer:
             x_MTD = x_MTD + _waves(x_MTD.shape[1], x_MTD.shape[2], x_MTD.device)
         for block in self.blocks:
             x_MTD = block(x_MTD, random)
         x_MTD = self.leave(x_MTD)
         attention_MT = self.attention(x_MTD).squeeze(-1).softmax(dim=1)
-        pooled_MD = torch.einsum("mt,mtd->md", attention_MT, x_MTD)
-        summary_MD = self.summarise(
-            self.drop_summary(_summary(seen_MTD.detach(), self.config.medians), random)
-        )
-        return self.join(torch.cat([pooled_MD, x_MTD.amax(dim=1), summary_MD], dim=-1)), attention_MT
+        parts = [torch.einsum("mt,mtd->md", attention_MT, x_MTD), x_MTD.amax(dim=1)]
+        if self.summarise is not None and summary_MD is not None:
+            parts.append(self.summarise(self.drop_summary(summary_MD, random)))
+        return self.join(torch.cat(parts, dim=-1)), attention_MT
 
 
 class ConvBlock(nn.Module):
-    """Two convolutions over time beside a shortcut (He et al., 2016, norm first); later blocks look farther."""
+    """Two convolutions over time beside a shortcut (He et al., 2016, norm first); dilation grows by block."""
 
-    def __init__(self, config: MMEConfig, number: int):
+    def __init__(self, config: MMEConfig, name: str, number: int):
         super().__init__()
         dilation = 2 ** min(number, 2)
         reach = dilation * (config.kernel_size - 1) // 2
@@ -116,7 +134,7 @@ class ConvBlock(nn.Module):
                 for _ in range(2)
             ]
         )
-        self.drop = RowDropout(f"mme.block{number}", config.dropout)
+        self.drop = RowDropout(f"{name}.block{number}", config.dropout)
 
     def forward(self, x_MTD: Tensor, random: RowRandom | None) -> Tensor:
         y_MTD = x_MTD
@@ -126,7 +144,7 @@ class ConvBlock(nn.Module):
 
 
 def _convolved(conv: nn.Module, x_MTD: Tensor) -> Tensor:
-    """A convolution over time, channels last throughout: on CPUs a quarter faster than moving them to and fro."""
+    """A convolution over time, channels last throughout: on CPUs a quarter faster than transposing them."""
     assert isinstance(conv, nn.Conv1d)
     weight = conv.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
     x_MD1T = x_MTD.transpose(1, 2).unsqueeze(2)
@@ -138,14 +156,14 @@ def _convolved(conv: nn.Module, x_MTD: Tensor) -> Tensor:
 class AttentionBlock(nn.Module):
     """A transformer layer over time, norm first (Xiong et al., 2020)."""
 
-    def __init__(self, config: MMEConfig, number: int):
+    def __init__(self, config: MMEConfig, name: str, number: int):
         super().__init__()
         self.norms = nn.ModuleList([nn.LayerNorm(config.width) for _ in range(2)])
         self.attention = nn.MultiheadAttention(config.width, config.num_heads, batch_first=True)
         self.mix = nn.Sequential(
             nn.Linear(config.width, 2 * config.width), nn.GELU(), nn.Linear(2 * config.width, config.width)
         )
-        self.drop = RowDropout(f"mme.block{number}", config.dropout)
+        self.drop = RowDropout(f"{name}.block{number}", config.dropout)
 
     def forward(self, x_MTD: Tensor, random: RowRandom | None) -> Tensor:
         y_MTD = self.norms[0](x_MTD)

@@ -1,7 +1,10 @@
-"""The fusion network: PCM completes, MME reads movements, people meet, CFN looks at the scene.
+"""The fusion network: PCM completes joints, MME encodes movements, CFN attends to the scene.
 
     keypoints, visible -> PCM -> completed, surprise -> MME (per person) -> people -> motion --+--> classifier
     scene tokens ------------------------------------------------> CFN (motion asks) -> scene -+
+
+MME's members see the same completion; each has people and a classifier of its own and learns by its own loss. Their
+logits are averaged, and CFN is asked by their mean motion.
 
 Where clips have two streams of keypoints, 2D and 3D, each has its own PCM, MME and people, and their motion vectors
 attend to each other before they are one.
@@ -9,8 +12,8 @@ attend to each other before they are one.
 The classifier reads motion and scene apart (a sum of two linear maps), so leaving one out leaves the evidence
 of the other as it was; one trained network answers by pose only, by scene only and by both.
 
-Letters: B batch, V streams of keypoints, P people, M rows (people of clips that are present), T frames, K joints,
-C coordinates, S scene tokens, D features, A action classes.
+Letters: B batch, V streams of keypoints, E members of MME, P people, M rows (people of clips that are present),
+T frames, K joints, C coordinates, S scene tokens, D features, A action classes.
 """
 
 from collections.abc import Sequence
@@ -33,15 +36,15 @@ from harray.model.people import People
 
 @dataclass(frozen=True, kw_only=True)
 class Pose:
-    """What the pose half found."""
+    """What the pose branch found."""
 
-    motion_BD: Tensor
+    motion_BED: Tensor
     completed_BPTKC: Tensor  # observed joints as they are
     predicted_BPTKC: Tensor  # PCM's prediction from other frames; equals completed without PCM
     expected_BPTKC: Tensor  # what PCM's estimate starts from; equals completed without PCM
     refined_BPTKC: Tensor  # PCM's estimate of every joint; equals completed without PCM
     surprise_BPTK: Tensor  # 0 where hidden and without PCM
-    present_BP: Tensor  # who was looked at; of others there are zeros
+    present_BP: Tensor  # people who were encoded; zeros stand for the others
     attention_time_BT: Tensor  # sums to 1
 
 
@@ -68,7 +71,7 @@ class StreamShape(TypedDict):
 
 
 class PoseBranch(nn.Module):
-    """A stream of keypoints -> what moves."""
+    """A stream of keypoints -> motion vectors of people."""
 
     def __init__(self, config: ModelConfig, **shape: Unpack[StreamShape]):
         super().__init__()
@@ -92,27 +95,30 @@ class PoseBranch(nn.Module):
             bones=shape["bones"],
             extra_size=extra,
         )
-        self.people = People(config.mme, shape["num_people"])
+        self.people = nn.ModuleList(
+            [People(config.mme, shape["num_people"]) for _ in range(config.mme.num_members)]
+        )
 
     def look_at_pose(
         self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor, random: RowRandom | None = None
     ) -> Pose:
-        """Complete and encode everybody who is present; absent people cost nothing."""
+        """Complete and encode everybody who is present; absent people are skipped."""
         present_BP = self._present(visible_BPTK)
         row, person = present_BP.nonzero(as_tuple=True)
         completion, centre_MC = self.complete(keypoints_BPTKC[row, person], visible_BPTK[row, person])
-        # Detached, so that PCM learns to complete and never to slip the class into hidden joints.
+        # Detached, so that PCM learns completion only, and cannot encode the class in hidden joints.
         seen = Completion(*(part.detach() for part in completion))
         streams = self._streams(seen, centre_MC, visible_BPTK, present_BP)
-        people_MD, attention_MT = self.mme(streams, random_of(random, row, person))
+        people_MED, attention_MT = self.mme(streams, random_of(random, row, person))
 
         def placed(x_M: Tensor) -> Tensor:
-            """`[B, P, ...]` of values of those present; 0 for who is absent."""
+            """`[B, P, ...]` from the values of those present; 0 for absent people."""
             if present_BP.shape[1] == 1:
                 return x_M.unsqueeze(1)
             return x_M.new_zeros(*present_BP.shape, *x_M.shape[1:]).index_put((row, person), x_M)
 
-        people_BPD, time_BPT = placed(people_MD), placed(attention_MT)
+        people_BPED, time_BPT = placed(people_MED), placed(attention_MT)
+        motion = [join(people_BPED[:, :, e], present_BP) for e, join in enumerate(self.people)]
         shift = centre_MC[:, None, None]
         estimates = (
             completion.completed_MTKC,
@@ -128,7 +134,7 @@ class PoseBranch(nn.Module):
         # On CPUs products with the mask take half the time of `where`.
         completed = keypoints_BPTKC * seen_BPTK1 + everyone[0] * ~seen_BPTK1
         return Pose(
-            motion_BD=self.people(people_BPD, present_BP),
+            motion_BED=torch.stack(motion, dim=1),
             completed_BPTKC=completed,
             predicted_BPTKC=everyone[1],
             expected_BPTKC=everyone[2],
@@ -147,7 +153,7 @@ class PoseBranch(nn.Module):
         return Completion(filled, filled, filled, filled, torch.zeros_like(own[..., 0])), centre_MC
 
     def streams(self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor) -> Tensor:
-        """What MME would see of everybody present, `[M, T, D]`, before standardisation."""
+        """MME's input streams of everybody present, `[M, T, D]`, before standardisation."""
         present_BP = self._present(visible_BPTK)
         completion, centre_MC = self.complete(keypoints_BPTKC[present_BP], visible_BPTK[present_BP])
         return self._streams(completion, centre_MC, visible_BPTK, present_BP)
@@ -198,7 +204,7 @@ class FusionNetwork(PoseBranch):
         self.scene_dim = scene_dim
         self.num_classes = num_classes
         self.second = None if second is None else PoseBranch(config, **second)
-        # Streams meet as people do: they attend to each other, and one that shows nothing counts for nothing.
+        # Streams are joined as people are: they attend to each other, and empty ones are masked.
         self.views = None if second is None else People(replace(config.mme, people_attention=True), 2)
         width = config.mme.width
         self.cfn = None
@@ -206,7 +212,9 @@ class FusionNetwork(PoseBranch):
             self.cfn = CFN(config.cfn, motion_size=width, scene_dim=scene_dim, num_classes=num_classes)
         self.drop_motion = RowDropout("motion", config.dropout)
         self.drop_scene = RowDropout("scene", config.dropout)
-        self.classify_motion = nn.Linear(width, num_classes)
+        self.classify_motion = nn.ModuleList(
+            [nn.Linear(width, num_classes) for _ in range(config.mme.num_members)]
+        )
         self.classify_scene = nn.Linear(width, num_classes, bias=False) if self.cfn else None
 
     def forward(
@@ -224,20 +232,21 @@ class FusionNetwork(PoseBranch):
         of the second stream, as the first two arguments are of the first; its place in the answer is the logits.
 
         Raises:
-            ValueError: neither the pose nor a scene is left to decide by.
+            ValueError: both pose and scene are switched off.
         """
         use_scene = use_scene and self.cfn is not None and tokens_BSD is not None
         if not (use_pose or use_scene):
             raise ValueError("use_pose=False: this network or batch has no scene to decide by; use the pose")
-        motion_BD = pose = None
+        motion_BED = pose = None
         if use_pose:
             streams = [(keypoints_BPTKC, visible_BPTK), *([second] if second else [])]
-            motion_BD, (pose, *_) = self.look(streams)
+            motion_BED, (pose, *_) = self.look(streams)
         scene = None
         if use_scene and self.cfn is not None and tokens_BSD is not None:
+            motion_BD = None if motion_BED is None else motion_BED.mean(dim=1)
             scene = self.cfn(*self.cfn.tokens(tokens_BSD, None), motion_BD, self.cfn.probed(tokens_BSD))
         return NetworkOutput(
-            logits_BA=self.classify(motion_BD, scene),
+            logits_BA=self.classify(motion_BED, scene).mean(dim=1),
             completed_BPTKC=pose.completed_BPTKC if pose else None,
             surprise_BPTK=pose.surprise_BPTK if pose else None,
             attention_time_BT=pose.attention_time_BT if pose else None,
@@ -256,18 +265,19 @@ class FusionNetwork(PoseBranch):
         """Look at the keypoints and visible flags of each stream.
 
         Returns:
-            the motion `[B, D]` that they show together, and what each branch found by itself.
+            each member's motion `[B, E, D]` that they show together, and what each branch found by itself.
         """
         seen = list(zip(self.branches, streams, strict=False))
         poses = [branch.look_at_pose(*stream, random) for branch, stream in seen]
         if self.views is None:
-            return poses[0].motion_BD, poses
+            return poses[0].motion_BED, poses
         shown_BV = torch.stack([visible.any(dim=(1, 2, 3)) for _, visible in streams[: len(poses)]], dim=1)
-        motion_BVD = torch.stack([pose.motion_BD for pose in poses], dim=1)
-        return self.views(motion_BVD, self._views_left(shown_BV, random)), poses
+        left_BV = self._views_left(shown_BV, random)
+        by_member = torch.stack([pose.motion_BED for pose in poses], dim=2).unbind(dim=1)
+        return torch.stack([self.views(motion_BVD, left_BV) for motion_BVD in by_member], dim=1), poses
 
     def _views_left(self, shown_BV: Tensor, random: RowRandom | None) -> Tensor:
-        """Streams that show somebody, in training less one of them now and then; never none."""
+        """Streams that show somebody; in training one of two is dropped at random. Never none."""
         left_BV = shown_BV
         if random is not None and self.training and shown_BV.shape[1] > 1:
             dropped_B1 = random.chance("view", self.config.view_dropout, 1)
@@ -278,24 +288,26 @@ class FusionNetwork(PoseBranch):
         return left_BV | (first_BV & ~left_BV.any(dim=1, keepdim=True))
 
     def classify(
-        self, motion_BD: Tensor | None, scene: SceneView | None, random: RowRandom | None = None
+        self, motion_BED: Tensor | None, scene: SceneView | None, random: RowRandom | None = None
     ) -> Tensor:
-        """Logits `[B, A]` from what there is of motion and scene; of the scene the probe decides where there is one."""
-        probe_BA = (
-            None
-            if scene is None or scene.probe_BA is None
-            else scene.gate_B.detach()[:, None] * scene.probe_BA
-        )
-        if motion_BD is None and probe_BA is not None:
-            return probe_BA  # as the probe alone would say it
-        logits_BA = (
-            self.classify_motion.bias
-            if motion_BD is None
-            else self.classify_motion(self.drop_motion(motion_BD, random))
-        )
-        if probe_BA is not None:
-            return logits_BA + probe_BA
-        return logits_BA if scene is None else logits_BA + self.classify_look(scene, random)
+        """Each member's logits `[B, E, A]` from motion, scene, or both; from the scene alone `[B, 1, A]`.
+
+        A scene counts by its linear probe where there is one.
+        """
+        if motion_BED is None:
+            biases: list[Tensor] = [each.get_parameter("bias") for each in self.classify_motion]
+            logits_BEA = torch.stack(biases).mean(dim=0)[None, None]
+        else:
+            members = self.drop_motion(motion_BED, random).unbind(dim=1)
+            each = zip(self.classify_motion, members, strict=True)
+            logits_BEA = torch.stack([classify(motion_BD) for classify, motion_BD in each], dim=1)
+        if scene is None:
+            return logits_BEA
+        if scene.probe_BA is None:
+            return logits_BEA + self.classify_look(scene, random)[:, None]
+        probe_BA = scene.gate_B.detach()[:, None] * scene.probe_BA
+        # Without motion as the probe alone would say it.
+        return probe_BA[:, None] + (logits_BEA if motion_BED is not None else 0.0)
 
     def classify_look(self, scene: SceneView, random: RowRandom | None = None) -> Tensor:
         """Logits `[B, A]` of what CFN's attention found."""

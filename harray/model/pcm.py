@@ -1,4 +1,4 @@
-"""PCM, the predictive coding module: completes hidden joints and notices surprising ones.
+"""PCM, the predictive coding module: completes hidden joints and measures the surprise of visible ones.
 
     joints seen at 1..t-1 -> LSTM forward  -> state t-1 --+
     joints seen at t+1..T -> LSTM backward -> state t+1 --+--> prediction of t --> error on joints seen at t
@@ -27,19 +27,19 @@ from harray.model.config import PCMConfig
 from harray.model.prior import MotionPrior
 
 NUM_NEIGHBOURS = 4  # of a joint in time: two before and two after
-PLACES, MOVES = 5.0, 20.0  # bring body sizes, and what a joint moves from frame to frame, to about 1
+PLACES, MOVES = 5.0, 20.0  # scale positions and movements from frame to frame, in body sizes, to about 1
 
 
 class Completion(NamedTuple):
     completed_MTKC: Tensor  # observed joints as they are, hidden ones refined
     predicted_MTKC: Tensor  # from other frames alone
     expected_MTKC: Tensor  # by the prior, or the prediction; observed joints as they are
-    refined_MTKC: Tensor  # what is expected, corrected by the errors on visible joints of all frames
+    refined_MTKC: Tensor  # the expectation, corrected by the errors on visible joints of all frames
     surprise_MTK: Tensor  # distance from prediction to observation; 0 where hidden
 
 
-class Beside(NamedTuple):
-    """What each joint's neighbours in time say, its own frame left out."""
+class Neighbours(NamedTuple):
+    """What each joint's neighbours in time predict; its own frame is left out."""
 
     start_MTKC: Tensor  # the cubic through them
     closeness_MTKN: (
@@ -48,8 +48,8 @@ class Beside(NamedTuple):
     away_MTKNC: Tensor  # the neighbours less the cubic; 0 where there is none
 
 
-class Evidence(NamedTuple):
-    """What a correction is made of."""
+class RefinerInputs(NamedTuple):
+    """What the refinement reads."""
 
     visible_MTK: Tensor
     expected_MTKC: Tensor
@@ -74,7 +74,7 @@ class PCM(nn.Module):
         self.refine = Refinement(config, num_joints=num_joints, num_coordinates=num_coordinates)
 
     def forward(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Completion:
-        """Complete normalised keypoints; what stands in hidden joints is never read."""
+        """Complete normalised keypoints; the values of hidden joints are never read."""
         seen_MTK1 = visible_MTK[..., None]
         seen = torch.where(seen_MTK1, keypoints_MTKC, 0.0)
         beside = _beside(seen, visible_MTK)
@@ -84,13 +84,13 @@ class PCM(nn.Module):
         expected = (
             torch.where(seen_MTK1, seen, predicted) if self.prior is None else self.prior(seen, visible_MTK)
         )
-        evidence = Evidence(visible_MTK, expected, predicted, error, beside.closeness_MTKN, states_MTD)
+        evidence = RefinerInputs(visible_MTK, expected, predicted, error, beside.closeness_MTKN, states_MTD)
         refined = expected + self.refine(evidence)
         completed = torch.where(seen_MTK1, keypoints_MTKC, refined)
         surprise = (error.square().sum(-1) + 1e-8).sqrt() * visible_MTK
         return Completion(completed, predicted, expected, refined, surprise)
 
-    def _predict(self, beside: Beside, states_MTD: Tensor) -> Tensor:
+    def _predict(self, beside: Neighbours, states_MTD: Tensor) -> Tensor:
         """Of each frame from the others, `[M, T, K, C]`."""
         start, closeness, away = beside
         context = torch.cat([states_MTD, PLACES * start.flatten(2), closeness[..., :2].flatten(2)], dim=-1)
@@ -110,7 +110,7 @@ class PCM(nn.Module):
 
 
 class Refinement(nn.Module):
-    """Corrects what is expected of hidden joints: each joint of each frame has a vector.
+    """Corrects the expectation of hidden joints; each joint of each frame has a vector.
 
     evidence -> vectors -> blocks (joints of a frame meet, then each joint's frames) -> correction
     """
@@ -129,7 +129,7 @@ class Refinement(nn.Module):
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
-    def forward(self, evidence: Evidence) -> Tensor:
+    def forward(self, evidence: RefinerInputs) -> Tensor:
         expected = evidence.expected_MTKC
         middle_MT1C = expected.mean(dim=2, keepdim=True)
         moved = torch.cat([torch.zeros_like(expected[:, :1]), expected[:, 1:] - expected[:, :-1]], dim=1)
@@ -150,7 +150,7 @@ class Refinement(nn.Module):
 
 
 class JointsAndFrames(nn.Module):
-    """The joints of a frame meet in a bottleneck; then each joint's frames in a convolution that joints share."""
+    """Mixes the joints of a frame through a bottleneck, then the frames of each joint by a shared convolution."""
 
     def __init__(self, config: PCMConfig, num_joints: int, number: int):
         super().__init__()
@@ -170,12 +170,12 @@ class JointsAndFrames(nn.Module):
         return x_MTKD + self.mix(y)
 
 
-def _beside(seen_MTKC: Tensor, visible_MTK: Tensor) -> Beside:
+def _beside(seen_MTKC: Tensor, visible_MTK: Tensor) -> Neighbours:
     frames = neighbours_twice(visible_MTK)
     start = cubic(seen_MTKC, frames)
     away = [(joints_at(seen_MTKC, frame) - start) * (frame >= 0)[..., None] for frame in frames]
     closeness = torch.stack([_closeness(frame) for frame in frames], dim=-1)
-    return Beside(start, closeness, torch.stack(away, dim=-2))
+    return Neighbours(start, closeness, torch.stack(away, dim=-2))
 
 
 def _closeness(frame_MTK: Tensor) -> Tensor:
@@ -185,7 +185,7 @@ def _closeness(frame_MTK: Tensor) -> Tensor:
 
 
 def _two_layers(size_in: int, hidden_size: int, size_out: int) -> nn.Sequential:
-    """A small network that starts as zero, so that what it corrects starts as it is."""
+    """A small network whose output starts at zero, so that corrections start at none."""
     last = nn.Linear(hidden_size, size_out)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
@@ -193,7 +193,7 @@ def _two_layers(size_in: int, hidden_size: int, size_out: int) -> nn.Sequential:
 
 
 def _trust() -> nn.Sequential:
-    """From how near the neighbours are: how far corrections reach. They start small."""
+    """Scale of the corrections, from how near the neighbours in time are. It starts small."""
     trust = _two_layers(NUM_NEIGHBOURS, 16, 1)
     last = trust[-1]
     assert isinstance(last, nn.Linear)

@@ -25,7 +25,7 @@ class People(nn.Module):
         self.leave = nn.LayerNorm(width)
 
     def forward(self, people_BPD: Tensor, present_BP: Tensor) -> Tensor:
-        """Motion vectors `[B, D]`; absent people count for nothing. Every row has at least one present."""
+        """Motion vectors `[B, D]`; absent people are masked. Every row has at least one present."""
         x_BPD = people_BPD + self.place_PD[: people_BPD.shape[1]]
         if self.attention is not None and self.norm is not None:
             y_BPD = self.norm(x_BPD)

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from harray.errors import InputError
 from harray.networks.export import NotExportable, export_file, exported
 from harray.networks.runtimes import EXPORTED, ONNX, OPENVINO, TORCH, TorchNetwork
-from harray.networks.source import Network, NetworkSource
+from harray.networks.spec import Network, NetworkSpec
 
 AUTO = "auto"
 BACKENDS = (AUTO, TORCH, ONNX, OPENVINO)
@@ -52,7 +52,7 @@ def choose_backend(requested: str, device: str, room: str) -> str:
 
 
 def open_network(
-    source: NetworkSource,
+    spec: NetworkSpec,
     requested: str,
     device: str,
     num_threads: int | None = None,
@@ -67,27 +67,27 @@ def open_network(
     Raises:
         InputError: as `choose_backend` and `exported`; weights that are missing or not what they should be.
     """
-    backend = choose_backend(requested, device, source.room)
+    backend = choose_backend(requested, device, spec.room)
     if backend != TORCH:
         try:
-            return EXPORTED[backend](exported(source, backend), num_threads)
+            return EXPORTED[backend](exported(spec, backend), num_threads)
         except NotExportable as error:
             if requested != AUTO:
                 raise
             on_message(f"using torch instead of the faster {backend}: {error}")
-    return TorchNetwork(source.build(device), device, num_threads)
+    return TorchNetwork(spec.build(device), device, num_threads)
 
 
-def make_ready(source: NetworkSource, requested: str, device: str) -> list[str]:
+def make_ready(spec: NetworkSpec, requested: str, device: str) -> list[str]:
     """Export now what `open_network` would otherwise export at its first use; returns warnings for the user.
 
     Raises:
         InputError: as `open_network`.
     """
-    backend = choose_backend(requested, device, source.room)
+    backend = choose_backend(requested, device, spec.room)
     messages: list[str] = []
-    if backend != TORCH and not export_file(source, backend).is_file():
-        open_network(source, requested, device, on_message=messages.append)
+    if backend != TORCH and not export_file(spec, backend).is_file():
+        open_network(spec, requested, device, on_message=messages.append)
     return messages
 
 

@@ -1,6 +1,6 @@
 """A network's ONNX form: made once per machine, compared with torch, kept in the cache.
 
-    source --torch.onnx--> model --the runtime--> output for the samples ~ torch's? --> the cache
+    spec --torch.onnx--> model --the runtime--> output for the samples ~ torch's? --> the cache
 
 The file is the SHA-256 of the model followed by the model, so that a damaged one is noticed and made again; it
 appears under its name in one step, so that several actors may make it at the same time.
@@ -17,7 +17,7 @@ from harray.downloads import cache_dir
 from harray.errors import InputError
 from harray.files import write_atomically
 from harray.networks.runtimes import EXPORTED, ONNX, OPENVINO
-from harray.networks.source import NetworkSource, on_host
+from harray.networks.spec import NetworkSpec, on_host
 
 if TYPE_CHECKING:
     import torch
@@ -32,29 +32,29 @@ class NotExportable(InputError):
     """The network cannot be exported, or the runtime's results differ from torch's."""
 
 
-def exported(source: NetworkSource, backend: str) -> bytes:
+def exported(spec: NetworkSpec, backend: str) -> bytes:
     """The network as an ONNX model for that runtime, from the cache or exported now.
 
     Raises:
         NotExportable: it cannot be exported, or its output is not torch's; the figures are in the message.
         InputError: the weights are missing or are not what they should be.
     """
-    file = export_file(source, backend)
+    file = export_file(spec, backend)
     if (model := _intact(file)) is not None:
         return model
-    module = source.build("cpu")
-    model = _to_onnx(source, module)
-    _compare(source, module, backend, model)
+    module = spec.build("cpu")
+    model = _to_onnx(spec, module)
+    _compare(spec, module, backend, model)
     _keep(model, file)
     return model
 
 
-def export_file(source: NetworkSource, backend: str) -> Path:
+def export_file(spec: NetworkSpec, backend: str) -> Path:
     """Path of the export in the cache; it depends on the versions of torch and of the runtime."""
     package = RUNTIME_PACKAGE[backend]
-    parts = (source.digest(), EXPORT_VERSION, OPSET, version("torch"), package, version(package))
+    parts = (spec.digest(), EXPORT_VERSION, OPSET, version("torch"), package, version(package))
     name = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
-    return cache_dir() / "networks" / f"{source.room}-{backend}-{name}"
+    return cache_dir() / "networks" / f"{spec.room}-{backend}-{name}"
 
 
 def _intact(file: Path) -> bytes | None:
@@ -67,14 +67,14 @@ def _intact(file: Path) -> bytes | None:
     return model if hashlib.sha256(model).digest() == digest else None
 
 
-def _to_onnx(source: NetworkSource, module: "torch.nn.Module") -> bytes:
+def _to_onnx(spec: NetworkSpec, module: "torch.nn.Module") -> bytes:
     """ONNX of any number and size of frames.
 
     By tracing: torch.export, the other way, takes the frames' number in YOLO's head for a constant (torch 2.15).
     """
     import torch
 
-    images = torch.from_numpy(source.samples()[0])
+    images = torch.from_numpy(spec.samples()[0])
     try:
         with tempfile.TemporaryDirectory() as folder, torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -90,34 +90,34 @@ def _to_onnx(source: NetworkSource, module: "torch.nn.Module") -> bytes:
             return file.read_bytes()
     except Exception as error:  # whatever a network of unknown architecture makes the tracer raise
         raise NotExportable(
-            f"{source.room}: the network cannot be exported ({_first_line(error)}); "
-            f"use {source.room}.backend=torch"
+            f"{spec.room}: the network cannot be exported ({_first_line(error)}); "
+            f"use {spec.room}.backend=torch"
         ) from error
 
 
-def _compare(source: NetworkSource, module: "torch.nn.Module", backend: str, model: bytes) -> None:
+def _compare(spec: NetworkSpec, module: "torch.nn.Module", backend: str, model: bytes) -> None:
     """Run the samples on torch and on the runtime.
 
     Raises:
-        NotExportable: they differ by more than the source allows, or the runtime refuses the model.
+        NotExportable: they differ by more than the spec allows, or the runtime refuses the model.
     """
     import torch
 
     try:
         network = EXPORTED[backend](model)
-        for images in source.samples():
+        for images in spec.samples():
             with torch.inference_mode():
                 reference = module(torch.from_numpy(images)).float().numpy()
-            found = source.disagreement(reference, on_host(network(images)))
+            found = spec.disagreement(reference, on_host(network(images)))
             if not found.value <= found.limit:
                 raise NotExportable(
-                    f"{source.room}.backend={backend}: its output is not torch's ({found}); "
-                    f"use {source.room}.backend=torch"
+                    f"{spec.room}.backend={backend}: its output is not torch's ({found}); "
+                    f"use {spec.room}.backend=torch"
                 )
     except RuntimeError as error:  # of either runtime, for an operation that it does not know
         raise NotExportable(
-            f"{source.room}.backend={backend}: the runtime refuses the network ({_first_line(error)}); "
-            f"use {source.room}.backend=torch"
+            f"{spec.room}.backend={backend}: the runtime refuses the network ({_first_line(error)}); "
+            f"use {spec.room}.backend=torch"
         ) from error
 
 

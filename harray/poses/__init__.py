@@ -1,1 +1,1 @@
-"""Frames to keypoints and confidence, and the people who carry them over time."""
+"""Frames to keypoints with confidence, and people tracked over time."""

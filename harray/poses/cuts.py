@@ -31,7 +31,7 @@ Look = tuple[
 
 
 class CutDetector:
-    """Says of each frame as it comes whether a new shot begins with it."""
+    """Detects cuts frame by frame: whether a new shot begins."""
 
     def __init__(self) -> None:
         self._last: Look | None = None
@@ -70,7 +70,7 @@ def cut_frames(rgb_THWC: np.ndarray) -> np.ndarray:
 
 
 def look_of(rgb_HWC: np.ndarray) -> Look:
-    """What of a frame is compared: shares of its colours, and grey values `[H, W]`; some 10 kB."""
+    """The features of a frame that are compared: shares of its colours, and grey values `[H, W]`; some 10 kB."""
     import cv2
 
     small = cv2.resize(rgb_HWC, SMALL_WH, interpolation=cv2.INTER_AREA)

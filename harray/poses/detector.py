@@ -1,6 +1,6 @@
 """People in frames: the YOLO pose network run on batches of frames, without ultralytics' predictor.
 
-    frames --letterbox--> RGB [B, H', W', 3] --network--> boxes, scores, keypoints --suppression--> people per frame
+    frames --letterbox--> RGB [B, H', W', 3] --network--> boxes, scores, keypoints --nms--> people per frame
 
 Letters: T frames, B frames of a batch, H height, W width, N people, K joints, C coordinates.
 """
@@ -11,12 +11,12 @@ import functools
 import numpy as np
 
 from harray.networks.backends import open_network
-from harray.networks.source import Network
+from harray.networks.spec import Network
 from harray.poses.config import EMBEDDED, EMBEDDED_MIN_BOX_CONFIDENCE, PosesConfig
 from harray.poses.embedded import load_card
 from harray.poses.letterbox import Letterbox, fit, letterbox_for, to_source
 from harray.poses.nms import nms
-from harray.poses.source import PoseSource
+from harray.poses.spec import PoseNetworkSpec
 
 OFFICIAL_IMAGE_SIZE = 640
 NUM_JOINTS = 17
@@ -47,7 +47,7 @@ class PoseDetector:
 
     @functools.cached_property
     def network(self) -> Network:
-        return open_network(PoseSource(self.config), self.config.backend, self.device, self.num_threads)
+        return open_network(PoseNetworkSpec(self.config), self.config.backend, self.device, self.num_threads)
 
     @functools.cached_property
     def image_size(self) -> int:
@@ -56,7 +56,7 @@ class PoseDetector:
 
     @property
     def min_box_confidence(self) -> float:
-        """Below which nobody is found."""
+        """Confidence of a box below which it is dropped."""
         least = EMBEDDED_MIN_BOX_CONFIDENCE if self.config.weights == EMBEDDED else 0.0
         return max(self.config.min_box_confidence, least)
 

@@ -1,13 +1,13 @@
-"""From the pose head's output to people: one box for each, where the head gives many.
+"""Non-maximum suppression: the pose head's many boxes to one for each person.
 
 Letters: B frames of a batch, A anchors, N people of a frame.
 """
 
 import numpy as np
 
-from harray.networks.source import Output, on_host
+from harray.networks.spec import Output, on_host
 from harray.poses.boxes import iou
-from harray.poses.source import has_nms_inside
+from harray.poses.spec import has_nms_inside
 
 MAX_OVERLAP = 0.7  # IoU above which two boxes are one person (ultralytics' default)
 MAX_FOUND = 50  # people per frame
@@ -38,7 +38,7 @@ def nms(output: Output, min_confidence: float) -> list[np.ndarray]:
 
 
 def _without_class(rows: np.ndarray) -> np.ndarray:
-    """Rows of a head that needs no suppression (x1 y1 x2 y2 score class joints)."""
+    """Rows of a head that needs no nms (x1 y1 x2 y2 score class joints)."""
     ordered = rows[np.argsort(-rows[:, 4], kind="stable")][:MAX_FOUND]
     return np.delete(ordered, 5, axis=1)
 

@@ -1,4 +1,4 @@
-"""People over time, one frame after another: for a clip's frames in a loop as for a camera's as they come.
+"""Tracking, one frame after another: for the frames of a clip in a loop, and for a camera's as they arrive.
 
     people so far --where each is expected now--> costs [M, N] --assignment (Hungarian)--> track of each detection
 
@@ -21,25 +21,27 @@ import numpy as np
 from harray.poses.boxes import iou
 from harray.poses.detector import FrameDetections
 
-NO_TRACK = -1  # of a second detection of somebody
-REACH = 0.5  # farthest step, in box sizes, between frames at the same time
-REACH_PER_SEC = 2.5  # and how much farther for every second
+NO_TRACK = -1  # of a duplicate detection of a person
+REACH = 0.5  # largest step in box sizes between two frames, however close in time
+REACH_PER_SEC = 2.5  # added for every second between them
 MAX_REACH = 2.0
 MAX_RATIO = 3.0  # of sizes
-HORIZON_SEC = 1.0  # between frames, beyond which nobody's speed says where they went
-KEEPING_SEC = 0.5  # in which somebody who is not found loses about two thirds of their speed
+HORIZON_SEC = 1.0  # beyond it, speed does not predict a position
+KEEPING_SEC = 0.5  # time constant with which the speed of somebody who is not detected decays
 SPEED_SEC = 0.5  # over which speed is averaged
-MEMORY_SEC = 10.0  # who was not seen for longer is somebody else when they come back
+MEMORY_SEC = 10.0  # after which a track ends: whoever comes back gets a new one
 SAME_PLACE = (
-    0.15  # distance of a joint from where it is expected, in box sizes, that halves a pose's similarity
+    0.15  # distance of a joint from its expected place, in box sizes, that halves the similarity of poses
 )
-SAME_SHAPE = 0.05  # the same, where the whole pose was moved to where it is found
+SAME_SHAPE = 0.05  # the same after the whole pose was aligned with the detection
 NEW_TRACK_PENALTY = (
-    1.2  # cost of a track of one frame; a second box on a person must not take over the person's track
+    1.2  # cost of a track of one frame, so that a duplicate box does not take over an older track
 )
-ABSENCE = 0.5  # cost of not having been found in the frame before: of two behind one another, one is found
+ABSENCE = (
+    0.5  # cost of a gap: not detected in the frame before, as happens where people stand behind one another
+)
 ABSENCE_PER_SEC = 0.25  # and of every second of that
-UNLIKE = 6.0  # cost from which a detection is nobody known
+UNLIKE = 6.0  # cost from which a detection starts a new track
 SAME_POSE = 0.1  # mean distance of confident joints, in box sizes, under which two detections are one person
 MIN_CONFIDENCE = 0.3  # of the joints that are compared
 MIN_JOINTS = 3  # that can be compared; with fewer, boxes speak for the pose
@@ -47,7 +49,7 @@ MIN_JOINTS = 3  # that can be compared; with fewer, boxes speak for the pose
 
 @dataclasses.dataclass
 class _Person:
-    """Somebody as last seen."""
+    """A tracked person as last seen."""
 
     track: int
     time_sec: float
@@ -71,7 +73,7 @@ class _Person:
 
 
 class Tracker:
-    """Gives every detection the number of its track. What it holds does not grow with time."""
+    """Gives every detection the number of its track. Its memory does not grow with time."""
 
     def __init__(self) -> None:
         self._people: list[_Person] = []
@@ -110,7 +112,7 @@ class Tracker:
     def _assigned(
         self, boxes_N4: np.ndarray, keypoints_NKC1: np.ndarray, time_sec: float
     ) -> dict[int, _Person]:
-        """Whom each detection shows, of those who are known."""
+        """The tracked person of each detection, where one matches."""
         from scipy.optimize import linear_sum_assignment
 
         if not self._people or not len(boxes_N4):
@@ -122,7 +124,7 @@ class Tracker:
         }
 
     def _costs(self, boxes_N4: np.ndarray, keypoints_NKC1: np.ndarray, time_sec: float) -> np.ndarray:
-        """float [M, N]: how unlike each person each detection is; `UNLIKE` where it is out of reach."""
+        """float [M, N]: cost of assigning each detection to each person; `UNLIKE` where it is out of reach."""
         people = self._people
         passed_M = np.array([time_sec - person.time_sec for person in people])
         absent_M = np.maximum(passed_M - (time_sec - self._time_sec), 0.0)

@@ -12,7 +12,7 @@ import numpy as np
 from harray.poses.detector import FrameDetections
 from harray.poses.tracker import NO_TRACK, Tracker
 
-STEP_SEC = 0.2  # between frames, where nobody says their times
+STEP_SEC = 0.2  # between frames whose times are not given
 
 
 @dataclasses.dataclass
@@ -26,7 +26,7 @@ class Track:
 
     @property
     def rank(self) -> float:
-        """Length times mean confidence times the root of the mean area: what is there long, sure and large."""
+        """Length times mean confidence times the square root of the mean area: what is long, confident and large."""
         boxes_T4 = np.stack(self.boxes)
         areas = (boxes_T4[:, 2] - boxes_T4[:, 0]) * (boxes_T4[:, 3] - boxes_T4[:, 1])
         return len(self.frames) * float(np.mean(self.confidences)) * float(np.sqrt(areas.mean() + 1.0))
@@ -39,7 +39,7 @@ def track_people(
     time_sec_T: np.ndarray | None = None,
     is_cut_T: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The best tracks of a clip. None of them goes on beyond a cut, where the one who was there is seen no more.
+    """The best tracks of a clip. No track continues across a cut.
 
     Args:
         detections: of every frame in order of time; all with the same number of joints.

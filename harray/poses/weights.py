@@ -49,7 +49,7 @@ def resolve_pose_weights(weights: str) -> Path:
 
 
 def check_pose_weights(weights: str) -> None:
-    """Refuse, before anything heavy is started, a file that names no pose network; loading it tells more.
+    """Refuse, before anything heavy starts, a file that is no pose network by the names in it.
 
     Raises:
         InputError: as `resolve_pose_weights`, or the file is no checkpoint of a YOLO pose network.

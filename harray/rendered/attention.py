@@ -1,4 +1,4 @@
-"""Where CFN looks: how much attention falls on an object, in rendered clips whose truth says where it is.
+"""CFN's attention on objects, in rendered clips whose truth says where these are.
 
     truth: object's box, actor's box -> the object's region about the actor -> cells of the scene's grid
     attention inside the region / the region's share of the frame = 1 where attention is even
@@ -47,7 +47,7 @@ def object_attention(
     """By label; empty without scene branch or for clips that `harray synth` did not render.
 
     Args:
-        use_pose: whether the motion asks too, or the scene decides alone.
+        use_pose: whether motion queries the scene, or the scene decides alone.
     """
     grid = clips.scene_grid
     rendered = {} if grid is None or predictor.network.cfn is None else _rendered(store, clips, grid[0])
@@ -58,7 +58,7 @@ def object_attention(
     assert attention_NS is not None
     attention_NFGG = attention_NS.reshape(-1, grid[0], grid[1], grid[1])
     seen = [
-        _Seen(clips.paths[row], *rendered[row], attention_FGG)
+        _RenderedClip(clips.paths[row], *rendered[row], attention_FGG)
         for row, attention_FGG in zip(rows, attention_NFGG, strict=True)
     ]
     bare = {action.name for action in ACTIONS if action.object is None}
@@ -71,8 +71,8 @@ def object_attention(
     return found
 
 
-class _Seen(NamedTuple):
-    """A rendered clip, what is true of its scene frames, and where CFN looked in them."""
+class _RenderedClip(NamedTuple):
+    """A rendered clip, what is true of its scene frames, and CFN's attention in them."""
 
     path: str
     frames_F: np.ndarray
@@ -86,7 +86,7 @@ class _Seen(NamedTuple):
         )
 
 
-def _compared(thing: str, having: list[_Seen], others: list[_Seen]) -> ObjectAttention:
+def _compared(thing: str, having: list[_RenderedClip], others: list[_RenderedClip]) -> ObjectAttention:
     having = [clip for clip in having if not _is_covered(clip.truth)] or having
     on_object = [relative_attention(clip.attention_FGG, clip.truth.object_box_T4) for clip in having]
     places = [[_placed(_about_actor(clip.truth), other.truth) for clip in having] for other in others]
@@ -107,7 +107,7 @@ def _compared(thing: str, having: list[_Seen], others: list[_Seen]) -> ObjectAtt
 
 
 def _median(values: list[float]) -> int:
-    """The place of the middle one, so that the picture is neither the best nor the worst."""
+    """Index of the median, so that the picture shown is neither the best nor the worst."""
     return int(np.argsort(values)[len(values) // 2])
 
 

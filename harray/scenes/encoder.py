@@ -10,9 +10,9 @@ import functools
 import numpy as np
 
 from harray.networks.backends import open_network
-from harray.networks.source import Network, on_host
+from harray.networks.spec import Network, on_host
 from harray.scenes.config import NONE, ScenesConfig
-from harray.scenes.source import SceneSource, resized
+from harray.scenes.spec import SceneNetworkSpec, resized
 
 CHANNELS = 2048
 FLOAT16_MAX = 65504.0
@@ -38,7 +38,7 @@ class SceneEncoder:
 
     @functools.cached_property
     def network(self) -> Network:
-        return open_network(SceneSource(self.config), self.config.backend, self.device, self.num_threads)
+        return open_network(SceneNetworkSpec(self.config), self.config.backend, self.device, self.num_threads)
 
     def encode(self, frames_FHWC: np.ndarray) -> np.ndarray:
         """Tokens of every frame.

@@ -47,12 +47,12 @@ def split_names(ledger: pa.Table) -> list[str]:
 
 
 def notes_message(notes: Mapping[str, str]) -> str | None:
-    """What is to be said of an extracted video, by kind, as its row's message."""
+    """Notes on an extracted video, by kind, as its row's message."""
     return " | ".join(f"{kind}: {text}" for kind, text in notes.items()) or None
 
 
 def noted(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, int, str, str]]:
-    """What is to be said of extracted videos: (kind, count, one path, what of it), the commonest first."""
+    """Notes on extracted videos: (kind, count, one path, text), the commonest first."""
     counts, example = Counter[str](), dict[str, tuple[str, str]]()
     for row in rows:
         if row["status"] == EXTRACTED and row["message"]:

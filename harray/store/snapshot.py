@@ -14,7 +14,7 @@ from harray.errors import InputError
 from harray.schema import LEDGER, MOVED
 from harray.store.ledger import extracted_rows, latest_rows, split_names
 
-Part = tuple[Path, int, int]  # of the ledger: its file, size in bytes and modification time in ns
+LedgerPart = tuple[Path, int, int]  # of the ledger: its file, size in bytes and modification time in ns
 
 NUM_REMEMBERED = 2  # stores, as where one is trained on and another one evaluated
 
@@ -69,7 +69,7 @@ def snapshot_of(files: Sequence[Path]) -> Snapshot:
 
 
 @functools.lru_cache(maxsize=NUM_REMEMBERED)
-def _remembered(parts: tuple[Part, ...]) -> Snapshot:
+def _remembered(parts: tuple[LedgerPart, ...]) -> Snapshot:
     return Snapshot(read_ledger([file for file, *_ in parts]))
 
 

@@ -144,7 +144,7 @@ def can_hold_out(path: Path, share: float) -> bool:
 
 
 def complete(path: Path, command: str) -> HeldOut | None:
-    """Deal what has come into a store since; None where its splits are its manifest's."""
+    """Deal clips that are new in the store; None where its splits are its manifest's."""
     known = recorded(path)
     return None if known is None else hold_out_test(path, known["share"], command)
 

@@ -1,4 +1,4 @@
-"""Which inputs a worker is at work on, so that one that kills its worker is known by the next.
+"""Which inputs are being processed, so that one that kills its worker is recognised later.
 
 A file per input stands in STORE/tries while it is read and run through the networks, and counts how often that
 was begun. A worker that dies leaves it; after `MAX_TRIES` the input is given up. A run begins without any: that

@@ -1,4 +1,4 @@
-"""Whether a store is what it says: every file whole, every count right, every extracted clip there.
+"""Verify a store: every file whole, every count right, every extracted clip there.
 
 problems   something is lost or wrong; `harray store verify --repair` and the same `harray extract` mend it
 notes      harmless: what a killed command left, features that no input refers to, clips stored twice

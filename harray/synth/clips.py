@@ -44,7 +44,7 @@ class ClipSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Person:
+class DrawnPerson:
     """One person over a clip; M points of the figure (the 17 joints first), px."""
 
     points_TM2: np.ndarray
@@ -69,7 +69,7 @@ class Stage:
     spec: ClipSpec
     scene: str
     backdrop: np.ndarray
-    people: tuple[Person, ...]  # the actor first
+    people: tuple[DrawnPerson, ...]  # the actor first
     thing: Placed | None
     occluder_T4: np.ndarray
     occluder_color: tuple[int, int, int]
@@ -153,7 +153,7 @@ def _stage(spec: ClipSpec) -> Stage:
     )
 
 
-def _actor_on_stage(spec: ClipSpec, action: Action, length: int, backdrop: np.ndarray, rng) -> Person:
+def _actor_on_stage(spec: ClipSpec, action: Action, length: int, backdrop: np.ndarray, rng) -> DrawnPerson:
     tempo = rng.uniform(0.8, 1.25)  # cycles a second
     phase = rng.random() + tempo * np.arange(length) / FPS
     motion = action.motion(phase, rng)
@@ -168,7 +168,7 @@ def _actor_on_stage(spec: ClipSpec, action: Action, length: int, backdrop: np.nd
     return _person(make_actor(spec.seed, spec.actor), motion, camera, backdrop, rng)
 
 
-def _bystander(spec: ClipSpec, length: int, backdrop: np.ndarray, actor: Person, rng) -> Person:
+def _bystander(spec: ClipSpec, length: int, backdrop: np.ndarray, actor: DrawnPerson, rng) -> DrawnPerson:
     """A smaller person who stands at the side, farther from the actor's middle, facing the camera more or less."""
     phase = rng.random() + np.arange(length) / FPS
     left = actor.points_TM2[:, INDEX["pelvis"], 0].mean() > WIDTH_PX / 2
@@ -183,12 +183,12 @@ def _bystander(spec: ClipSpec, length: int, backdrop: np.ndarray, actor: Person,
     return _person(stranger, standing(phase, rng), camera, backdrop, rng)
 
 
-def _person(actor: Actor, motion, camera: Camera, backdrop: np.ndarray, rng) -> Person:
+def _person(actor: Actor, motion, camera: Camera, backdrop: np.ndarray, rng) -> DrawnPerson:
     points, near = camera.project(points_in_space(actor.body, motion))
     x0, y0 = np.clip(points.min((0, 1)), 0, [WIDTH_PX - 8, HEIGHT_PX - 8]).astype(int)
     x1, y1 = np.clip(points.max((0, 1)), [x0 + 8, y0 + 8], [WIDTH_PX, HEIGHT_PX]).astype(int)
     look = dress(actor, rng, backdrop[y0:y1, x0:x1].mean((0, 1)))
-    return Person(points_TM2=points, near_TM=near, scale_px=camera.scale_px, look=look)
+    return DrawnPerson(points_TM2=points, near_TM=near, scale_px=camera.scale_px, look=look)
 
 
 def _occluder(length: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Who acts: proportions, skin and hair belong to the actor; clothes change from clip to clip."""
+"""Actors: proportions, skin and hair are the actor's; clothes change from clip to clip."""
 
 from dataclasses import dataclass
 

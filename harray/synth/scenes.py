@@ -1,4 +1,4 @@
-"""Where it happens: five scenes, varied in colour, layout, blur and noise. RGB uint8 [240, 320, 3]."""
+"""Backgrounds: five scenes, varied in colour, layout, blur and noise. RGB uint8 [240, 320, 3]."""
 
 from collections.abc import Callable
 

@@ -112,6 +112,19 @@ def resolve_model(model: str, uri: str, cache: Path | None = None) -> Path:
     return _checkpoint(f"{location.rstrip('/')}/{CHECKPOINT}", uri, cache or cache_dir() / "models")
 
 
+def pinned(model: str, uri: str) -> str:
+    """A MODEL under a name that stays the same: models:/NAME/VERSION for an alias or `latest`, others as they are.
+
+    Raises:
+        InputError: as `resolve_model`.
+    """
+    reference = model.removeprefix("models:/").strip("/")
+    if not model.startswith("models:/") or _is_model_id(reference):
+        return model
+    version = _version_of(connect(uri, must_exist=True), uri, reference)
+    return f"models:/{version.name}/{version.version}"
+
+
 def run_of_model(model: str, uri: str) -> str | None:
     """The id of the run that trained a MODEL; None where it is not known, such as for a copied folder.
 

@@ -8,6 +8,7 @@ experiment.yaml      the whole experiment, for the record; never read here
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from harray import __version__
 from harray.config import from_dict, to_dict
@@ -28,7 +30,8 @@ from harray.model.network import FusionNetwork, PoseBranch
 from harray.skeleton import SkeletonLayout, layout_from, layout_named, to_data
 from harray.training.calibration import Calibration
 
-FORMAT = 2  # raise it when the files change so that older code cannot read them
+FORMAT = 3  # raise it when the files change so that older code cannot read them
+FORMAT_OF_ONE_MEMBER = 2  # read as well: its weights are those of MME's only member
 WEIGHTS_FILE, ABOUT_FILE, EXPERIMENT_FILE = "model.safetensors", "checkpoint.yaml", "experiment.yaml"
 CLIPS_FILE, CALIBRATION_FILE = "clips.txt", "calibration.json"
 
@@ -160,7 +163,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             bones=skeleton.bones,
             second=None if second is None else {**about["second_shape"], "bones": second.bones},
         )
-        network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        network.load_state_dict(_with_members(load_file(folder / WEIGHTS_FILE)))
         grid: Sequence[int] | None = about["scene_grid"]
         return Checkpoint(
             network=network.eval(),
@@ -170,7 +173,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             second_skeleton=second,
             scene_grid=None if grid is None else (grid[0], grid[1]),
             store_digest=about["store_digest"],
-            learned_clips=_learned_clips(folder),
+            learned_clips=learned_clips(folder),
             provenance=Provenance(**{name: about[name] for name in ("extraction", "weights", "origin")}),
             harray_version=about["harray_version"],
             calibration=_calibration(folder),
@@ -184,7 +187,20 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         ) from error
 
 
-def _learned_clips(folder: Path) -> frozenset[str] | None:
+def _with_members(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights by their names of now, whatever the format."""
+    if any(".members." in f".{name}" for name in weights):
+        return weights
+    encoder = r"(^|second\.)mme\.(?!mean_D|std_D)"
+    renamed = {re.sub(encoder, r"\1mme.members.0.", name): value for name, value in weights.items()}
+    return {
+        re.sub(r"(^|second\.)(people|classify_motion)\.", r"\1\2.0.", name): value
+        for name, value in renamed.items()
+    }
+
+
+def learned_clips(folder: Path) -> frozenset[str] | None:
+    """clip_ids that a checkpoint learned from; None where it does not say."""
     file = folder / CLIPS_FILE
     return frozenset(file.read_text().split()) if file.is_file() else None  # older checkpoints have none
 
@@ -208,6 +224,6 @@ def _about(folder: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"model {folder}: {ABOUT_FILE} is not YAML; {advice}") from error
     found = about.get("format") if isinstance(about, dict) else None
-    if found != FORMAT:
+    if found not in (FORMAT_OF_ONE_MEMBER, FORMAT):
         raise InputError(f"model {folder}: checkpoint format {found}, expected {FORMAT}; train again")
     return about

@@ -62,6 +62,10 @@ class TrainingConfig:
     """Whether to compute in bfloat16 on a GPU."""
     state_sec: float = 5.0
     """Least time between two saves of the state that resuming needs, seconds. 0: after each epoch."""
+    init: str = ""
+    """Model whose weights to start from, by names of layers, joints and classes. Empty: weights are drawn."""
+    allow_leak: bool = False
+    """Whether to train although the test part shares clips or groups with what is trained on."""
     seed: int = 0
     """Seed of initialisation, batches and augmentation."""
 

@@ -1,4 +1,4 @@
-"""Where a training ends that can only get worse: `train`, a trial, a fold and a repetition alike."""
+"""Ends a training that has diverged; used by `train`, trials, folds and reruns alike."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ class Diverged(InputError):
 
 
 def check_finite(epoch: int, losses: Mapping[str, float | None]) -> None:
-    """Refuse to go on from an epoch whose loss is not a finite number, before anybody sees or keeps it.
+    """Stop a training whose loss is not finite, before the epoch is reported or saved.
 
     Raises:
         Diverged: one of the losses is NaN or infinite.

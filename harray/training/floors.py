@@ -1,4 +1,4 @@
-"""What a network has to beat: the majority class, and linear probes of its inputs, learned from the same clips.
+"""Baselines (floors) that a network has to beat, learned from the same clips: majority class and linear probes.
 
     majority          how often each class occurs
     linear_scene      a probe of each scene channel's greatest value over the clip

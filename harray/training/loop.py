@@ -4,7 +4,6 @@ Letters: N clips, B batch, A action classes.
 """
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,15 +21,16 @@ from harray.features.tensors import NormalisedClips
 from harray.metrics import Scores, classification_scores
 from harray.model.network import FusionNetwork
 from harray.skeleton import SkeletonLayout
-from harray.training.config import LearningConfig, TrainingConfig
+from harray.training.config import LearningConfig
 from harray.training.divergence import check_finite
 from harray.training.evaluate import predict_probabilities
+from harray.training.optimisation import decay_at, new_optimizer, rate_at
 from harray.training.scene_probe import fit_scene_probe
 from harray.training.statistics import fit_priors, fit_standardisation
 from harray.training.step import TrainingStep
 from harray.training.workers import WorkerGroup, epoch_batches
 
-MEASURING_PASS = 0  # of the random streams with which is measured, and down from it; training counts from 1
+MEASURING_PASS = 0  # random streams of the measurements before training: 0 and down; training counts from 1
 MOST_PASSES = 5  # over the clips in an epoch
 MOST_VARIANTS = 10  # of any one clip
 AUGMENTED_AT_ONCE = 256  # rows without scene tokens; more leave the caches
@@ -38,7 +38,7 @@ AUGMENTED_AT_ONCE = 256  # rows without scene tokens; more leave the caches
 
 @dataclass(frozen=True, kw_only=True)
 class EpochReport:
-    """What one epoch did; epochs count from 1."""
+    """The result of one epoch; epochs are numbered from 1."""
 
     epoch: int
     num_epochs: int
@@ -65,7 +65,7 @@ class Share:
 
 @dataclass(kw_only=True)
 class Progress:
-    """Where a training stands; with the weights and moments, all that resuming needs."""
+    """How far a training is; with weights and optimizer state all that resuming needs."""
 
     epoch: int = 0
     best_epoch: int = 0
@@ -80,7 +80,7 @@ class Trainer:
         val: clips to select the epoch by, or None.
         learning: its features with nothing left to the training clips.
         device: where the clips and the network go.
-        measured: a network whose buffers, PCM's prior and scales, are taken rather than measured on these clips.
+        measured: a network whose buffers (PCM's prior, standardisation) are copied, not estimated anew.
     """
 
     def __init__(
@@ -168,7 +168,9 @@ class Trainer:
         self.average = AveragedModel(self.network)
         for own, averaged in zip(self.network.modules(), self.average.module.modules(), strict=True):
             for name, buffer in own.named_buffers(recurse=False):
-                setattr(averaged, name, buffer)  # what no step changes; large, and else copied in every one
+                setattr(
+                    averaged, name, buffer
+                )  # constant during training and large: shared, not copied at every step
         if state is not None:
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -244,8 +246,8 @@ class Trainer:
     ) -> Iterator[tuple[Augmented, Tensor, RowRandom, int, float]]:
         """A pass over the clips: augmented batches, labels, random streams, whole batch's size, this worker's weight.
 
-        A worker that owns no row of a batch computes one of its others at weight 0, since workers step together.
-        Several batches are augmented at once: the numbers are those of the rows, and small tensors cost more calls
+        A worker that owns no row of a batch computes another one at weight 0, since all workers take every step.
+        Several batches are augmented at once (random numbers belong to rows): many small tensors would cost more calls
         than work.
         """
         clips, plan = self.train.clips, self._plan(number)
@@ -261,7 +263,7 @@ class Trainer:
             variant = self._augmented(clips, self.train.layouts[0], index, random)
             if self.probe_NA is not None:
                 variant = variant._replace(probe_BA=self.probe_NA[index])
-            if clips.second is not None:  # by the same random numbers, so that both still show the same
+            if clips.second is not None:  # by the same random numbers, so that both streams stay consistent
                 second = self._augmented(clips.second, self.train.layouts[1], index, random)
                 variant = variant._replace(second=second)
             for rows_B, mine, own, batch in zip(batches, places, indices, variant.split(sizes), strict=True):
@@ -269,9 +271,9 @@ class Trainer:
                 yield batch, clips.labels_N[own], random, len(rows_B), float(len(mine) > 0)
 
     def _variants(self, num_clips: int, *, with_scene: bool) -> Iterator[Augmented]:
-        """This worker's share of so many clips, to measure: all clips in turn, and again, but not too often.
+        """This worker's share of so many augmented clips, to estimate statistics: all in turn, repeated if needed.
 
-        The rows that only keep workers in step are left out.
+        Padding rows are left out.
         """
         numbers = range(MEASURING_PASS, MEASURING_PASS - MOST_VARIANTS, -1)
         passes = (self._batches(number, with_scene=with_scene) for number in numbers)
@@ -345,47 +347,8 @@ def _rows_at_once(clips: NormalisedClips) -> int:
     return AUGMENTED_AT_ONCE if clips.tokens_NSD is None else 1
 
 
-def rate_at(done: float, warmup_share: float) -> float:
-    """The learning rate's factor in [0, 1] at a share of all steps: linear warm-up, then half a cosine to 0.
-
-    >>> rate_at(0.1, 0.1), round(rate_at(0.55, 0.1), 6), rate_at(1.0, 0.1)
-    (1.0, 0.5, 0.0)
-    """
-    if done < warmup_share:
-        return 0.04 + 0.96 * done / warmup_share
-    return (1 + math.cos(math.pi * (done - warmup_share) / (1 - warmup_share))) / 2
-
-
-def decay_at(num_steps: int, greatest: float) -> float:
-    """The decay of the weights' moving average after so many steps.
-
-    It remembers about a tenth of the steps so far, as TensorFlow's ExponentialMovingAverage does by `num_updates`,
-    up to the greatest decay: a short training is not held by where it began.
-
-    >>> decay_at(0, 0.99), round(decay_at(90, 0.99), 6), decay_at(10_000, 0.99)
-    (0.1, 0.91, 0.99)
-    """
-    return min(greatest, (1 + num_steps) / (10 + num_steps))
-
-
-def new_optimizer(network: FusionNetwork, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019) that decays weight matrices only; PCM has its own learning rate."""
-    completing = {p for name, p in network.named_parameters() if "pcm" in name.split(".")}
-    parameters = list(network.parameters())
-    groups = [
-        {
-            "params": [p for p in parameters if (p in completing) == is_pcm and (p.dim() > 1) == is_matrix],
-            "weight_decay": config.weight_decay if is_matrix else 0.0,
-            "rate_factor": config.pcm_rate_factor if is_pcm else 1.0,
-        }
-        for is_pcm in (False, True)
-        for is_matrix in (True, False)
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate, fused=True)
-
-
 def report_from(values: dict[str, Any]) -> EpochReport:
-    """The report that `dataclasses.asdict` took apart."""
+    """The report from what `dataclasses.asdict` made of it."""
     fields = dict(values)
     if fields["val"] is not None:
         fields["val"] = Scores(**fields["val"])

@@ -1,4 +1,4 @@
-"""From a store to a checkpoint folder: what every way of training shares.
+"""From a store to a checkpoint folder: shared by all ways of training.
 
 store -> clips of train and val (carved where there is no val split) -> Trainer -> checkpoint folder
 """
@@ -23,14 +23,15 @@ from harray.metrics import Scores
 from harray.model.network import FusionNetwork, StreamShape
 from harray.store import FeatureStore
 from harray.training.calibration import EPOCH_SHARE, LEAST_CLIPS, Calibration, calibration_of
-from harray.training.checkpoint import Checkpoint, save_checkpoint
-from harray.training.config import LearningConfig
+from harray.training.checkpoint import Checkpoint, learned_clips, save_checkpoint
+from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.evaluate import predict_logits
 from harray.training.floors import ties_of
 from harray.training.loop import EpochReport, Share, Trainer
 from harray.training.mirroring import try_mirroring
 from harray.training.probes import dealt
 from harray.training.splits import carve_val
+from harray.training.start import start_network
 from harray.training.state import load_state, save_state
 from harray.training.workers import WorkerGroup
 
@@ -142,7 +143,9 @@ def fit_clips(
     state: dict[str, Any] | None = None,
 ) -> Fitted:
     """Train on these clips of the store, whatever its splits say; without val all epochs run and the last counts."""
-    with threads(learning.training.num_threads, device):  # what the trainer is made of too: sums depend on it
+    with threads(
+        learning.training.num_threads, device
+    ):  # the construction too: floating-point sums depend on it
         trainer = new_trainer(learning, train, val, device)
         trained = trainer.run(on_epoch, on_state, state)
         checkpoint = checkpoint_of(trained, learning, train, val, origin_of(store))
@@ -177,7 +180,7 @@ def _held_out_calibration(learning: LearningConfig, train: ClipTensors, trainer:
 def _calibration(
     network: FusionNetwork, learning: LearningConfig, clips: ClipTensors, how: str
 ) -> Calibration:
-    """By what a network says of clips that it did not learn from."""
+    """Calibration by a network's answers on clips that it did not learn from."""
     clips = clips.looked_at(learning.features.keypoints)
     logits_NA = predict_logits(network, normalised(clips, learning.features))
     return calibration_of(logits_NA.astype(np.float64), clips.labels_N.numpy(), how)
@@ -203,8 +206,13 @@ def new_trainer(
     which = learning.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
     features, decisions = decided(learning.features, train)
+    network = new_network(learning, train)
+    if folder := learning.training.init:
+        layouts = [train.skeleton, train.second_skeleton]
+        taken = start_network(network, layouts, train.classes, Path(folder))
+        decisions = [*decisions, f"from {folder}: {taken}"]
     trainer = Trainer(
-        new_network(learning, train),
+        network,
         share_of(train, features),
         None if val is None else share_of(val, features),
         learning=dataclasses.replace(learning, features=features),
@@ -216,7 +224,7 @@ def new_trainer(
 
 
 def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfig, list[str]]:
-    """The config with what it leaves to the training clips decided by them, and what was decided, a line each."""
+    """The config with what it leaves open decided by the training clips, and a line for each decision."""
     augmentation = features.augmentation
     if augmentation.mirror_probability is not None or not augmentation.enabled:
         return features, []
@@ -265,11 +273,18 @@ def checkpoint_of(
         scene_grid=looked_at.scene_grid,
         num_people=num_people_of(looked_at, learning.features),
         calibration=Calibration() if val is None else _calibration(network, learning, val, "clips of val"),
-        learned_clips=frozenset(train.clip_ids).union([] if val is None else val.clip_ids),
+        learned_clips=frozenset(train.clip_ids).union(
+            [] if val is None else val.clip_ids, learned_before(learning.training)
+        ),
         store_digest=origin.store_digest,
         clip_sec=origin.clip_sec,
         provenance=origin.provenance,
     )
+
+
+def learned_before(training: TrainingConfig) -> frozenset[str]:
+    """Clips that the model learned from with whose weights a training starts."""
+    return (learned_clips(Path(training.init)) or frozenset()) if training.init else frozenset()
 
 
 def training_clips(learning: LearningConfig, store: FeatureStore) -> tuple[ClipTensors, ClipTensors | None]:
@@ -334,7 +349,7 @@ def device_named(name: str) -> torch.device:
 
 
 def result_of(trainer: Trainer, checkpoint: Path, train_sec: float) -> TrainingResult:
-    """What is to be told of a finished training."""
+    """The result of a finished training."""
     progress = trainer.progress
     return TrainingResult(
         checkpoint=checkpoint,
@@ -349,7 +364,7 @@ def result_of(trainer: Trainer, checkpoint: Path, train_sec: float) -> TrainingR
 
 @contextmanager
 def threads(num_threads: int, device: torch.device) -> Generator[None]:
-    """Torch on so many threads where it computes on a CPU, as before afterwards."""
+    """Torch on so many threads, on a CPU, and the former number afterwards."""
     before = torch.get_num_threads()
     if device.type == "cpu":
         torch.set_num_threads(num_threads)
@@ -360,7 +375,7 @@ def threads(num_threads: int, device: torch.device) -> Generator[None]:
 
 
 def share_of(clips: ClipTensors, features: FeaturesConfig) -> Share:
-    """This worker's share, normalised; without the people's places that no clip fills, which would only cost time."""
+    """This worker's share, normalised; without the places for people that no clip fills."""
     rows = WorkerGroup.current().share(len(clips))
     mine = dataclasses.replace(normalised(clips.select(rows), features), rows_N=rows)
     if clips.second is None:  # two streams keep all places: which are filled may differ between them

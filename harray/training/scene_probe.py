@@ -1,4 +1,4 @@
-"""Fit CFN's linear probe before training, and say what it would have said of clips that it had not learned from.
+"""Fit CFN's linear probe before training, with out-of-fold logits for the training clips.
 
     pooled tokens of all clips -> probes on all folds but one -> logits of that one --+-> temperature
                                -> probe on all clips ----------- divided by it -------+-> the network's buffers
@@ -92,7 +92,7 @@ def _fitted(
 
 
 def temperature_of(logits_NA: np.ndarray, labels_N: np.ndarray) -> float:
-    """What to divide logits by, so that their probabilities cost held-out clips the least loss."""
+    """The temperature that minimises the loss of held-out clips."""
 
     def loss(log_temperature: float) -> float:
         log_NA = log_softmax(logits_NA / np.exp(log_temperature), axis=1)

@@ -1,4 +1,4 @@
-"""Carve a validation part out of the training clips, whole groups at a time. Pure."""
+"""Carve a validation part out of the training clips, whole groups at a time."""
 
 import hashlib
 import math

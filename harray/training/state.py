@@ -11,7 +11,7 @@ from harray.files import write_atomically
 
 
 def save_state(state: dict[str, Any], file: Path, fingerprint: str) -> None:
-    """Write a state; the file is whole or the former one.
+    """Write a state atomically.
 
     Args:
         fingerprint: stands for the training that the state belongs to.

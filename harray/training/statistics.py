@@ -53,7 +53,7 @@ def fit_priors(network: FusionNetwork, variants: Variants, num_clips: int, group
 
 
 def _people(batches: Iterable[Augmented], stream: int, prior: MotionPrior) -> Poses:
-    """All people of whom enough is known, about their own centre."""
+    """Everybody of whom enough joints are known, relative to their own centre."""
     nobody = torch.zeros(0, *prior.shape, device=prior.covariance_GCDD.device)
     keypoints, known = [nobody], [nobody[..., 0] > 0]
     for batch in batches:
@@ -69,18 +69,20 @@ def _single_component(people: Poses) -> Tensor:
 
 
 def _fit(prior: MotionPrior, people: Poses, component_M: Tensor, num_clips: int, group: WorkerGroup) -> None:
-    """One step, where there is anybody to learn from; clips count once, however often they were varied."""
+    """One step of expectation maximisation, if there is anybody to learn from; variants of a clip count as one."""
     moments_GCDD, num_rows_G = (group.summed(x) for x in prior.moments(*people, component_M))
     if num_rows := float(num_rows_G.sum()):
         prior.fit(moments_GCDD, num_rows_G, num_shared=SHARED_CLIPS / num_clips * num_rows)
 
 
 def _clusters(place_MF: Tensor, num_clusters: int, group: WorkerGroup) -> Tensor:
-    """The cluster of each row `[M]`, by k-means among all workers' rows, alike however many workers there are."""
+    """The cluster of each row `[M]`, by k-means over all workers' rows; independent of the number of workers."""
     everyone_MF = group.collected(place_MF.cpu()).numpy()
     if len(everyone_MF) < num_clusters:
         return torch.zeros_like(place_MF[:, 0], dtype=torch.long)
-    in_order = everyone_MF[everyone_MF[:, 0].argsort(kind="stable")]  # who computed a row decides nothing
+    in_order = everyone_MF[
+        everyone_MF[:, 0].argsort(kind="stable")
+    ]  # independent of which worker computed a row
     centres_GF, _ = kmeans2(in_order, num_clusters, minit="++", rng=0)
     nearest_M, _ = vq(place_MF.cpu().numpy(), centres_GF)
     return torch.from_numpy(nearest_M).long().to(place_MF.device)
@@ -116,7 +118,7 @@ class _Moments:
 
     def store(self, mean_D: Tensor, std_D: Tensor, group: WorkerGroup) -> None:
         sums_3D = self.sums_3D
-        if sums_3D is None:  # a worker whose share is empty
+        if sums_3D is None:  # this worker's share is empty
             sums_3D = torch.zeros(3, len(mean_D), dtype=torch.float64, device=mean_D.device)
         count_D, first_D, second_D = group.summed(sums_3D)
         average_D = first_D / count_D

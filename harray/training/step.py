@@ -1,12 +1,12 @@
-"""One training step's losses: recognition by pose and scene together and apart, the look at the scene, completion.
+"""The losses of a training step: recognition by pose and scene, together and alone; scene attention; completion.
 
-Every clip pays for all three ways of deciding in the proportions of the config. That is the expectation of
+Every clip contributes the losses of all three, weighted as configured. That is the expectation of
 dropping modalities at random, without its noise, and costs little, since the pose is encoded once.
 
-What the motion has told already, the scene need not tell again, so that fusion's look would be free to lie anywhere.
-It is drawn to what the scene by itself looks at, in every clip; the weight says how much.
+Where motion already tells the class, fusion's scene attention would get no gradient and could lie anywhere.
+So a KL divergence draws it towards the attention of the scene alone, in every clip.
 
-Letters: B batch, S scene tokens.
+Letters: B batch, E members of MME, D features, A action classes, S scene tokens.
 """
 
 import torch
@@ -40,8 +40,8 @@ class TrainingStep(nn.Module):
     def forward(self, batch: Augmented, labels_B: Tensor, random: RowRandom) -> dict[str, Tensor]:
         """Losses per clip `[B]` by name; `total` is what training minimises."""
         network, config = self.network, self.config
-        motion_BD, poses = network.look([(x.keypoints_BPTKC, x.visible_BPTK) for x in batch.streams], random)
-        losses = {"pose": self._recognition(network.classify(motion_BD, None, random), labels_B)}
+        motion_BED, poses = network.look([(x.keypoints_BPTKC, x.visible_BPTK) for x in batch.streams], random)
+        losses = {"pose": self._recognition(network.classify(motion_BED, None, random), labels_B)}
         total = config.pose_weight * losses["pose"]
         if network.cfn is not None and batch.tokens_BSD is not None:
             strength = self.augmentation
@@ -56,11 +56,14 @@ class TrainingStep(nn.Module):
                 replaced_B=replaced_B,
             )
             probe_BA = None if batch.probe_BA is None else batch.probe_BA * ~replaced_B[:, None]
-            both, alone = (network.cfn(tokens_BSD, kept_BS, motion, probe_BA) for motion in (motion_BD, None))
-            losses["fusion"] = self._recognition(network.classify(motion_BD, both, random), labels_B)
+            both, alone = (
+                network.cfn(tokens_BSD, kept_BS, motion_BD, probe_BA)
+                for motion_BD in (motion_BED.mean(dim=1), None)
+            )
+            losses["fusion"] = self._recognition(network.classify(motion_BED, both, random), labels_B)
             losses["scene"] = self._recognition(network.classify(None, alone, random), labels_B)
             if probe_BA is not None:
-                losses["look"] = self._looks(motion_BD, both, alone, labels_B, random)
+                losses["look"] = self._looks(motion_BED, both, alone, labels_B, random)
                 losses["gate"] = gate_loss(both.gate_B, ~replaced_B) + gate_loss(alone.gate_B, ~replaced_B)
                 total = total + config.scene_weight * (losses["look"] + losses["gate"])
             losses["scene_attention"] = attention_loss(both.attention_BS, alone.attention_BS)
@@ -78,23 +81,25 @@ class TrainingStep(nn.Module):
         return {"total": total} | losses
 
     def _looks(
-        self, motion_BD: Tensor, both: SceneView, alone: SceneView, labels_B: Tensor, random: RowRandom
+        self, motion_BED: Tensor, both: SceneView, alone: SceneView, labels_B: Tensor, random: RowRandom
     ) -> Tensor:
-        """Where a probe decides, attention learns by what it adds to the motion as it is, and alone."""
+        """With a probe in place, attention learns by what it adds to the detached motion logits, and alone."""
         network = self.network
-        known_BA = network.classify(motion_BD, None, random).detach()
-        return self._recognition(
-            known_BA + network.classify_look(both, random), labels_B
-        ) + self._recognition(network.classify_look(alone, random), labels_B)
+        known_BA = network.classify(motion_BED, None, random).detach().mean(dim=1)
+        looks = [known_BA + network.classify_look(both, random), network.classify_look(alone, random)]
+        return self._recognition(torch.stack(looks, dim=1), labels_B) * len(looks)
 
-    def _recognition(self, logits_BA: Tensor, labels_B: Tensor) -> Tensor:
-        return classification_loss(logits_BA, labels_B, self.config.label_smoothing)
+    def _recognition(self, logits_BEA: Tensor, labels_B: Tensor) -> Tensor:
+        """The members' mean loss: each learns to answer by itself."""
+        smoothing = self.config.label_smoothing
+        each = [classification_loss(logits_BA, labels_B, smoothing) for logits_BA in logits_BEA.unbind(dim=1)]
+        return torch.stack(each).mean(dim=0)
 
     @staticmethod
     def _completion(pose: Pose, batch: Augmented) -> tuple[Tensor, Tensor]:
         """Losses of completion and of prediction: what was hidden on purpose counts, of each frame's prediction all.
 
-        Nobody is asked for who was not looked at.
+        People who were not encoded are left out.
         """
         known_BPTK = batch.known_BPTK & pose.present_BP[:, :, None, None]
         hidden = hidden_on_purpose(known_BPTK, batch.visible_BPTK)

@@ -1,4 +1,4 @@
-"""Who trains on what: one process, or several that together do exactly what one would do.
+"""Which rows a worker trains on: several workers together compute what one process would.
 
 Every worker owns a fixed share of the rows. A batch is drawn from all rows by a seeded permutation, and each
 worker computes the rows of it that it owns; losses are divided by the whole batch's size, so the sum over

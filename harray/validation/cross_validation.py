@@ -1,10 +1,10 @@
 """Cross-validation: every variant, seed and fold is one training whose fold is scored once, after it ended.
 
-    fold plan x seeds x variants -> Trial -> run_trial: train on the rest, score the held-out fold -> Outcome
-    outcomes of all trials -> CrossValidation: mean and deviation over folds and over seeds
+    folds x seeds x variants -> FoldTraining -> train_fold: train on the rest, score the fold -> FoldOutcome
+    outcomes of all trainings -> CrossValidation: mean and deviation over folds and over seeds
 
-The held-out fold chooses nothing: a trial trains for all its epochs, without val clips, and keeps the averaged
-weights of the last.
+The held-out fold chooses nothing: every training runs all its epochs, without val clips, and keeps the averaged
+weights of the last. An ablation is the same with a split of the store as its only fold.
 
 Letters: M held-out clips, A action classes.
 """
@@ -36,13 +36,13 @@ FULL = "full"  # the variant that the others are compared with
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class FoldTraining:
     """One training and what it is scored on."""
 
     variant: str
     fold: int
     store: Path
-    learning: LearningConfig  # with the trial's seed
+    learning: LearningConfig  # with the training's seed
     splits: tuple[str, ...] | None  # of the store; None for all clips
     held_out: tuple[int, ...]  # places among the labelled clips of `splits`
     occlusions: tuple[tuple[str, float], ...] = ()  # kinds and shares, to score the fold under as well
@@ -58,7 +58,7 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class FoldOutcome:
     """Class probabilities `[M, A]` of the held-out clips by part (as an evaluation's), in the fold's order."""
 
     probabilities: Mapping[str, np.ndarray]
@@ -69,35 +69,44 @@ class Outcome:
             np.savez(stream, allow_pickle=False, train_sec=self.train_sec, **self.probabilities)
 
     @classmethod
-    def load(cls, file: Path) -> "Outcome":
+    def load(cls, file: Path) -> "FoldOutcome":
         with np.load(file, allow_pickle=False) as arrays:
             values = {name: arrays[name] for name in arrays.files}
         return cls(train_sec=float(values.pop("train_sec")), probabilities=values)
 
 
-def run_trial(trial: Trial) -> Outcome:
+def hidden_part(kind: str, share: float) -> str:
+    """The name of the part that is scored with so much hidden.
+
+    >>> hidden_part("limbs", 0.5)
+    'limbs hidden 50%'
+    """
+    return f"{kind} hidden {100 * share:.4g}%"
+
+
+def train_fold(fold: FoldTraining) -> FoldOutcome:
     """Train on all clips but the held-out ones, then score those once.
 
     Raises:
         InputError: a store that cannot be trained on.
     """
-    training = dataclasses.replace(trial.learning.training, val_share=0.0)
-    learning = dataclasses.replace(trial.learning, training=training)
-    store = FeatureStore.open(trial.store)
-    clips = labelled_clips(store.path, store.digest(), trial.splits)
-    rest = sorted(set(range(len(clips))) - set(trial.held_out))
+    training = dataclasses.replace(fold.learning.training, val_share=0.0)
+    learning = dataclasses.replace(fold.learning, training=training)
+    store = FeatureStore.open(fold.store)
+    clips = labelled_clips(store.path, store.digest(), fold.splits)
+    rest = sorted(set(range(len(clips))) - set(fold.held_out))
     device = device_named(training.device)
     started = time.perf_counter()
     fitted = fit_clips(learning, store, clips.select(rest), None, device)
     train_sec = time.perf_counter() - started
     predictor = Predictor(fitted.checkpoint, device=str(device))
-    held_out = clips.select(trial.held_out)
+    held_out = clips.select(fold.held_out)
     parts = predictions_by_part(predictor, held_out)
     probabilities = {name: part.probabilities_NA for name, part in parts.items()}
-    for kind, share in trial.occlusions:
+    for kind, share in fold.occlusions:
         said = predictor.predict_clips(occluded(held_out, kind, share))
-        probabilities[f"{kind} hidden {100 * share:.4g}%"] = said.probabilities_NA
-    return Outcome(train_sec=train_sec, probabilities=probabilities)
+        probabilities[hidden_part(kind, share)] = said.probabilities_NA
+    return FoldOutcome(train_sec=train_sec, probabilities=probabilities)
 
 
 def floors_by_fold(
@@ -105,32 +114,32 @@ def floors_by_fold(
     splits: tuple[str, ...] | None,
     folds: Sequence[Sequence[int]],
     features: FeaturesConfig,
-) -> list[Outcome]:
-    """What each floor says of every fold's held-out clips when it learned from the others, as the network does."""
+) -> list[FoldOutcome]:
+    """Predictions of each floor for the held-out clips of every fold, learned from the other clips."""
     clips = labelled_clips(store.path, store.digest(), splits)
     outcomes = []
     for held_out in folds:
         started = time.perf_counter()
         rest = sorted(set(range(len(clips))) - set(held_out))
         said = floors(clips.select(rest), clips.select(held_out), features)
-        outcomes.append(Outcome(probabilities=said, train_sec=time.perf_counter() - started))
+        outcomes.append(FoldOutcome(probabilities=said, train_sec=time.perf_counter() - started))
     return outcomes
 
 
 def labelled_rows(store: FeatureStore, splits: Sequence[str] | None) -> Any:
-    """label, group and clip_id of the labelled clips, in the order of `Trial.held_out`, without their features.
+    """label, group, clip_id and splits of the labelled clips, in the order of `FoldTraining.held_out`; no features.
 
     Raises:
         InputError: no such split, or fewer than two labels in it.
     """
     rows = store.read(None if splits is None else list(splits), columns=[])
-    rows = rows.filter(rows["label"].is_valid()).select(["label", "group", "clip_id"])
+    rows = rows.filter(rows["label"].is_valid()).select(["label", "group", "clip_id", "splits"])
     if (count := len(rows["label"].unique())) < 2:
         raise InputError(f"store {store.path}: found {count} labels, expected at least two to tell apart")
     return rows
 
 
-@lru_cache(maxsize=1)  # a Ray worker runs many trials on the same clips
+@lru_cache(maxsize=1)  # a Ray worker runs many trainings on the same clips
 def labelled_clips(store: Path, store_digest: str, splits: tuple[str, ...] | None) -> ClipTensors:
     """The clips that `labelled_rows` lists, with their features."""
     clips = load_clips(FeatureStore.open(store), None if splits is None else list(splits))
@@ -211,7 +220,7 @@ class CrossValidation:
     num_classes: int
     fold_sizes: tuple[int, ...]
     seeds: tuple[int, ...]
-    tied_by: str  # what was held out together: `groups`, `near doubles` or `nothing`
+    tied_by: str  # what was held out together: `groups`, `near doubles`, `nothing` or a `split`
     variants: Mapping[str, VariantScores]
     floors: Mapping[str, PartScores] = field(default_factory=dict)  # of training/floors.py, on the same folds
 
@@ -242,7 +251,7 @@ class CrossValidation:
 
 
 def scores_of_variant(
-    outcomes_SF: Sequence[Sequence[Outcome]], labels: Sequence[np.ndarray]
+    outcomes_SF: Sequence[Sequence[FoldOutcome]], labels: Sequence[np.ndarray]
 ) -> VariantScores:
     """Scores over all seeds and folds of one variant.
 

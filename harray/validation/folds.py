@@ -1,4 +1,4 @@
-"""Which clips are held out together: every clip once, whole groups at a time, classes as even as they go. Pure."""
+"""Folds: every clip is held out once, whole groups at a time, classes as even as possible."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def plan_folds(
     else:
         parts = StratifiedGroupKFold(**how).split(clips, labels, ties)
     folds = [held_out.tolist() for _, held_out in parts]
-    _check_classes_stay(labels, folds)
+    check_classes_stay(labels, folds)
     return folds
 
 
@@ -57,7 +57,7 @@ def leave_one_group_out(labels: Sequence[str], groups: Sequence[str | None]) -> 
     if len(members) < 2:
         raise InputError("found 1 group, expected at least two to leave one out; use --folds")
     folds = [members[group] for group in sorted(members)]
-    _check_classes_stay(labels, folds)
+    check_classes_stay(labels, folds)
     return folds
 
 
@@ -70,13 +70,13 @@ def _check_class_sizes(labels: Sequence[str], num_folds: int) -> None:
         )
 
 
-def _check_classes_stay(labels: Sequence[str], folds: list[list[int]]) -> None:
+def check_classes_stay(labels: Sequence[str], folds: list[list[int]]) -> None:
     """Every class must be left to train on when a fold is held out."""
     everything = Counter(labels)
     for held_out in folds:
         counts = Counter(labels[place] for place in held_out)
         if gone := [label for label, count in counts.items() if count == everything[label]]:
             raise InputError(
-                f"all clips of class {gone[0]!r} are of groups that are held out together, which would leave none to "
-                "train on; leave the class out, or mend the groups"
+                f"all clips of class {gone[0]!r} are held out together, which would leave none to train on; leave the "
+                "class out, or mend the groups"
             )

@@ -1,4 +1,4 @@
-"""Clips that are probably of one source although no group says so: held out together, or folds would be too kind.
+"""Clips that are probably of one source although no group says so: held out together, or scores were too high.
 
 Several clips are often cut from one video: the same person in the same place, seen from the same side. Clips of one
 label whose scenes (or, without scenes, whose mean pose and bone lengths) are as near as those of different labels

@@ -15,6 +15,7 @@ from harray.skeleton import SkeletonLayout
 from harray.store import FeatureStore
 from harray.videos.decoding import VideoError
 from harray.videos.frames import read_frames_at
+from harray.videos.segments import part_of
 
 HEIGHT_PX, NUM_SHOWN, QUALITY = 132, 3, 72
 MARGIN = 0.15  # about a skeleton that stands on a blank ground, in its own sizes
@@ -83,11 +84,12 @@ def data_uri(picture_HWC: np.ndarray) -> str:
 
 def _frames(path: str, index_T: np.ndarray) -> list[np.ndarray] | None:
     """None where the video is gone, is elsewhere, or cannot be read any more."""
-    if not Path(path).is_file():
+    file = part_of(path).file
+    if not Path(file).exists():
         return None
     try:
-        return list(read_frames_at(path, index_T).rgb_THWC)
-    except VideoError:
+        return list(read_frames_at(file, index_T).rgb_THWC)
+    except (VideoError, OSError):
         return None
 
 

@@ -1,16 +1,14 @@
-"""What a comparison comes to, in a line: which is better, by how much, and whether chance explains it."""
+"""The result of a comparison in a line: which is better, by how much, and whether chance explains it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from harray.validation.ablations import Comparison
-from harray.validation.cross_validation import FULL, CrossValidation
+from harray.validation.cross_validation import FULL, CrossValidation, VariantScores
 
 LEVEL = 0.95
-FEWEST = 3  # samples that a verdict takes: two that happen to agree would be beyond doubt
+FEWEST = 3  # samples for a verdict; two that happen to agree would look certain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,28 +54,34 @@ def verdict(name: str, full_minus_this: np.ndarray, of: str) -> str:
     return f"full and {name} cannot be told apart: {found.mean:+.3f} ({over})"
 
 
-def verdicts_of_ablation(comparison: Comparison) -> dict[str, str]:
-    """A line for every variant but `full`: seed by seed, with nothing hidden, and over all that was hidden."""
-    curves: Mapping[str, Mapping[str, np.ndarray]] = comparison.top1
-    names = [name for name in next(iter(curves.values())) if name != FULL]
-    hidden = np.array(comparison.hidden_shares) > 0
-    said = {}
-    for name in names:
-        lost_KSH = np.array([of_kind[FULL] - of_kind[name] for of_kind in curves.values()])
-        plainly = verdict(name, lost_KSH[0][:, ~hidden].mean(axis=1), "seeds")
-        occluded = verdict(name, lost_KSH[:, :, hidden].mean(axis=(0, 2)), "seeds")
-        said[name] = f"with nothing hidden {plainly}; with joints hidden {occluded}"
-    return said
-
-
 def verdicts_of_cross_validation(found: CrossValidation) -> dict[str, str]:
-    """A line for every variant but `full`, fold by fold, each the mean of its seeds; of `full` alone, its score."""
-    top1_F = {
-        name: scores.parts["fusion"].top1.values_SF.mean(axis=0) for name, scores in found.variants.items()
-    }
-    if len(top1_F) == 1:
-        (name, values), folds = next(iter(top1_F.items())), len(found.fold_sizes)
+    """A line for every variant but `full`, or of `full` alone its score.
+
+    Judged fold by fold, each the mean of its seeds; of a single fold, such as a split, seed by seed. Where joints were
+    hidden too, what that comes to is judged apart, as the mean of all that was hidden.
+    """
+    top1 = {name: _samples(scores.parts["fusion"].top1.values_SF) for name, scores in found.variants.items()}
+    of = "folds" if len(found.fold_sizes) > 1 else "seeds"
+    if len(top1) == 1:
+        name, values = next(iter(top1.items()))
         mean = Interval.of(values)
-        return {name: f"top-1 {mean.mean:.4f} ({mean} over {folds} folds)"}
-    full = top1_F[FULL]
-    return {name: verdict(name, full - values, "folds") for name, values in top1_F.items() if name != FULL}
+        return {name: f"top-1 {mean.mean:.4f} ({mean} over {len(values)} {of})"}
+    hidden = {name: _hidden(scores) for name, scores in found.variants.items()}
+    said = {}
+    for name in top1.keys() - {FULL}:
+        said[name] = verdict(name, top1[FULL] - top1[name], of)
+        if len(hidden[name]):
+            occluded = verdict(name, (hidden[FULL] - hidden[name]).mean(axis=0), of)
+            said[name] = f"with nothing hidden {said[name]}; with joints hidden {occluded}"
+    return {name: said[name] for name in top1 if name in said}
+
+
+def _samples(values_SF: np.ndarray) -> np.ndarray:
+    """Of each fold the mean over seeds, or of a single fold every seed."""
+    return values_SF.mean(axis=0) if values_SF.shape[1] > 1 else values_SF[:, 0]
+
+
+def _hidden(scores: VariantScores) -> np.ndarray:
+    """`[parts, samples]`: top-1 of all that was scored with joints hidden."""
+    parts = [part for name, part in scores.parts.items() if " hidden " in name]
+    return np.array([_samples(part.top1.values_SF) for part in parts])

@@ -38,7 +38,7 @@ class Damage:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Found:
+class DamageNote:
     """The verdict.
 
     Attributes:
@@ -50,10 +50,10 @@ class Found:
     is_heavy: bool
 
 
-def damage_of(damage: Damage) -> Found:
+def damage_of(damage: Damage) -> DamageNote:
     """The verdict on a whole video."""
     if not damage.num_lost_packets and not any(damage.damaged):
-        return Found(note="", is_heavy=False)
+        return DamageNote(note="", is_heavy=False)
     lost_before = _lost_before(damage.places)
     lost = max(damage.num_lost_packets, sum(lost_before))
     direct, total = sum(damage.damaged) + lost, len(damage.places) + lost
@@ -61,7 +61,7 @@ def damage_of(damage: Damage) -> Found:
     note = f"{direct} of {total} frames are damaged or lost"
     note += f", and {more} more are predicted from those" if more else ""
     is_heavy = direct + more > HEAVY_SHARE * total and direct > HEAVY_DIRECT_SHARE * total
-    return Found(note=note, is_heavy=is_heavy)
+    return DamageNote(note=note, is_heavy=is_heavy)
 
 
 def _num_predicted_from_damage(damage: Damage, lost_before: list[int]) -> int:

@@ -9,10 +9,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from harray.videos.damage import Damage, damage_of
 from harray.videos.files import content_digest
+from harray.videos.frame_folders import opened_folder
+from harray.videos.segments import DEFAULT_RATE
 from harray.videos.streams import Stamps, Survey, film_streams, survey_of
 
+SEEK_EARLY_SEC = 2.0  # before what is wanted, so that frames that lean on ones before a key frame are whole
 NO_FRAME_BYTES = 1  # DivX writes packets of one byte in place of a frame
 
 
@@ -31,12 +36,14 @@ class Decoded(NamedTuple):
         time_sec: on the timeline's clock.
         shown_sec: on the same without gaps.
         next_sec: when the next frame is due, on the latter.
+        place: on the timeline, from 0.
     """
 
     frame: Any
     time_sec: float
     shown_sec: float
     next_sec: float
+    place: int = 0
 
 
 class Video:
@@ -44,14 +51,16 @@ class Video:
 
     Args:
         limit_sec: how long all reading together may take; None for as long as it takes.
+        fps: of a folder of pictures, which states none.
 
     Attributes:
         notes: what is to be said of the video, by kind; complete after all its frames were decoded.
         aspect: width of a stored pixel by its height; known after the first frame was decoded.
     """
 
-    def __init__(self, path: Path | str, limit_sec: float | None = None):
+    def __init__(self, path: Path | str, limit_sec: float | None = None, fps: float | None = None):
         self.path = Path(path)
+        self._folder_fps = fps or DEFAULT_RATE
         self.limit_sec = limit_sec
         self.deadline = float("inf") if limit_sec is None else time.monotonic() + limit_sec
         self.notes: dict[str, str] = {}
@@ -85,10 +94,21 @@ class Video:
         """Frames per second as the container states."""
         return self.survey.rate
 
-    def frames(self) -> Iterator[Decoded]:
+    def can_seek(self) -> bool:
+        """Whether decoding can begin in the middle: the frames' own time stamps tell where it is."""
+        return (
+            bool(len(self.survey.ticks_N))
+            and not self.survey.timeline.restarts_sec
+            and not self.path.is_dir()
+        )
+
+    def frames(self, from_sec: float = 0.0) -> Iterator[Decoded]:
         """Every frame that is shown and can be decoded, in order of presentation.
 
         Damaged packets are passed over; what they cost stands in `notes` in the end.
+
+        Args:
+            from_sec: on the clock of shown time; where the video can seek, frames well before it are passed over.
 
         Raises:
             VideoError: as `survey`, or in the end: there was no frame, or most are damaged.
@@ -101,6 +121,10 @@ class Video:
             stream.codec_context.thread_count = (
                 1  # each further thread of some decoders holds frames of its own
             )
+            if from_sec > SEEK_EARLY_SEC and self.can_seek():
+                shown_N = survey.timeline.shown_sec_N
+                place = max(0, int(np.searchsorted(shown_N, from_sec - SEEK_EARLY_SEC)) - 1)
+                container.seek(int(survey.ticks_N[place]), stream=stream, backward=True)
             for packet in self._packets(container, [stream]):
                 try:
                     frames = packet.decode()
@@ -113,7 +137,7 @@ class Video:
                     place = places.next(frame.dts if frame.pts is None else frame.pts)
                     damage.add_frame(place, is_damaged=frame.is_corrupt, is_key=frame.key_frame)
                     next_sec = survey.timeline.seconds(place + 1)[1]
-                    yield Decoded(frame, *survey.timeline.seconds(place), next_sec)
+                    yield Decoded(frame, *survey.timeline.seconds(place), next_sec, place)
         if not damage.places:
             num_packets = len(survey.timeline.time_sec_N)
             raise VideoError("decode", f"none of {num_packets} packets holds a frame that can be decoded")
@@ -132,12 +156,17 @@ class Video:
         if self.path.is_file() and self.path.stat().st_size == 0:
             raise VideoError("open", "the file is empty")
         try:
-            # FFmpeg takes what stands before a colon for a protocol
-            container = av.open(f"file:{self.path}", metadata_errors="replace")
+            if self.path.is_dir():
+                opening = opened_folder(self.path, self._folder_fps)
+            else:  # FFmpeg takes what stands before a colon for a protocol
+                opening = av.open(f"file:{self.path}", metadata_errors="replace")
+            container = opening.__enter__()
         except (av.FFmpegError, OSError) as error:
             raise VideoError("open", f"not a video that FFmpeg can open ({_reason(error)})") from error
-        with container:
+        try:
             yield container
+        finally:
+            opening.__exit__(None, None, None)
 
     def _packets(self, container: Any, streams: list[Any]) -> Iterator[Any]:
         """The streams' packets, up to where the container breaks off."""

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harray.names import is_uri, split_uri
+from harray.videos.frame_folders import folder_digest, frame_files
+from harray.videos.segments import part_of
 
 Stamp = tuple[int, int]  # bytes, modification time in ns
 
@@ -25,7 +27,9 @@ _KINDS = {
 
 
 def stamp_of(path: str) -> Stamp | None:
-    """Size and modification time of a file; None where there is none or it cannot be asked."""
+    """Size and modification time of a file, or of the file that a segment is of; None where there is none or it cannot
+    be asked."""
+    path = part_of(path).file
     try:
         if is_uri(path):
             info = remote_info(path)
@@ -38,11 +42,12 @@ def stamp_of(path: str) -> Stamp | None:
 
 @contextmanager
 def local_copy(path: str | Path) -> Generator[Path]:
-    """The file itself, or for a URI a temporary copy: a video is read twice and sought in.
+    """The file itself, or for a URI a temporary copy: a video is read twice and sought in. Of a segment, its video.
 
     Raises:
         OSError: no such file, one that may not be read, or what is no file with an end (a pipe, a device).
     """
+    path = part_of(str(path)).file
     if not is_uri(path):
         _check_regular(Path(path))
         yield Path(path)
@@ -56,7 +61,9 @@ def local_copy(path: str | Path) -> Generator[Path]:
 
 
 def content_digest(file: Path) -> str:
-    """32 hexadecimal digits for the bytes of a local file."""
+    """32 hexadecimal digits for the bytes of a local file, or of the pictures of a folder."""
+    if file.is_dir():
+        return folder_digest(file)
     state = hashlib.blake2b(digest_size=16)
     with open(file, "rb") as stream:
         while block := stream.read(_BLOCK):
@@ -88,6 +95,8 @@ def remote_info(uri: str) -> Any:
 
 def _check_regular(path: Path) -> None:
     mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode) and frame_files(path):
+        return
     if not stat.S_ISREG(mode):
         kind = next((name for is_kind, name in _KINDS.items() if is_kind(mode)), "no regular file")
         raise OSError(f"{kind}, not a video file")

@@ -17,7 +17,7 @@ import numpy as np
 
 from harray.videos.decoding import Decoded, Video, VideoError
 from harray.videos.picture import Needed, Pictures
-from harray.videos.timeline import frames_at
+from harray.videos.timeline import Span, frames_at
 
 SPARSE_SEC = 0.5  # between two frames of a clip; movements are shorter
 
@@ -63,6 +63,41 @@ def read_frames(
             or reading takes longer than `limit_sec`).
     """
     return uniform_frames(Video(path, limit_sec), num_frames, needed)
+
+
+def segment_frames(video: Video, num_frames: int, span: Span, needed: Needed | None = None) -> Frames:
+    """Frames of a part of a video, spaced evenly in time from its first to its last one; what follows is not decoded.
+
+    A part that ends after the video is taken up to its end, and its notes say so.
+
+    Raises:
+        VideoError: as `read_frames`; or stage "decode": the part begins after the video's end.
+    """
+    start, end = shown_span(video, span)
+    timeline = video.survey.timeline
+    wanted = np.linspace(start, max(start, end - timeline.frame_sec), num_frames)
+    first = int(frames_at(timeline.shown_sec_N, wanted[:1], timeline.early_sec)[0])
+    for from_sec in (start, 0.0) if video.can_seek() else (0.0,):
+        for cut in take(video, [Cut(wanted, needed)], array("d"), from_sec):
+            if cut.index[0] == first or not from_sec:  # else the file's index led astray
+                return cut.frames(video.fps, cut.index[-1] + 1)
+    raise VideoError("decode", "no frame of the segment can be decoded")
+
+
+def shown_span(video: Video, span: Span) -> Span:
+    """A part of a video on the clock of shown time, no longer than the video."""
+    timeline = video.survey.timeline
+    time_N, shown_N = timeline.time_sec_N, timeline.shown_sec_N
+    last = float(time_N[-1]) + timeline.frame_sec
+    if span[0] >= last:
+        raise VideoError("decode", f"the segment begins at {span[0]:g} s, but the video ends at {last:.2f} s")
+    if span[1] > last + timeline.frame_sec:
+        video.notes["segment"] = f"it ends at {span[1]:g} s, the video at {last:.2f} s; taken up to there"
+    shown = []
+    for at in (span[0], min(span[1], last)):
+        place = max(0, int(np.searchsorted(time_N, at, side="right")) - 1)
+        shown.append(float(shown_N[place]) + min(at - float(time_N[place]), timeline.frame_sec))
+    return shown[0], max(shown)
 
 
 def uniform_frames(video: Video, num_frames: int, needed: Needed | None = None) -> Frames:
@@ -168,7 +203,7 @@ class Cut:
         )
 
 
-def take(video: Video, cuts: list[Cut], shown: array) -> Iterator[Cut]:
+def take(video: Video, cuts: list[Cut], shown: array, from_sec: float = 0.0) -> Iterator[Cut]:
     """Cuts as they become full, in one pass over the video's frames; of those that the video ends before, the ones
     that have begun, their last frame repeated.
 
@@ -179,7 +214,8 @@ def take(video: Video, cuts: list[Cut], shown: array) -> Iterator[Cut]:
         shown: empty; the shown time of every frame that was decoded is added to it.
     """
     early_sec = video.survey.timeline.early_sec
-    for index, decoded in enumerate(video.frames()):
+    for count, decoded in enumerate(video.frames(from_sec)):
+        index = decoded.place if from_sec else count
         shown.append(decoded.shown_sec)
         while cuts and not cuts[0].index and cuts[0].wanted_T[-1] < decoded.shown_sec - early_sec:
             del cuts[0]  # all its frames were lost

@@ -12,13 +12,21 @@ from typing import Any
 from harray.errors import InputError
 from harray.videos.files import is_uri, local_copy
 from harray.videos.listing import Listing, manifest_table
+from harray.videos.segments import checked_span, part_of, segment_path
 from harray.videos.splits import canonical_splits, renamed, tidy
 
-COLUMNS = ("path", "label", "group", "split", "dataset")
-ALSO_CALLED = {"splits": "split"}
-SPANS = {"start", "end", "start_sec", "end_sec", "time_start", "time_end"}
+COLUMNS = ("path", "label", "group", "split", "dataset", "start", "end")
+ALSO_CALLED = {
+    "splits": "split",
+    "start_sec": "start",
+    "end_sec": "end",
+    "time_start": "start",
+    "time_end": "end",
+    "start_time": "start",
+    "end_time": "end",
+}
 DELIMITERS = ",;\t|"
-EXPECTED = "expected a csv with path,label and optionally group,split,dataset"
+EXPECTED = "expected a csv with path,label and optionally group,split,dataset,start,end"
 
 
 def read_manifest(file: str) -> Listing:
@@ -45,13 +53,20 @@ def read_manifest(file: str) -> Listing:
     if not rows:
         raise InputError(f"{file}: no videos in it; expected a line per video under the header path,label")
     found = [row for _, row in rows.values()]
+    grouped = group_segments(found, file)
     called = canonical_splits({split for row in found for split in row["splits"]}, file)
     for row in found:
         row["splits"] = list(dict.fromkeys(called[split] for split in row["splits"]))
     return Listing(
         manifest=manifest_table(found),
         read_as=os.path.basename(file),
-        notes=[*_unread(header), *renamed(called), *_absent(found), *_repeated(len(lines), len(rows))],
+        notes=[
+            *_unread(header),
+            *grouped,
+            *renamed(called),
+            *_absent(found),
+            *_repeated(len(lines), len(rows)),
+        ],
     )
 
 
@@ -108,11 +123,9 @@ def _header(file: str, text: str) -> tuple[list[str], str]:
     if twice := [name for name, count in Counter(header).items() if count > 1]:
         names = ", ".join(name or "one without a name" for name in twice)
         raise InputError(f"{file}: columns that stand twice: {names}; {EXPECTED}")
-    if spans := sorted(SPANS & set(header)):
-        raise InputError(
-            f"{file}: columns {', '.join(spans)}: parts of videos cannot be named; cut the videos, and take the "
-            "columns away"
-        )
+    if len({"start", "end"} & set(header)) == 1:
+        [there] = {"start", "end"} & set(header)
+        raise InputError(f"{file}: a column {there} alone; expected start and end of segments, in seconds")
     return header, delimiter
 
 
@@ -142,8 +155,10 @@ def _row(file: str, number: int, values: dict[str, str]) -> dict[str, Any]:
         raise InputError(f"{file}:{number}: the path is empty; every line needs one")
     said = {name: tidy(values.get(name, "")) or None for name in ("label", "group", "dataset")}
     splits = [tidy(name) for name in values.get("split", "").split(";")]
+    path = _as_stored(file.rpartition("/")[0] or "/", values["path"])
+    span = checked_span(values.get("start", ""), values.get("end", ""), f"{file}:{number}")
     return {
-        "path": _as_stored(file.rpartition("/")[0] or "/", values["path"]),
+        "path": path if span is None else segment_path(path, *span),
         **said,
         "splits": [name for name in splits if name],
     }
@@ -160,6 +175,34 @@ def _as_stored(folder: str, name: str) -> str:
     return path
 
 
+def group_segments(rows: list[dict[str, Any]], where: str) -> list[str]:
+    """Let the segments of a video be of one group, the video where no other is named; what is to be said of it.
+
+    Raises:
+        InputError: segments of one video in several splits, or of several groups.
+    """
+    files: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if (part := part_of(row["path"])).span is not None:
+            files.setdefault(part.file, []).append(row)
+    num_named = 0
+    for file, parts in files.items():
+        for column, what in (("splits", "splits"), ("group", "groups")):
+            found = {str(row[column]) for row in parts}
+            if len(found) > 1:
+                raise InputError(
+                    f"{where}: segments of {os.path.basename(file)} are in several {what} "
+                    f"({', '.join(sorted(found))}); "
+                    "expected all segments of a video in one, or training sees what the test asks"
+                )
+        for row in parts:
+            num_named += row["group"] is None
+            row["group"] = row["group"] or os.path.splitext(os.path.basename(file))[0]
+    num_parts = sum(map(len, files.values()))
+    notes = [f"{num_parts} segments of {len(files)} videos; a segment is a clip"] if files else []
+    return notes + (["group of a segment: its video, so that no video straddles splits"] if num_named else [])
+
+
 def _unread(header: list[str]) -> list[str]:
     unread = [name or "one without a name" for name in header if name not in COLUMNS]
     return (
@@ -169,7 +212,8 @@ def _unread(header: list[str]) -> list[str]:
 
 def _absent(rows: list[dict[str, Any]]) -> list[str]:
     """Of a bucket's files this is asked later, by extraction, which asks for each anyway."""
-    absent = [row["path"] for row in rows if not is_uri(row["path"]) and not os.path.exists(row["path"])]
+    files = [part_of(row["path"]).file for row in rows]
+    absent = [file for file in files if not is_uri(file) and not os.path.exists(file)]
     return [f"{len(absent)} of {len(rows)} videos are not there, such as {absent[0]}"] if absent else []
 
 

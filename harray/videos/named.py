@@ -14,7 +14,7 @@ import re
 _NTU = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})(?!\d)")
 _HMDB = re.compile(r"(.+)_[hufl]_(?:cm|nm)_np\d+_(?:fr|ba|le|ri)_(?:goo|med|bad)_\d+")
 _UCF = re.compile(r"v_([A-Za-z0-9]+)_g(\d+)_c\d+")
-_KINETICS = re.compile(r"(.{11})_(\d{6})_(\d{6})")
+_KINETICS = re.compile(r"(.+)_(\d{6})_(\d{6})")
 _TRAIN = (
     "1 2 4 5 8 9 13 14 15 16 17 18 19 25 27 28 31 34 35 38"  # of NTU60's 40; those of NTU120 beyond follow
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from harray.videos.decoding import Video, VideoError
-from harray.videos.frames import Cut, Frames, take
+from harray.videos.frames import Cut, Frames, shown_span, take
 from harray.videos.picture import Needed, Pictures
 from harray.videos.timeline import Span
 
@@ -67,11 +67,17 @@ def read_spans(
 
 
 def span_frames(
-    video: Video, num_frames: int, clip_sec: float, stride_sec: float, needed: Needed | None = None
+    video: Video,
+    num_frames: int,
+    clip_sec: float,
+    stride_sec: float,
+    needed: Needed | None = None,
+    within: Span | None = None,
 ) -> Iterator[Frames]:
-    """As `read_spans`; warnings about the video are in its notes at the end."""
+    """As `read_spans`, of a part of the video where `within` names one; warnings are in its notes at the end."""
     pictures = Pictures(needed)
-    spans = spans_of(video.survey.timeline.pieces, clip_sec, stride_sec)
+    pieces = video.survey.timeline.pieces if within is None else [shown_span(video, within)]
+    spans = spans_of(pieces, clip_sec, stride_sec)
     cuts = [Cut(_middles(span, num_frames), needed, pictures) for span in spans]
     shown = array("d")
     num_clips = 0

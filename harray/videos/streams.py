@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harray.videos.timeline import Places, Timeline, even_timeline, presentation_order, timeline_of
+from harray.videos.timeline import FramePlaces, Timeline, even_timeline, presentation_order, timeline_of
 
 FALLBACK_RATE = 25.0  # frames per second, for containers that state none
 NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS
@@ -61,8 +61,8 @@ class Survey:
     ticks_N: np.ndarray
     notes: dict[str, str]
 
-    def places(self) -> Places:
-        return Places(self.ticks_N)
+    def places(self) -> FramePlaces:
+        return FramePlaces(self.ticks_N)
 
 
 def film_streams(container: Any) -> list[Any]:

@@ -139,7 +139,7 @@ def frames_at(shown_sec_N: np.ndarray, wanted_W: np.ndarray, early_sec: float) -
     return np.searchsorted(shown_sec_N - early_sec, wanted_W, side="right").clip(1).astype(np.int32) - 1
 
 
-class Places:
+class FramePlaces:
     """Which place of the timeline a decoded frame has; asked in the order in which frames are decoded.
 
     Args:

@@ -24,7 +24,7 @@ NO_ENDING = "no ending"
 SYSTEM_FOLDERS = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
 TOLD_EVERY = 1000  # videos
 
-Entry = tuple[
+TreeEntry = tuple[
     str, Literal["file", "folder", "link"]
 ]  # path below the folder; a link to a folder listed already
 
@@ -111,7 +111,7 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name in SYSTEM_FOLDERS
 
 
-def _local_entries(root: str) -> Iterator[Entry]:
+def _local_entries(root: str) -> Iterator[TreeEntry]:
     """Real folders first, then what links lead to, so that of two ways to a folder its own name rules."""
     entered: set[str] = set()
     waiting = deque([root])
@@ -148,7 +148,7 @@ def _refuse_unlisted(error: OSError) -> None:
     ) from error
 
 
-def _remote_entries(root: str) -> Iterator[Entry]:
+def _remote_entries(root: str) -> Iterator[TreeEntry]:
     from pyarrow.fs import FileSelector, FileType
 
     try:

@@ -43,7 +43,7 @@ def list_ucf101(
             f"source {root}: no videos in class folders; expected UCF101 as <root>/ApplyEyeMakeup/*.avi"
         )
     classes = {entry.name for entry in root.iterdir() if entry.is_dir()}
-    splits = _read_lists(Path(splits_dir)) if splits_dir is not None else {}
+    splits = read_lists(Path(splits_dir)) if splits_dir is not None else {}
     listed = {name for name in splits if name.partition("/")[0] in classes}
     elsewhere = [path for path in tree.videos if path not in found]
     return Listing(
@@ -75,7 +75,7 @@ def _notes(found: set[str], listed: set[str], splits: dict[str, list[str]]) -> l
     return notes
 
 
-def _read_lists(folder: Path) -> dict[str, list[str]]:
+def read_lists(folder: Path) -> dict[str, list[str]]:
     """`Class/file.avi` -> its splits, such as ["train1", "test2", "train3"]."""
     splits: dict[str, list[str]] = defaultdict(list)
     lists = [

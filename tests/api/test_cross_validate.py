@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from harray.api.cross_validate import plan_cross_validation, run_plan
+from harray.api.cross_validate import CrossValidateOptions, plan_comparison, run_plan
 from harray.config import with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.tracking.location import connect
-from harray.validation.cross_validation import run_trial
+from harray.validation.cross_validation import train_fold
 from tests.reporters import Recorder
 from tests.toys import TINY, arm_store
 
@@ -22,7 +22,6 @@ SMALL = {
     "features.augmentation.enabled": False,
 }
 EXPERIMENT = with_overrides(ExperimentConfig(), SMALL)
-NO_PCM = with_overrides(EXPERIMENT, {"model.pcm.enabled": False})
 
 
 @pytest.fixture
@@ -36,15 +35,13 @@ def store(tmp_path):
     return arm_store(tmp_path / "store", rows)
 
 
+def planned(store, **options):
+    return plan_comparison(store, EXPERIMENT, CrossValidateOptions(**options))
+
+
 def test_every_variant_seed_and_fold_is_trained_once_and_gone_on_with(ray_cluster, store, tmp_path):
-    plan = plan_cross_validation(
-        store.path,
-        {"full": EXPERIMENT, "without pcm": NO_PCM},
-        num_folds=2,
-        num_seeds=2,
-        occlusions=[("joints", 0.5)],
-    )
-    assert len(plan.trials) == 8
+    plan = planned(store, num_folds=2, num_seeds=2, without=["pcm"], hide=["0.5"])
+    assert len(plan.trainings) == 8
     told = Recorder()
     found = run_plan(plan, tmp_path, reporter=told)
     assert [update[1:3] for update in told.updates] == [(done, 8) for done in range(9)]
@@ -66,31 +63,46 @@ def test_every_variant_seed_and_fold_is_trained_once_and_gone_on_with(ray_cluste
             assert np.array_equal(again.variants[name].parts[part].top1.values_SF, values.top1.values_SF)
 
 
+@pytest.mark.slow
 def test_the_held_out_clips_are_not_trained_on(store):
     """Their labels turned around, the same network is trained, and it is as wrong as it was right."""
-    (trial, _) = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=1).trials
-    before = run_trial(trial)
+    (training, _) = planned(store, num_folds=2, num_seeds=1).trainings
+    before = train_fold(training)
     rows = store.read(columns=[]).select(["path", "clip_id", "group", "splits", "label"]).to_pylist()
-    for place in trial.held_out:
+    for place in training.held_out:
         rows[place]["label"] = {"up": "down", "down": "up"}[rows[place]["label"]]
     store.append_ledger([{**row, "status": "extracted"} for row in rows])
-    after = run_trial(trial)
+    after = train_fold(training)
     for part, probabilities in before.probabilities.items():
         np.testing.assert_array_equal(probabilities, after.probabilities[part])
 
 
+def test_a_split_can_stand_in_place_of_folds(tmp_path):
+    rows = [{"path": f"/{number}", "splits": ["test" if number > 7 else "train"]} for number in range(12)]
+    store = arm_store(tmp_path / "store", rows)
+    plan = planned(store, score_split="test", num_seeds=2, without=["pcm"], hide=["all"])
+    paths = store.read(["train", "test"], columns=[])["path"].to_pylist()
+    assert [[paths[place] for place in fold] for fold in plan.folds.places] == [["/10", "/11", "/8", "/9"]]
+    assert len(plan.trainings) == 4
+    assert len(plan.trainings[0].occlusions) == 5 * 4
+    with pytest.raises(InputError, match="no split 'val'"):
+        planned(store, score_split="val")
+    with pytest.raises(InputError, match="expected some to score and others of 'train' to train on"):
+        planned(store, score_split="train")
+
+
 def test_leaving_one_group_out_holds_out_every_actor(store):
-    plan = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=None, num_seeds=1)
-    assert [len(fold) for fold in plan.folds] == [6] * 4
-    assert plan.tied_by == "groups"
+    plan = planned(store, num_folds=None, num_seeds=1)
+    assert [len(fold) for fold in plan.folds.places] == [6] * 4
+    assert plan.folds.tied_by == "groups"
 
 
-def test_a_trial_is_told_apart_by_all_that_decides_it(store):
-    (trial, other) = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=1).trials
-    renamed = dataclasses.replace(trial, variant="another name of it")
-    hiding = dataclasses.replace(trial, occlusions=(("joints", 0.5),))
-    assert trial.key == renamed.key
-    assert len({trial.key, other.key, hiding.key}) == 3
+def test_a_training_is_told_apart_by_all_that_decides_it(store):
+    (training, other) = planned(store, num_folds=2, num_seeds=1).trainings
+    renamed = dataclasses.replace(training, variant="another name of it")
+    hiding = dataclasses.replace(training, occlusions=(("joints", 0.5),))
+    assert training.key == renamed.key
+    assert len({training.key, other.key, hiding.key}) == 3
 
 
 @pytest.mark.parametrize(
@@ -102,12 +114,12 @@ def test_a_trial_is_told_apart_by_all_that_decides_it(store):
 )
 def test_what_cannot_be_dealt_is_refused_before_anything_starts(store, how, words):
     with pytest.raises(InputError, match=words):
-        plan_cross_validation(store.path, {"full": EXPERIMENT}, **how)
+        planned(store, **how)
 
 
 def test_more_workers_than_the_cluster_holds_are_refused(ray_cluster, store, tmp_path):
-    plan = plan_cross_validation(store.path, {"full": EXPERIMENT}, num_folds=2, num_seeds=2)
-    with pytest.raises(InputError, match=r"4 trials at once needs 4 CPU .* use fewer --workers"):
+    plan = planned(store, num_folds=2, num_seeds=2)
+    with pytest.raises(InputError, match=r"4 trainings at once needs 4 CPU .* use fewer --workers"):
         run_plan(plan, tmp_path, num_workers=64)
 
 
@@ -128,6 +140,7 @@ def test_the_command_refuses_in_one_line(store, harray, tmp_path, arguments, wor
     assert all(word in ending.err.splitlines()[-1] for word in words)
 
 
+@pytest.mark.slow
 def test_scripts_find_their_keys_and_people_a_table(store, harray, tmp_path):
     overrides = [f"{name}={value}" for name, value in {**SMALL, "training.num_epochs": 1}.items()]
     ending = harray(

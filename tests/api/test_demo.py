@@ -8,6 +8,7 @@ from harray.files import holding
 from harray.workspace import Workspace
 
 
+@pytest.mark.slow
 def test_a_second_demo_in_the_same_folder_is_refused_at_once(tmp_path):
     with (
         holding(tmp_path, "held"),

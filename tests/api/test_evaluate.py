@@ -5,10 +5,13 @@ import pytest
 from harray.api.evaluate import evaluate
 from harray.api.train import train_recorded
 from harray.config import with_overrides
+from harray.errors import InputError
 from harray.recipes import recipe_named
 from harray.tracking.location import connect, tracking_uri
 from harray.workspace import Workspace
 from tests.toys import TINY, arm_store
+
+pytestmark = pytest.mark.mlflow
 
 SMALL = {
     **TINY,
@@ -68,3 +71,17 @@ def test_everything_stays_in_the_folder_that_was_named(trained):
     out, _, _ = trained
     assert [folder.name for folder in out.parent.iterdir()] == [out.name]
     assert {path.name for path in out.iterdir()} >= {"store", "mlflow.db", "mlartifacts", "runs"}
+
+
+def test_a_test_split_that_shares_clips_with_training_is_refused_unless_it_is_allowed(tmp_path):
+    rows = [{"path": f"/{n:02}.mp4", "splits": ["train"], "group": f"g{n // 2}"} for n in range(8)]
+    rows += [{"path": f"/{n:02}.mp4", "splits": ["test"], "group": f"g{n // 2 - 1}"} for n in range(8, 12)]
+    store = arm_store(tmp_path / "store", rows, scene=False)
+    experiment, place = with_overrides(recipe_named("default"), SMALL), Workspace(tmp_path)
+    with pytest.raises(InputError, match="of 4 clips of test, 2 are of groups learned from"):
+        train_recorded(store.path, experiment, place)
+    model = train_recorded(store.path, with_overrides(experiment, {"training.allow_leak": True}), place).model
+    with pytest.raises(InputError, match=r"2 are of groups learned from .*, so that this is no test"):
+        evaluate(model, store.path, occlusion=False, workspace=place)
+    report = evaluate(model, store.path, occlusion=False, allow_leak=True, workspace=place)
+    assert report.scores.num_clips == 4

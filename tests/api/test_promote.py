@@ -18,6 +18,8 @@ from harray.validation.gate import Floors, Gate
 from harray.workspace import Workspace
 from tests.toys import arm_store
 
+pytestmark = pytest.mark.mlflow
+
 TINY = {
     "model.pcm.hidden_size": 8,
     "model.pcm.refine_size": 8,
@@ -38,13 +40,14 @@ def registry(tmp_path_factory):
     rows += [{"path": f"/test{n:02}.mp4", "splits": ["test"], "group": f"t{n // 2}"} for n in range(NUM_TEST)]
     rows += [{"path": f"/leak{n:02}.mp4", "splits": ["test"], "group": "g0"} for n in range(2)]
     store = arm_store(out / "store", rows, scene=False)
-    plain = with_overrides(recipe_named("default"), TINY)
+    plain = with_overrides(recipe_named("default"), {**TINY, "training.allow_leak": True})
+    place = Workspace(out)
     for experiment in (
         with_overrides(plain, {"training.learning_rate": 1e-9}),
         with_overrides(plain, {"training.num_epochs": 30}),
     ):
-        train_recorded(store.path, experiment, out, name="arms")
-    return Workspace(out), store
+        train_recorded(store.path, experiment, place, register="arms")
+    return place, store
 
 
 def test_a_better_challenger_is_promoted_with_its_evidence(registry):

@@ -12,6 +12,8 @@ from harray.tracking.location import connect
 from harray.training import run as training
 from tests.toys import arm_store
 
+pytestmark = pytest.mark.mlflow
+
 SMALL = ("training.num_epochs=2", "training.device=cpu", "model.mme.width=16", "model.pcm.hidden_size=8")
 FEW = ("--recipe", "pose_only", *SMALL)
 

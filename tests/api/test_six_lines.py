@@ -8,6 +8,7 @@ import pytest
 
 import harray
 from harray.api.extract import list_source
+from harray.distributed import extraction
 from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
 from harray.workspace import Workspace
@@ -77,14 +78,17 @@ def test_keypoints_are_those_of_supervision(videos, tmp_path, ray_cluster):
     assert found[0].xy.shape[1:] == (17, 2)
 
 
-def test_a_reporter_hears_of_every_verb_and_of_the_log_once(videos, tmp_path, ray_cluster):
-    place, told = Workspace(tmp_path / "out"), Recorder()
+def test_a_reporter_hears_of_every_verb_and_of_the_log_once(videos, tmp_path, ray_cluster, monkeypatch):
+    place, told, asked = Workspace(tmp_path / "out"), Recorder(), []
+    check = extraction.check_demand
+    monkeypatch.setattr(extraction, "check_demand", lambda *what: asked.append(what) or check(*what))
     store = harray.extract(
         videos, tmp_path / "store", recipe="procedural", overrides=SMALL, workspace=place, reporter=told
     )
     harray.train(store, recipe="procedural", overrides=SMALL, workspace=place, reporter=told)
     assert {title for title, *_ in told.updates} == {"extracting", "training"}
     assert sum(line.startswith("log: ") for line in told.said) == 1
+    assert len(asked) == 1, "the cluster is asked once for what an extraction needs"
 
 
 def test_importing_harray_loads_no_heavy_library():

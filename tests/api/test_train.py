@@ -24,6 +24,8 @@ from harray.workspace import Workspace
 from tests.reporters import At, Recorder, interrupt
 from tests.toys import TINY, arm_store
 
+pytestmark = pytest.mark.mlflow
+
 NUM_EPOCHS = 8
 SMALL = {
     **TINY,

@@ -254,22 +254,21 @@ def test_a_store_of_other_settings_is_refused(demo, harray):
 
 def test_an_ablation_compares_variants_under_the_same_hiding(demo, harray):
     out, _ = demo
-    ending = harray(
-        "ablate", "--store", out / "store", "--without", "pcm", "--seeds", 1, "--out", out, "--json", *FAST
-    )
+    command = ("ablate", "--store", out / "store", "--without", "pcm", "--seeds", 1, "--out", out)
+    ending = harray(*command, "--workers", 0, "--json", *FAST)
     assert ending.code == 0, ending.err
-    for variants in ending.json["occlusion"].values():
-        assert set(variants) == {"full", "without pcm"}
-        assert len(variants["full"]["mean"]) == len(ending.json["hidden_shares"]) == 5
-        assert variants["full"]["full_minus_this"] == [0.0] * 5
-    assert set(ending.json["occlusion"]) == {"joints", "whole_joints", "limbs", "spans", "confidence"}
+    variants = ending.json["variants"]
+    assert set(variants) == {"full", "without pcm"}
+    kinds = {part.partition(" hidden ")[0] for part in variants["full"]["parts"] if " hidden " in part}
+    assert kinds == {"joints", "whole_joints", "limbs", "spans", "confidence"}
+    assert (ending.json["split"], ending.json["num_folds"]) == ("test", 1)
     (verdict,) = [line for line in ending.err.splitlines() if line.startswith("verdict: ")]
     assert verdict == f"verdict: {ending.json['verdicts']['without pcm']}"
     assert "1 seeds say too little about chance" in verdict
     run = connect(f"sqlite:///{out}/mlflow.db").get_run(ending.json["run_id"])
     assert run.data.tags["harray.verdict.without pcm"] == ending.json["verdicts"]["without pcm"]
-    untouched = ending.json["occlusion"]["joints"]["without pcm"]["mean"][0]
-    assert run.data.metrics["without pcm.joints.0.top1"] == pytest.approx(untouched)
+    untouched = variants["without pcm"]["parts"]["fusion"]["top1"]["mean"]
+    assert run.data.metrics["without pcm.fusion.top1"] == pytest.approx(untouched)
 
 
 def test_doctor_fits_on_a_screen_and_says_where_weights_come_from(harray, tmp_path):

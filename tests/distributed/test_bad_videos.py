@@ -140,6 +140,7 @@ def test_a_run_that_goes_wrong_wholesale_is_stopped_and_says_why(ray_cluster, co
     assert verify(store).problems == []
 
 
+@pytest.mark.slow
 def test_a_video_that_takes_too_long_is_given_up_and_the_next_one_is_not(config, tmp_path):
     encode(tmp_path / "videos/run/endless.avi", size=(960, 720), frames=400)
     write_video(tmp_path / "videos/run/good.mp4", 10)
@@ -167,6 +168,7 @@ def test_untrimmed_videos_become_several_clips_of_one_input(config, tmp_path):
     assert [(row["status"], row["computed"]) for row in again] == [("extracted", 0)] * 2
 
 
+@pytest.mark.slow
 def test_the_listing_of_many_files_tells_how_far_it_is(tmp_path):
     (tmp_path / "run").mkdir()
     for number in range(20_000):

@@ -1,6 +1,6 @@
 import pytest
 
-from harray.distributed.extraction_plan import Step, moved_rows, next_step, plan_extraction
+from harray.distributed.extraction_plan import PlannedStep, moved_rows, next_step, plan_extraction
 from harray.schema import EXTRACTED, MOVED, QUARANTINED
 from harray.store.ledger import latest_rows, ledger_table
 from harray.videos.sources import manifest_table
@@ -14,20 +14,20 @@ MISSING = {**BAD, "clip_id": None, "num_bytes": None, "modified_ns": None}
 @pytest.mark.parametrize(
     ("row", "before", "stamp", "clip_ids", "step"),
     [
-        (ROW, None, (5, 7), set(), Step.EXTRACT),  # new
-        (ROW, GOOD, (5, 7), {"c"}, Step.KEEP),
-        (ROW, GOOD, (5, 8), {"c"}, Step.EXTRACT),  # changed: its bytes decide
-        (ROW, GOOD, None, {"c"}, Step.KEEP),  # the video is gone, its features are here
-        (ROW, GOOD, (5, 7), set(), Step.EXTRACT),  # its features are gone
-        (ROW, BAD, (5, 7), set(), Step.KEEP),  # the same bytes fail again
-        (ROW, BAD, (6, 7), set(), Step.EXTRACT),  # repaired
-        (ROW, BAD, None, set(), Step.EXTRACT),  # gone since: another reason
-        (ROW, MISSING, None, set(), Step.KEEP),
-        (ROW, MISSING, (5, 7), set(), Step.EXTRACT),  # there now
-        ({**ROW, "label": "sit"}, GOOD, (5, 7), {"c"}, Step.RELABEL),
-        ({**ROW, "splits": ["test"]}, GOOD, None, {"c"}, Step.RELABEL),
-        ({**ROW, "group": "g"}, BAD, (5, 7), set(), Step.RELABEL),
-        ({**ROW, "label": "sit"}, GOOD, (5, 8), {"c"}, Step.EXTRACT),
+        (ROW, None, (5, 7), set(), PlannedStep.EXTRACT),  # new
+        (ROW, GOOD, (5, 7), {"c"}, PlannedStep.KEEP),
+        (ROW, GOOD, (5, 8), {"c"}, PlannedStep.EXTRACT),  # changed: its bytes decide
+        (ROW, GOOD, None, {"c"}, PlannedStep.KEEP),  # the video is gone, its features are here
+        (ROW, GOOD, (5, 7), set(), PlannedStep.EXTRACT),  # its features are gone
+        (ROW, BAD, (5, 7), set(), PlannedStep.KEEP),  # the same bytes fail again
+        (ROW, BAD, (6, 7), set(), PlannedStep.EXTRACT),  # repaired
+        (ROW, BAD, None, set(), PlannedStep.EXTRACT),  # gone since: another reason
+        (ROW, MISSING, None, set(), PlannedStep.KEEP),
+        (ROW, MISSING, (5, 7), set(), PlannedStep.EXTRACT),  # there now
+        ({**ROW, "label": "sit"}, GOOD, (5, 7), {"c"}, PlannedStep.RELABEL),
+        ({**ROW, "splits": ["test"]}, GOOD, None, {"c"}, PlannedStep.RELABEL),
+        ({**ROW, "group": "g"}, BAD, (5, 7), set(), PlannedStep.RELABEL),
+        ({**ROW, "label": "sit"}, GOOD, (5, 8), {"c"}, PlannedStep.EXTRACT),
     ],
 )
 def test_every_input_gets_the_step_that_its_history_asks_for(row, before, stamp, clip_ids, step):

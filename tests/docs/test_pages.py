@@ -18,10 +18,11 @@ KEY = re.compile(r"\b((?:videos|poses|scenes|features|model|training)(?:\.[a-z_]
 
 
 def commands_on(page: Path) -> list[list[str]]:
-    """The words of every `harray ...` and `jobs/NAME.py ...` on a page, in code blocks and between backticks."""
+    """The words of every `harray ...` and `jobs/NAME.py ...` on a page: code blocks, indented lines, backticks."""
     text = page.read_text()
     code = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ").splitlines()
     code += [" ".join(span.split()) for span in re.findall(r"(?<!`)`((?:uv run )?harray [^`]+)`(?!`)", text)]
+    code += re.findall(r"^ {4}((?:uv run )?harray .*)$", text, re.MULTILINE)
     found = []
     for line in code:
         for part in re.split(r" && |; | \| ", line.partition(" #")[0].strip()):

@@ -8,7 +8,7 @@ import pytest
 
 from harray.extraction import reader
 from harray.extraction.faults import ExtractionError, is_transient
-from harray.extraction.reader import Reading
+from harray.extraction.reader import VideoReading
 from harray.videos.config import VideosConfig
 from tests.videos.test_frames import without_packets, write_video
 
@@ -16,7 +16,7 @@ CONFIG = VideosConfig(num_frames=4)
 
 
 def read(path, config=CONFIG, is_known=lambda clip_id: False):
-    with contextlib.closing(Reading(str(path), config, "settings", is_known)) as reading:
+    with contextlib.closing(VideoReading(str(path), config, "settings", is_known)) as reading:
         return reading.identity(), list(reading.clips())
 
 
@@ -61,7 +61,9 @@ def test_what_is_known_is_not_decoded(tmp_path):
 def test_what_may_pass_is_tried_three_times_and_what_will_not_once(tmp_path):
     (tmp_path / "disk.mp4").symlink_to("/proc/self/mem")  # reading its first byte is an I/O error
     for name, attempts in (("disk.mp4", 3), ("gone.mp4", 1)):
-        with contextlib.closing(Reading(str(tmp_path / name), CONFIG, "s", lambda clip_id: False)) as reading:
+        with contextlib.closing(
+            VideoReading(str(tmp_path / name), CONFIG, "s", lambda clip_id: False)
+        ) as reading:
             identity = reading.identity()
             assert (identity.clip_id, identity.attempts) == (None, attempts)
             with pytest.raises(ExtractionError, match="open: ") as error:
@@ -77,7 +79,7 @@ def test_a_reading_that_does_not_answer_is_left_behind(tmp_path, monkeypatch):
     path = write_video(tmp_path / "a.mp4", 5)
     started = time.monotonic()
     with contextlib.closing(
-        Reading(str(path), VideosConfig(limit_sec=0.1), "s", lambda clip_id: False)
+        VideoReading(str(path), VideosConfig(limit_sec=0.1), "s", lambda clip_id: False)
     ) as reading:
         assert reading.identity().clip_id is None
         with pytest.raises(ExtractionError, match=r"did not answer for 0\.2 s"):
@@ -90,7 +92,7 @@ def test_a_caller_who_leaves_early_leaves_no_thread_behind(tmp_path):
     path = write_video(tmp_path / "a.mp4", 900, bright=lambda i: i % 200)
     before = threading.active_count()
     with contextlib.closing(
-        Reading(str(path), VideosConfig(num_frames=2, clip_sec=0.2), "s", lambda clip_id: False)
+        VideoReading(str(path), VideosConfig(num_frames=2, clip_sec=0.2), "s", lambda clip_id: False)
     ) as reading:
         reading.identity()
         next(reading.clips())

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from harray.api.predict import PredictOptions, _tasks, predict_videos
-from harray.cli.models import entry_line
 from harray.errors import InputError
 from harray.inference import Predictor
-from harray.inference.entries import VideoTask, said_of, video_entry
+from harray.inference.entries import VideoTask, entry_line, said_of, video_entry
 from harray.inference.evidence import Evidence, evidence_of, evidence_together
 from harray.synth.render import HEIGHT_PX, WIDTH_PX, write_video
 from tests.toys import untrained_checkpoint, video_of_nobody, video_of_somebody

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from harray.inference.pictures import write_overlay
+from harray.inference.pictures import Film, write_overlay
 from harray.skeleton import layout_named
 
 
@@ -26,16 +26,15 @@ from harray.skeleton import layout_named
 )
 def test_an_overlay_plays_as_fast_as_its_video(tmp_path, seconds, shown):
     count = len(seconds)
-    write_overlay(
-        tmp_path / "o.mp4",
-        np.zeros((count, 60, 80, 3), np.uint8),
-        np.zeros((1, count, 17, 2)),
-        np.ones((1, count, 17), bool),
-        layout_named("coco17"),
-        "run  90%",
-        np.full(count, 1 / count),
-        seconds,
+    film = Film(
+        frames_THWC=np.zeros((count, 60, 80, 3), np.uint8),
+        seconds_T=seconds,
+        keypoints_PTKC=np.zeros((1, count, 17, 2)),
+        visible_PTK=np.ones((1, count, 17), bool),
+        attention_T=np.full(count, 1 / count),
+        skeleton=layout_named("coco17"),
     )
+    write_overlay(tmp_path / "o.mp4", film, "run  90%")
     with av.open(str(tmp_path / "o.mp4")) as container:
         found = [frame.pts * (frame.time_base or Fraction()) for frame in container.decode(video=0)]
     assert [float(time) for time in found] == pytest.approx(shown.tolist(), abs=1e-3)

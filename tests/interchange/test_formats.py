@@ -1,7 +1,9 @@
 """Keypoints of other tools: real files of theirs, and files made here of every format with right values in them."""
 
+import dataclasses
 import gzip
 import json
+import pickle
 
 import h5py
 import numpy as np
@@ -9,10 +11,15 @@ import pytest
 from scipy.io import savemat
 
 from harray.errors import InputError
+from harray.inference import Predictor
 from harray.interchange.keypoint_files import Reading, read_keypoints
+from harray.interchange.skeleton_export import export_skeletons
 from harray.interchange.skeleton_import import ImportOptions, import_skeletons
 from harray.skeleton import BLAZEPOSE33, BODY25, COCO17, COCO18, KINECT20
 from harray.store import FeatureStore
+from harray.training.config import LearningConfig, TrainingConfig
+from harray.training.run import TrainingRequest, train_store
+from tests.toys import TINY_MODEL
 
 # path below formats/, layout, clips, and of the first clip: [people or None, frames], label, group
 REAL = [
@@ -154,6 +161,25 @@ def test_openpose_frames_become_a_clip(tmp_path, joints, layout):
     assert (file.layout, clip.frame_dir) == (layout, "walk")
     np.testing.assert_allclose(clip.keypoints_MTVC[0], points, rtol=1e-5)
     np.testing.assert_allclose(clip.scores_MTV, 0.9, rtol=1e-5)
+
+
+def test_openpose_of_body_25b_is_told_by_where_joints_lie(tmp_path):
+    from harray.interchange.formats.body25b import ORDER_B
+
+    body = {"nose": (0, 0), "neck": (0, 20), "head": (0, -20), "mid_hip": (0, 80)}
+    places = {"eye": (0.3, -3), "ear": (0.7, 0), "shoulder": (1.5, 20), "elbow": (1.8, 50), "wrist": (2, 75)}
+    places |= {"hip": (1, 80), "knee": (1, 120), "ankle": (1, 160)}
+    places |= {"big_toe": (1.2, 170), "small_toe": (1.6, 168), "heel": (0.9, 165)}
+    for side, x in (("left", 10), ("right", -10)):
+        body |= {f"{side}_{name}": (x * wide, y) for name, (wide, y) in places.items()}
+    expected = np.array([body[joint] for joint in BODY25.joints], float) + 300
+    for order in (BODY25.joints, ORDER_B):
+        points = np.array([[body[joint] for joint in order]] * 4, float) + 300
+        (clip,) = read(openpose_folder(tmp_path / order[1], points)).annotations
+        np.testing.assert_allclose(clip.keypoints_MTVC[0, 0], expected, atol=1e-3)
+    assert not any("another order" in line for line in read(tmp_path / order[1]).said)
+    shuffled = points[:, np.random.default_rng(0).permutation(25)]
+    assert any("another order" in line for line in read(openpose_folder(tmp_path / "odd", shuffled)).said)
 
 
 def test_frames_are_ordered_by_number_and_those_that_lack_show_nobody(tmp_path):
@@ -305,6 +331,73 @@ def test_mediapipe_json_in_any_wrapping(tmp_path, wrap):
     assert file.layout == BLAZEPOSE33
     np.testing.assert_allclose(file.annotations[0].keypoints_MTVC[0], points, rtol=1e-5)
     np.testing.assert_allclose(file.annotations[0].scores_MTV, 0.8, rtol=1e-5)
+
+
+def test_mmpose_json_has_scores_beside_its_keypoints(tmp_path):
+    points = pose(17)
+    info = [
+        {
+            "frame_id": i,
+            "instances": [
+                {"keypoints": each.tolist(), "keypoint_scores": [0.8] * 17, "bbox": [[0, 0, 1, 1]]}
+            ],
+        }
+        for i, each in enumerate(points, 1)
+    ]
+    (clip,) = read(save(tmp_path / "m.json", {"meta_info": {}, "instance_info": info})).annotations
+    np.testing.assert_allclose(clip.keypoints_MTVC[0], points, rtol=1e-5)
+    np.testing.assert_allclose(clip.scores_MTV, 0.8, rtol=1e-5)
+
+
+def test_all_frames_of_openpose_in_one_list(tmp_path):
+    points = pose(25)
+    frames = [{"people": [{"pose_keypoints_2d": flat(each)}]} for each in points]
+    (clip,) = read(save(tmp_path / "m.json", frames)).annotations
+    np.testing.assert_allclose(clip.keypoints_MTVC[0], points, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "cell", [lambda each: each.tolist(), lambda each: {"x": each[:, 0].tolist(), "y": each[:, 1].tolist()}]
+)
+def test_csv_with_keypoints_in_one_column(tmp_path, cell):
+    points = pose(17)
+    lines = [f'{i},"{cell(each)}"' for i, each in enumerate(points)]
+    (tmp_path / "t.csv").write_text("\n".join(["frame,keypoints", *lines]))
+    file = read(tmp_path / "t.csv")
+    assert file.layout == COCO17
+    np.testing.assert_allclose(file.annotations[0].keypoints_MTVC[0], points, rtol=1e-5)
+
+
+def test_sleap_csv_with_tracks(tmp_path):
+    points = pose(4)
+    head = "track,frame_idx,instance.score," + ",".join(
+        f"{n}.{a}" for n in ("head", "wingL", "wingR", "tail") for a in ("x", "y", "score")
+    )
+    rows = [
+        f"track_{m},{i},0.9," + ",".join(f"{x},{y},0.8" for x, y in each + 300 * m)
+        for m in (0, 1)
+        for i, each in enumerate(points)
+    ]
+    (tmp_path / "s.csv").write_text("\n".join([head, *rows]))
+    file = read(tmp_path / "s.csv")
+    assert file.layout.joints == ("head", "wingL", "wingR", "tail")
+    np.testing.assert_allclose(file.annotations[0].keypoints_MTVC, [points, points + 300], rtol=1e-4)
+
+
+def test_deeplabcut_h5_is_read_without_running_what_is_pickled_in_it(tmp_path):
+    points = pose(3)
+    columns = [("net", part, axis) for part in ("nose", "ear", "tail") for axis in ("x", "y", "likelihood")]
+    values = np.concatenate([points, np.full((6, 3, 1), 0.9)], axis=2).reshape(6, 9)
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        group = file.create_group("df_with_missing")
+        group.attrs["pandas_type"] = np.bytes_(b"frame_table")
+        group.attrs["non_index_axes"] = np.bytes_(pickle.dumps([(1, columns)], 0))
+        group["table"] = np.array(
+            [(i, row) for i, row in enumerate(values)], [("index", "i8"), ("values_block_0", "f8", 9)]
+        )
+    file = read(tmp_path / "v.h5")
+    assert file.layout.joints == ("nose", "ear", "tail")
+    np.testing.assert_allclose(file.annotations[0].keypoints_MTVC[0], points, rtol=1e-5)
 
 
 def test_movenet_json_with_names_in_any_order(tmp_path):
@@ -532,6 +625,46 @@ def test_labels_come_from_class_folders_of_the_videos(tmp_path):
     assert FeatureStore.open(tmp_path / "S").info().labels == {"run": 1}
 
 
+def test_official_split_files_label_the_clips_of_keypoints(tmp_path):
+    name = "Some_Film_pour_u_nm_np1_fr_goo_3"
+    folder = tmp_path / "joints" / "pour" / name
+    folder.mkdir(parents=True)
+    savemat(folder / "joint_positions.mat", {"pos_img": pose(15).transpose(2, 1, 0)})
+    (tmp_path / "splits").mkdir()
+    for number, meaning in ((1, 1), (2, 2), (3, 0)):
+        (tmp_path / "splits" / f"pour_test_split{number}.txt").write_text(f"{name}.avi {meaning} \n")
+    how = ImportOptions(num_frames=4, labels=tmp_path / "splits")
+    import_skeletons(tmp_path / "joints", tmp_path / "S", how)
+    [row] = FeatureStore.open(tmp_path / "S").read(columns=["frame_sec"]).to_pylist()
+    assert (row["label"], row["group"], row["splits"]) == ("pour", "Some_Film", ["test2", "train1"])
+    import_skeletons(tmp_path / "joints", tmp_path / "T", dataclasses.replace(how, protocol="2"))
+    assert FeatureStore.open(tmp_path / "T").info().splits == {"test": 1}
+    with pytest.raises(InputError, match="its splits are test2, train1"):
+        import_skeletons(tmp_path / "joints", tmp_path / "U", dataclasses.replace(how, protocol="xsub"))
+
+
+def ntu_text(points):
+    """A `.skeleton` file of one body."""
+    lines = [str(len(points))]
+    for frame in points:
+        joints = [" ".join(map(str, [*joint, 0, 0, 0, 0, 0, 0, 0, 0, 2])) for joint in frame]
+        lines += ["1", "72057594037931648 0 1 1 1 1 0 0.1 0.1 2", "25", *joints]
+    return "\r\n".join([*lines, ""])
+
+
+def test_ntu_skeletons_by_protocol_and_without_those_that_are_missing(tmp_path):
+    points = np.random.default_rng(0).normal(0, 1, (6, 25, 3))
+    for name in ("S001C001P001R001A001", "S001C002P003R001A002", "S002C003P008R001A060"):
+        (tmp_path / f"{name}.skeleton").write_text(ntu_text(points))
+    (tmp_path / "samples_with_missing_skeletons.txt").write_text("Two samples:\n\nS002C003P008R001A060\n")
+    file = read(tmp_path)
+    assert [each.label for each in file.annotations] == ["drink water", "eat meal/snack"]
+    np.testing.assert_allclose(file.annotations[0].keypoints_MTVC[0], points, rtol=1e-5)
+    assert any("missing skeletons" in line for line in file.said)
+    import_skeletons(tmp_path, tmp_path / "S", ImportOptions(num_frames=4, protocol="xview"))
+    assert FeatureStore.open(tmp_path / "S").info().splits == {"test": 1, "train": 1}
+
+
 def test_a_skeleton_of_its_own_is_kept_by_the_store(tmp_path):
     points = pose(4)[None]
     heads, body = dlc_rows(points, ["single"], ["nose", "ear_left", "ear_right", "tail"])
@@ -543,6 +676,30 @@ def test_a_skeleton_of_its_own_is_kept_by_the_store(tmp_path):
     import_skeletons(tmp_path / "v.csv", tmp_path / "S", ImportOptions(num_frames=4))
     layout = FeatureStore.open(tmp_path / "S").skeleton
     assert (layout.joints, layout.flip_pairs) == (("nose", "ear_left", "ear_right", "tail"), ((1, 2),))
+
+
+@pytest.mark.slow
+def test_a_model_learns_from_a_skeleton_of_its_own_and_a_pickle_takes_it_along(tmp_path):
+    for number in range(12):
+        points = pose(4, frames=8, seed=number)[None] * (1 + number % 2)
+        heads, body = dlc_rows(points, ["single"], ["nose", "ear_left", "ear_right", "tail"])
+        del heads["individuals"]
+        folder = tmp_path / "in" / ("train" if number < 8 else "val") / ("run", "sit")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [",".join([name, *cells]) for name, cells in heads.items()]
+        (folder / f"v{number}.csv").write_text(
+            "\n".join([*lines, *(",".join(map(str, row)) for row in body)])
+        )
+    how = ImportOptions(num_frames=8, max_people=1)
+    import_skeletons(tmp_path / "in", tmp_path / "S", how)
+    store = FeatureStore.open(tmp_path / "S")
+    assert store.info().splits == {"train": 8, "val": 4}
+    learning = LearningConfig(model=TINY_MODEL, training=TrainingConfig(num_epochs=1, device="cpu"))
+    train_store(TrainingRequest(store=tmp_path / "S", out=tmp_path / "model", learning=learning))
+    assert Predictor.load(tmp_path / "model").checkpoint.skeleton == store.skeleton
+    export_skeletons(store, tmp_path / "out.pkl")
+    import_skeletons(tmp_path / "out.pkl", tmp_path / "back", how)
+    assert FeatureStore.open(tmp_path / "back").skeleton == store.skeleton
 
 
 def test_joints_are_brought_to_the_layout_that_a_model_wants(tmp_path):

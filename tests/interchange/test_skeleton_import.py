@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from harray.api.cross_validate import plan_cross_validation
+from harray.api.cross_validate import CrossValidateOptions, plan_comparison
 from harray.config import with_overrides
 from harray.errors import InputError
 from harray.evaluation.evaluate import evaluate
@@ -418,9 +418,7 @@ def test_limbs_are_hidden_only_where_they_are_known(saved, clip_fields, tmp_path
     store = FeatureStore.open(tmp_path / "store")
     assert occlusion_curves({}, load_clips(store), kinds=("joints", "limbs")).keys() == {"joints"}
     with pytest.raises(InputError, match="generic11 skeletons, which know no limbs"):
-        plan_cross_validation(
-            store.path, {"full": ExperimentConfig()}, num_folds=2, num_seeds=1, occlusions=[("limbs", 0.5)]
-        )
+        plan_comparison(store, ExperimentConfig(), CrossValidateOptions(num_folds=2, hide=["limbs:0.5"]))
 
 
 def _row(store, number):

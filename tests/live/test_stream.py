@@ -197,6 +197,7 @@ def test_another_model_may_take_over_in_mid_stream():
     assert [(event.kind, event.label) for event in events] == [("end", "a"), ("begin", "c")]
 
 
+@pytest.mark.slow
 def test_nothing_grows_with_time():
     stream = Stream(TRAITS, EACH)
     sizes = []

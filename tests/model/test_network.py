@@ -1,5 +1,6 @@
 """The fusion network: shapes for every layout, what each switch changes, and what must not matter."""
 
+import copy
 import dataclasses
 import itertools
 
@@ -53,6 +54,8 @@ SWITCHES = {
     "pcm.enabled": [True, False],
     "pcm.prior": [True, False],
     "mme.differences": [True, False],
+    "mme.summary": [True, False],
+    "mme.num_members": [1, 3],
     "mme.head": ["conv", "transformer"],
     "mme.people_attention": [True, False],
     "mme.people_distances": [True, False],
@@ -106,6 +109,20 @@ def test_a_shut_gate_leaves_the_decision_to_the_pose():
     assert torch.equal(output.logits_BA, net(keypoints, visible, tokens, use_scene=False).logits_BA)
 
 
+def test_the_answer_is_the_mean_of_what_the_members_say_by_themselves():
+    keypoints, visible, tokens = batch()
+    net = network(with_overrides(SMALL, {"mme.num_members": 2}))
+    both = net(keypoints, visible, tokens, use_scene=False).logits_BA
+    alone = []
+    for kept in range(2):
+        one = copy.deepcopy(net)
+        for branch, part in ((one.mme, "members"), (one, "people"), (one, "classify_motion")):
+            setattr(branch, part, torch.nn.ModuleList([getattr(branch, part)[kept]]))
+        alone.append(one(keypoints, visible, tokens, use_scene=False).logits_BA)
+    assert not torch.allclose(*alone)
+    assert torch.allclose(torch.stack(alone).mean(dim=0), both, atol=1e-6)
+
+
 def test_absent_people_change_nothing():
     keypoints, visible, tokens = batch(people=2)
     keypoints[:, 1], visible[:, 1] = 0.0, False
@@ -118,7 +135,7 @@ def test_who_is_alone_is_seen_alike_in_any_place():
     keypoints, visible, tokens = batch(people=2)
     keypoints[:, 1], visible[:, 1] = 0.0, False
     net = network(people=2)
-    net.people.place_PD.data.zero_()
+    net.people[0].place_PD.data.zero_()
     first, second = net(keypoints, visible, tokens), net(keypoints.flip(1), visible.flip(1), tokens)
     assert torch.allclose(first.logits_BA, second.logits_BA, atol=1e-5)
     assert torch.allclose(first.attention_time_BT, second.attention_time_BT, atol=1e-5)

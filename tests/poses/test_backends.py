@@ -13,11 +13,11 @@ from harray.networks import export
 from harray.networks.backends import installed_backends, make_ready, open_network
 from harray.networks.export import NotExportable, export_file, exported
 from harray.networks.runtimes import EXPORTED, TorchNetwork
-from harray.networks.source import Disagreement, on_host
+from harray.networks.spec import Disagreement, on_host
 from harray.poses.config import PosesConfig
 from harray.poses.detector import PoseDetector
 from harray.poses.network import PoseNetwork
-from harray.poses.source import PoseSource
+from harray.poses.spec import PoseNetworkSpec
 from harray.poses.weights import load_pose_model
 from harray.synth.samples import sample_frames
 
@@ -35,10 +35,10 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def by_torch():
-    return TorchNetwork(PoseSource(EMBEDDED).build("cpu"), "cpu")
+    return TorchNetwork(PoseNetworkSpec(EMBEDDED).build("cpu"), "cpu")
 
 
-class Counted(PoseSource):
+class Counted(PoseNetworkSpec):
     """Counts how often the network was built, which is how often it was exported."""
 
     builds = 0
@@ -52,7 +52,7 @@ class Counted(PoseSource):
 @pytest.mark.parametrize("shape", [(1, 256, 320, 3), (3, 320, 192, 3), (2, 64, 96, 3)])
 def test_every_runtime_gives_torchs_output_for_every_shape(cache, by_torch, backend, shape):
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    ours = on_host(open_network(PoseSource(EMBEDDED), backend, "cpu")(images))
+    ours = on_host(open_network(PoseNetworkSpec(EMBEDDED), backend, "cpu")(images))
     np.testing.assert_allclose(ours, on_host(by_torch(images)), atol=0.01)
 
 
@@ -121,7 +121,7 @@ def test_a_runtime_that_gives_something_else_is_refused_with_figures_and_auto_ta
 ):
     monkeypatch.setenv("HARRAY_CACHE", str(tmp_path))
 
-    class Strict(PoseSource):
+    class Strict(PoseNetworkSpec):
         def disagreement(self, reference, other):
             return Disagreement(value=7.5, limit=1.0, what="distance in px")
 
@@ -134,7 +134,7 @@ def test_a_runtime_that_gives_something_else_is_refused_with_figures_and_auto_ta
 
 
 def test_an_output_with_moved_joints_or_other_scores_is_told_apart(by_torch):
-    source = PoseSource(EMBEDDED)
+    source = PoseNetworkSpec(EMBEDDED)
     output = on_host(by_torch(source.samples()[0]))
     moved, unsure = output.copy(), output.copy()
     moved[:, 5::3] += 2.0
@@ -146,10 +146,10 @@ def test_an_output_with_moved_joints_or_other_scores_is_told_apart(by_torch):
 
 def test_other_weights_and_other_versions_are_other_files(shared_data, monkeypatch):
     real = PosesConfig(weights=str(shared_data / "weights" / "yolov8n-pose.pt"))
-    before = export_file(PoseSource(EMBEDDED), "onnx")
-    assert export_file(PoseSource(real), "onnx") != before
+    before = export_file(PoseNetworkSpec(EMBEDDED), "onnx")
+    assert export_file(PoseNetworkSpec(real), "onnx") != before
     monkeypatch.setattr(export, "version", lambda package: "0.0")
-    assert export_file(PoseSource(EMBEDDED), "onnx") != before
+    assert export_file(PoseNetworkSpec(EMBEDDED), "onnx") != before
 
 
 def busy_threads(work):
@@ -164,7 +164,7 @@ def busy_threads(work):
 @pytest.mark.parametrize("backend", RUNTIMES)
 def test_a_runtime_works_on_no_more_threads_than_it_is_given(cache, backend, num_threads):
     images = np.zeros((4, 256, 320, 3), np.uint8)
-    network = open_network(PoseSource(EMBEDDED), backend, "cpu", num_threads)
+    network = open_network(PoseNetworkSpec(EMBEDDED), backend, "cpu", num_threads)
     network(images)
     assert 1 <= busy_threads(lambda: [network(images) for _ in range(6)]) <= num_threads
 
@@ -172,7 +172,7 @@ def test_a_runtime_works_on_no_more_threads_than_it_is_given(cache, backend, num
 def test_torch_takes_the_threads_that_it_is_given():
     before = torch.get_num_threads()
     try:
-        open_network(PoseSource(EMBEDDED), "torch", "cpu", 1)
+        open_network(PoseNetworkSpec(EMBEDDED), "torch", "cpu", 1)
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
@@ -180,14 +180,14 @@ def test_torch_takes_the_threads_that_it_is_given():
 
 def test_missing_weights_are_said_and_not_taken_for_a_runtimes_fault(tmp_path):
     with pytest.raises(InputError, match="no such file") as error:
-        open_network(PoseSource(PosesConfig(weights=str(tmp_path / "gone.pt"))), "auto", "cpu")
+        open_network(PoseNetworkSpec(PosesConfig(weights=str(tmp_path / "gone.pt"))), "auto", "cpu")
     assert not isinstance(error.value, NotExportable)
 
 
 def test_half_precision_keeps_the_joints_within_half_a_pixel():
     """What a GPU runs, on the CPU."""
-    images = torch.from_numpy(PoseSource(EMBEDDED).samples()[0][:2])
+    images = torch.from_numpy(PoseNetworkSpec(EMBEDDED).samples()[0][:2])
     full, half = (PoseNetwork(load_pose_model("embedded")).eval() for _ in range(2))
     with torch.inference_mode():
-        found = PoseSource(EMBEDDED).disagreement(full(images).numpy(), half.halved()(images).numpy())
+        found = PoseNetworkSpec(EMBEDDED).disagreement(full(images).numpy(), half.halved()(images).numpy())
     assert found.value < 0.5

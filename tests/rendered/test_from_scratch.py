@@ -71,6 +71,7 @@ def test_no_actor_of_training_is_in_the_evaluation_or_in_a_users_set():
     assert trained.isdisjoint((spec.seed, spec.actor) for spec in clip_specs(SynthConfig()))
 
 
+@pytest.mark.slow
 def test_a_tiny_training_writes_weights_that_load_and_a_card(tmp_path):
     told = Recorder()
     out = tmp_path / "made" / "pose_procedural.safetensors"

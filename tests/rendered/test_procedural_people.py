@@ -9,6 +9,8 @@ from harray.rendered.accuracy import PoseAccuracy, frame_accuracy
 from harray.synth.clips import clip_specs, num_frames, render_clip
 from harray.synth.config import SynthConfig
 
+pytestmark = pytest.mark.slow
+
 UNSEEN = SynthConfig(clips_per_action=3, seed=2026)  # actors that neither network was trained on
 
 

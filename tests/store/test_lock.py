@@ -31,6 +31,7 @@ def holder(tmp_path):
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_second_writer_is_told_who_the_first_one_is(tmp_path, holder):
     expected = rf"`harray extract` \(process {holder.pid} on .*\) is writing to it; wait for its end"
     with pytest.raises(InputError, match=expected), writing(tmp_path, "harray store verify --repair"):

@@ -96,6 +96,7 @@ def test_whatever_a_folder_is_called_the_store_stays_in_it(tmp_path, monkeypatch
     assert [folder.name for folder in (tmp_path / "runs").iterdir()] == [name]
 
 
+@pytest.mark.slow
 def test_folders_that_differ_after_a_question_mark_have_stores_of_their_own(tmp_path):
     first, second = (tracking_uri(Workspace(tmp_path / name)) for name in ("try?a", "try?b"))
     connect(first).create_experiment("only in a")
@@ -248,11 +249,13 @@ def test_reading_creates_no_store(tmp_path):
     shutil.rmtree(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_fresh_store_appears_whole_and_alone(tmp_path):
     connect(f"sqlite:///{tmp_path}/new/mlflow.db").search_experiments()
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["mlflow.db"]
 
 
+@pytest.mark.slow
 def test_a_creation_that_is_broken_off_leaves_nothing(tmp_path, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt

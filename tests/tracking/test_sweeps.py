@@ -99,6 +99,7 @@ def test_a_line_that_a_killed_process_left_unfinished_is_cut_off(tmp_path):
     assert [json.loads(line)["event"] for line in file.read_text().splitlines()] == ["start", "end"]
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_away_costs_no_record_and_is_named(tmp_path):
     with open_log(tmp_path, "http://127.0.0.1:9") as log:
         tell(log, trials=1)

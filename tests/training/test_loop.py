@@ -15,7 +15,8 @@ from harray.model.network import FusionNetwork
 from harray.skeleton import PENN13
 from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.evaluate import predict_probabilities
-from harray.training.loop import Share, Trainer, rate_at
+from harray.training.loop import Share, Trainer
+from harray.training.optimisation import rate_at
 from harray.training.state import load_state, save_state
 from harray.training.step import TrainingStep
 from harray.training.workers import WorkerGroup

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from harray.errors import InputError
 from harray.extraction.provenance import Provenance
@@ -83,7 +84,7 @@ def test_a_checkpoint_holds_no_pickle(tmp_path):
         "clips.txt",
         "model.safetensors",
     ]
-    assert yaml.safe_load((folder / "checkpoint.yaml").read_text())["format"] == 2
+    assert yaml.safe_load((folder / "checkpoint.yaml").read_text())["format"] == 3
 
 
 def test_stores_without_scenes_without_splits_or_with_val_are_trained_on(tmp_path):
@@ -177,12 +178,28 @@ def test_wrong_models_are_refused_in_one_line(folder, tmp_path):
         load_checkpoint(folder)
     assert "\n" not in str(refusal.value)
     (folder / "checkpoint.yaml").write_text(yaml.safe_dump(about | {"format": 99}))
-    with pytest.raises(InputError, match="format 99, expected 2"):
+    with pytest.raises(InputError, match="format 99, expected 3"):
         load_checkpoint(folder)
     (folder / "checkpoint.yaml").write_text(yaml.safe_dump(about))
     (folder / "model.safetensors").write_bytes(b"nonsense")
     with pytest.raises(InputError, match="damaged"):
         load_checkpoint(folder)
+
+
+def test_a_checkpoint_of_the_format_before_members_answers_as_it_did(folder):
+    now = load_checkpoint(folder)
+    weights = {
+        name.replace(".members.0.", ".")
+        .replace("people.0.", "people.")
+        .replace("motion.0.", "motion."): value
+        for name, value in now.network.state_dict().items()
+    }
+    save_file({name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors")
+    about = yaml.safe_load((folder / "checkpoint.yaml").read_text()) | {"format": 2}
+    (folder / "checkpoint.yaml").write_text(yaml.safe_dump(about))
+    before = load_checkpoint(folder).network.state_dict()
+    assert before.keys() == now.network.state_dict().keys() != weights.keys()
+    assert all(torch.equal(value, before[name]) for name, value in now.network.state_dict().items())
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,7 @@ def test_a_folder_that_is_only_begun_is_no_second_sweep(out):
     assert claim(out, resume=False) == folder
 
 
+@pytest.mark.slow
 def test_two_at_once_are_refused(out):
     with (
         claimed_folder(out, BASE, ASKED, resume=True),

@@ -25,6 +25,8 @@ from harray.tuning.trial import (
 )
 from tests.toys import tiny_experiment, tiny_store
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = "http://127.0.0.1:9"  # nothing is sent: what would be is in the journal
 
 

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from harray.validation.cross_validation import FULL, CrossValidation, Outcome, scores_of_variant
+from harray.validation.cross_validation import FULL, CrossValidation, FoldOutcome, scores_of_variant
 
 RIGHT, WRONG = [0.9, 0.1], [0.2, 0.8]  # of a clip of class 0
 
 
 def outcome(*rows):
-    return Outcome(probabilities={"fusion": np.array(rows, np.float32)}, train_sec=2.0)
+    return FoldOutcome(probabilities={"fusion": np.array(rows, np.float32)}, train_sec=2.0)
 
 
 def test_means_and_deviations_over_folds_and_seeds_are_those_of_hand():
@@ -45,6 +45,6 @@ def test_what_a_variant_loses_is_compared_fold_by_fold():
 def test_an_outcome_comes_back_from_its_file(tmp_path):
     before = outcome(RIGHT, WRONG)
     before.save(tmp_path / "x.npz")
-    after = Outcome.load(tmp_path / "x.npz")
+    after = FoldOutcome.load(tmp_path / "x.npz")
     assert after.train_sec == before.train_sec
     np.testing.assert_array_equal(after.probabilities["fusion"], before.probabilities["fusion"])

@@ -62,7 +62,7 @@ def test_leaving_one_group_out_makes_a_fold_of_each():
             "aabbbb",
             ["x", "x", "y", "z", "y", "z"],
             2,
-            "all clips of class 'a' are of groups that are held out together",
+            "all clips of class 'a' are held out together",
         ),
     ],
 )

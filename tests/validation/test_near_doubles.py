@@ -22,10 +22,10 @@ def clips_of(num_sources=24, per_source=3, *, alike=0.01, scenes=False) -> tuple
         np.concatenate([100 * keypoints, np.ones((*keypoints.shape[:-1], 1))], axis=-1),
         skeleton=PENN13,
         scene_tokens_NFSD=place[:, :, :, :] if scenes else None,
-        labels_N=source_N % 4,
         classes=tuple("abcd"),
-        clip_ids=[f"id{n}" for n in range(len(source_N))],
     )
+    named = [f"id{n}" for n in range(len(source_N))]
+    clips = dataclasses.replace(clips, labels_N=torch.from_numpy(source_N % 4), clip_ids=named)
     return clips, source_N.tolist()
 
 

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from harray.validation.ablations import Comparison
 from harray.validation.cross_validation import CrossValidation, PartScores, Spread, VariantScores
-from harray.validation.verdicts import verdict, verdicts_of_ablation, verdicts_of_cross_validation
+from harray.validation.verdicts import verdict, verdicts_of_cross_validation
 
 
 @pytest.mark.parametrize(
@@ -35,22 +34,25 @@ def test_a_difference_is_worth_a_verdict_where_chance_does_not_explain_it(differ
     assert verdict("X", np.array(differences), "seeds") == said
 
 
-def test_an_ablation_is_judged_seed_by_seed_with_nothing_hidden_and_with_joints_hidden():
-    full = np.array([[0.9, 0.8], [0.8, 0.7], [0.7, 0.6]])  # seeds, shares
-    worse = full - np.array([[0.0, 0.19], [0.0, 0.2], [0.0, 0.21]])
-    top1 = {kind: {"full": full, "without pcm": worse} for kind in ("joints", "spans")}
-    said = verdicts_of_ablation(Comparison(split="test", hidden_shares=(0.0, 0.5), top1=top1))
-    assert said == {
-        "without pcm": "with nothing hidden full and without pcm cannot be told apart: +0.000 (95% interval 0.000 to "
-        "0.000 over 3 seeds); with joints hidden full is better than without pcm by 0.200 (95% interval 0.175 to "
-        "0.225 over 3 seeds)"
-    }
+def scores(top1_SF, **hidden_SF):
+    parts = {}
+    for name, values in {"fusion": top1_SF, **hidden_SF}.items():
+        spread = Spread(values_SF=np.array(values))
+        name = name.replace("_", " ")
+        parts[name] = PartScores(top1=spread, macro_f1=spread, pooled_top1=0.0, pooled_macro_f1=0.0)
+    return VariantScores(parts=parts, train_sec=parts["fusion"].top1)
 
 
-def scores(top1_SF):
-    spread = Spread(values_SF=np.array(top1_SF))
-    part = PartScores(top1=spread, macro_f1=spread, pooled_top1=0.0, pooled_macro_f1=0.0)
-    return VariantScores(parts={"fusion": part}, train_sec=spread)
+def compared(variants, num_folds):
+    return CrossValidation(
+        store_digest="d",
+        splits=None,
+        num_classes=2,
+        fold_sizes=(4,) * num_folds,
+        seeds=(0,),
+        tied_by="nothing",
+        variants=variants,
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,13 +66,19 @@ def scores(top1_SF):
     ],
 )
 def test_a_cross_validation_is_judged_fold_by_fold(variants, said):
-    found = CrossValidation(
-        store_digest="d",
-        splits=None,
-        num_classes=2,
-        fold_sizes=(4, 4, 4),
-        seeds=(0,),
-        tied_by="nothing",
-        variants={name: scores(values) for name, values in variants.items()},
-    )
+    found = compared({name: scores(values) for name, values in variants.items()}, num_folds=3)
     assert verdicts_of_cross_validation(found) == said
+
+
+def test_a_single_fold_is_judged_seed_by_seed_with_nothing_hidden_and_with_joints_hidden():
+    full, hidden = [[0.9], [0.8], [0.7]], [[0.8], [0.7], [0.6]]  # seeds, folds
+    worse = [[0.61], [0.5], [0.39]]
+    variants = {
+        "full": scores(full, joints_hidden_50=hidden, spans_hidden_50=hidden),
+        "without pcm": scores(full, joints_hidden_50=worse, spans_hidden_50=worse),
+    }
+    assert verdicts_of_cross_validation(compared(variants, num_folds=1)) == {
+        "without pcm": "with nothing hidden full and without pcm cannot be told apart: +0.000 (95% interval 0.000 to "
+        "0.000 over 3 seeds); with joints hidden full is better than without pcm by 0.200 (95% interval 0.175 to "
+        "0.225 over 3 seeds)"
+    }

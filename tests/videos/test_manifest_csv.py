@@ -103,8 +103,8 @@ REFUSED = {
     ),
     "two splits": ("path,label,split\na,run,train\na,run,test\n", r"list.csv:3: a stands here twice"),
     "parts of videos": (
-        "path,label,start,end\na.mp4,run,0,3\na.mp4,run,3,9\n",
-        "columns end, start: parts of videos",
+        "path,label,start\na.mp4,run,0\na.mp4,run,3\n",
+        "a column start alone",
     ),
     "val and dev": (
         "path,label,split\na,run,val\nb,run,dev\n",

@@ -100,7 +100,7 @@ def test_a_video_given_as_the_csv_is_refused(folder):
     [
         ([], {}, "no videos; expected class folders"),
         (["a.mp4", "b.mp4"], {}, "2 videos without a class folder"),
-        (["run/a.mp4"], {"dataset": "ucf102"}, "dataset 'ucf102': expected ucf101"),
+        (["run/a.mp4"], {"dataset": "ucf102"}, "dataset 'ucf102': expected one of ucf101"),
         (["run/a.mp4"], {"splits_dir": "lists"}, "they need a dataset"),
         ([], {"dataset": "ucf101"}, "no videos in class folders"),
         (["run/a.avi"], {"dataset": "ucf101", "splits_dir": "nowhere"}, "no trainlist01.txt"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harray.videos.decoding import Video, VideoError
 from harray.videos.frames import read_frames, uniform_frames
 from harray.videos.spans import read_spans, span_frames, spans_of
-from harray.videos.timeline import Places, even_timeline, frames_at, presentation_order, timeline_of
+from harray.videos.timeline import FramePlaces, even_timeline, frames_at, presentation_order, timeline_of
 from tests.videos.films import film_frames, square_xy, write_film
 
 MS = 0.001
@@ -100,7 +100,7 @@ def test_packets_come_in_order_of_decoding(stamps, expected):
     ],
 )
 def test_a_decoded_frame_finds_its_place(ticks, decoded, expected):
-    places = Places(np.array(ticks, np.int64))
+    places = FramePlaces(np.array(ticks, np.int64))
     assert [places.next(tick) for tick in decoded] == expected
 
 

@@ -81,6 +81,8 @@ def clip_of(
     tracks = _own_tracks(ordered)
     if tracks is None:
         tracks = _tracked(ordered, numbers, fps or 25.0)
+        if any(track is None for names in tracks for track in names):
+            said.append("who is found twice in a frame, or without a joint, is passed over there")
         if max((len(moment.people) for moment in ordered), default=0) > 1:
             said.append("people without tracks of their own are tracked from frame to frame")
     people: dict[Hashable, int] = {}

@@ -8,6 +8,7 @@ of the picture's width, is left out; its world landmarks (metres about the hips)
 https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker, https://www.tensorflow.org/hub/tutorials/movenet
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,6 +47,7 @@ PEOPLE = (
 )
 FRAMES = (
     "frames",
+    "instance_info",
     "data",
     "results",
     "sequence",
@@ -66,6 +68,7 @@ NUMBERS = (
     "index",
 )
 LABELS = ("label", "action", "class", "category", "activity")
+SCORE_LISTS = ("keypoint_scores", "keypoints_scores", "scores", "score", "confidence", "keypoint_score")
 TRACKS = ("track_id", "track", "person_id", "id")
 CENTRED = -0.15  # coordinates below which many are no shares of a picture, but metres about the hips
 HOLISTIC = {1662: 132, 258: 132, 1692: 132, 132: 132, 99: 99, 51: 51, 66: 66, 34: 34, 63: 63, 126: 126}
@@ -237,6 +240,8 @@ def _frame(value: Any) -> list[tuple[Points, Any]] | None:
     if (points := points_of(value)) is not None:
         return [(points, None)]
     if isinstance(value, Mapping):
+        if (scored := _with_scores_beside(value)) is not None:
+            return [scored]
         world = next(
             (key for key in WORLD if value.get(key) and not any(value.get(each) for each in FLAT)), None
         )
@@ -255,6 +260,17 @@ def _frame(value: Any) -> list[tuple[Points, Any]] | None:
         if all(each is not None for each in people):
             return [person for each in people for person in each or []]
     return None
+
+
+def _with_scores_beside(person: Mapping[str, Any]) -> tuple[Points, Any] | None:
+    """MMPose's person: keypoints [[x, y], ...] with keypoint_scores beside them."""
+    key = next((key for key in FLAT if isinstance(person.get(key), list)), None)
+    scores = next((person[name] for name in SCORE_LISTS if isinstance(person.get(name), list)), None)
+    points = points_of(person[key]) if key is not None and scores is not None else None
+    if points is None or scores is None or points[1] is not None or len(scores) != len(points[0]):
+        return None
+    track = next((person[each] for each in TRACKS if isinstance(person.get(each), int)), None)
+    return (points[0], np.array(scores, np.float64), points[2]), track
 
 
 def _number(frame: Any) -> int | None:
@@ -297,6 +313,4 @@ def _coordinates(people: Sequence[np.ndarray]) -> tuple[int, list[str]]:
 
 
 def _with_label(clip: FoundClip, label: str | None) -> FoundClip:
-    import dataclasses
-
     return dataclasses.replace(clip, label=label)

@@ -30,12 +30,14 @@ def fits(source: Source) -> bool:
                 key in person for person in people for key in KEYS if isinstance(person, Mapping)
             )
         return bool(content) and all(_is_frame(value) for value in content.values())
-    return _is_bare(source, content)
+    return _is_bare(source, content) or _is_frames(content)
 
 
 def read(source: Source) -> list[FoundClip | FoundFrame]:
     content = source.json
     name, number = source.frame()
+    if _is_frames(content):
+        return _in_one_file(source, content)
     if not isinstance(content, Mapping):
         people = tuple(_bare(person, str(source.path)) for person in content)
         layout = layout_for(len(people[0].points_VC), openpose=True) if people else None
@@ -51,6 +53,19 @@ def _is_frame(value: Any) -> bool:
     return isinstance(value, Mapping) and (
         isinstance(value.get("people"), list) or isinstance(value.get("bodies"), list)
     )
+
+
+def _is_frames(content: Any) -> bool:
+    return isinstance(content, list) and bool(content) and all(_is_frame(each) for each in content)
+
+
+def _in_one_file(source: Source, frames: list[Mapping[str, Any]]) -> list[FoundClip | FoundFrame]:
+    moments, layout = [], None
+    for number, frame in enumerate(frames):
+        people, this = _people(frame["people"], f"{source.path}: frame {number}")
+        layout = layout or this
+        moments.append(Moment(people=people, number=number))
+    return [clip_of(source.name, layout or BODY25, moments, fps=source.fps)]
 
 
 def _is_bare(source: Source, content: Any) -> bool:

@@ -213,3 +213,11 @@ def frame_named(name: str) -> tuple[str, int | None]:
     prefix = bare[: found.start()].rstrip("_.-# ")
     prefix = re.sub(r"[_.\- ]?(frame|image|img)$", "", prefix, flags=re.IGNORECASE)
     return f"{folder}{slash if prefix else ''}{prefix}" or folder, int(found[1])
+
+
+def number_in(cell: str) -> float:
+    """The number in a cell of a table; not a number where it holds none."""
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")

@@ -1,4 +1,4 @@
-"""Keypoints as csv: a row a frame with a column for each joint and coordinate, or a row a joint; and DeepLabCut's.
+"""Keypoints as csv: a row a frame with a column for each joint and coordinate, or a row a joint.
 
     class,x1,y1,z1,v1,x2,...        label,nose_x,nose_y,nose_z,nose_v,left_shoulder_x,...
     frame,0_x,0_y,0_score,...       frame,landmark,x,y,z,visibility
@@ -7,6 +7,7 @@ Columns of other names are read where they say label, clip, frame, person, split
 a label but without frame and clip are pictures, not clips: each is a clip of one frame, and said.
 """
 
+import ast
 import csv
 import dataclasses
 import io
@@ -17,9 +18,9 @@ import numpy as np
 
 from harray.errors import InputError
 from harray.interchange.formats.clips import FoundClip, FoundFrame, Moment, Person, clip_of
-from harray.interchange.formats.points import layout_for, layout_of_names
-from harray.interchange.formats.source import TABLE, TEXT, Source
-from harray.skeleton import SkeletonLayout, own_layout
+from harray.interchange.formats.points import layout_for, layout_of_names, points_of
+from harray.interchange.formats.source import TABLE, TEXT, Source, number_in
+from harray.skeleton import SkeletonLayout
 from harray.videos.listing import some
 
 SCORES = (
@@ -71,11 +72,13 @@ def is_table(source: Source) -> bool:
     if not rows:
         return False
     columns = _columns(header)
-    return len(_full(columns)) >= 3 or _is_long(header)
+    return len(_full(columns)) >= 3 or _is_long(header) or _points_column(header) is not None
 
 
 def read_table(source: Source) -> list[FoundClip | FoundFrame]:
     header, rows = _rows(source)
+    if _points_column(header) is not None and len(_full(_columns(header))) < 3:
+        header, rows = _unpacked(source, header, rows)
     if _is_long(header) and len(_full(_columns(header))) < 3:
         header, rows = _widened(source, header, rows)
     columns = _columns(header)
@@ -97,82 +100,6 @@ def read_table(source: Source) -> list[FoundClip | FoundFrame]:
             Person(points_VC=where, scores_V=None if at_scores is None else np.nan_to_num(values[at_scores]))
         )
     return list(_clips(source, layout, columns.roles, rows, people, said))
-
-
-def is_deeplabcut(source: Source) -> bool:
-    if source.kind not in (TABLE,):
-        return False
-    rows = list(csv.reader(io.StringIO(source.text[:20000])))[:5]
-    first = [row[0].strip().lower() if row else "" for row in rows]
-    return "bodyparts" in first and "coords" in first
-
-
-def read_deeplabcut(source: Source) -> list[FoundClip | FoundFrame]:
-    """DeepLabCut's csv: header rows scorer, [individuals,] bodyparts, coords; an index column."""
-    rows = [row for row in csv.reader(io.StringIO(source.text)) if row]
-    heads = {row[0].strip().lower(): row for row in rows[:5]}
-    last = next(i for i, row in enumerate(rows) if row[0].strip().lower() == "coords")
-    first = 1
-    while first < len(rows[last]) and not rows[last][first].strip():
-        first += 1  # labelled data has the picture's folder in columns of its own
-    parts, coords = heads["bodyparts"], heads["coords"]
-    who = heads.get("individuals", [""] * len(parts))
-    keys = [(who[i].strip(), parts[i].strip(), coords[i].strip().lower()) for i in range(first, len(parts))]
-    values = np.array(
-        [
-            [_float(row[i]) if i < len(row) else np.nan for i in range(first, len(parts))]
-            for row in rows[last + 1 :]
-        ]
-    )
-    numbers = [int(row[0]) for row in rows[last + 1 :] if row[0].strip().isdigit()]
-    return [deeplabcut_clip(source, keys, values, numbers)]
-
-
-def deeplabcut_clip(
-    source: Source, keys: Sequence[tuple[str, str, str]], values: np.ndarray, numbers: Sequence[int]
-) -> FoundClip:
-    """Columns (individual, body part, x, y or likelihood) of a table as a clip.
-
-    Raises:
-        InputError: no rows, or a body part without x and y.
-    """
-    joints = list(dict.fromkeys(part for _, part, _ in keys))
-    people = list(dict.fromkeys(who for who, _, _ in keys if who != "single")) or [""]
-    alone = [part for who, part, _ in keys if who == "single" and people != ["single"]]
-    said = [f"{len(set(alone))} parts of no individual are left out"] if alone and people != [""] else []
-    if said:
-        joints = [joint for joint in joints if joint not in alone]
-    column = {key: i for i, key in enumerate(keys)}
-    if not len(values) or any(
-        (people[0], joint, axis) not in column for joint in joints for axis in ("x", "y")
-    ):
-        raise InputError(f"{source.path}: expected x and y of every body part, and a row a frame")
-    shape = len(people), len(values), len(joints)
-    keypoints, scores = np.full((*shape, 2), np.nan, np.float32), np.zeros(shape, np.float32)
-    for m, who in enumerate(people):
-        for v, joint in enumerate(joints):
-            if (x := column.get((who, joint, "x"))) is None:
-                continue
-            keypoints[m, :, v, 0], keypoints[m, :, v, 1] = values[:, x], values[:, column[who, joint, "y"]]
-            at = column.get((who, joint, "likelihood"))
-            scores[m, :, v] = 1.0 if at is None else values[:, at]
-    is_there = np.isfinite(keypoints).all(-1)
-    if not is_there.all():
-        said.append("joints with empty cells count as missing")
-    first = numbers[0] if len(numbers) == len(values) else 0
-    return FoundClip(
-        name=_video_of(source.name),
-        layout=own_layout(joints),
-        keypoints_MTVC=np.nan_to_num(keypoints),
-        scores_MTV=np.where(is_there, np.nan_to_num(scores), 0),
-        frame_index_T=np.array(numbers) if first and (np.diff(numbers) > 0).all() else None,
-        said=tuple(said),
-    )
-
-
-def _video_of(name: str) -> str:
-    """The video's name in that of DeepLabCut's file."""
-    return re.sub(r"DLC_[A-Za-z0-9]*_?.*$", "", name).rstrip("_- ") or name
 
 
 def _rows(source: Source) -> tuple[list[str], list[list[str]]]:
@@ -229,6 +156,58 @@ def _is_long(header: Sequence[str]) -> bool:
     return {"x", "y"} <= set(lower) and any(name in ROLES["joint"] for name in lower)
 
 
+def _points_column(header: Sequence[str]) -> int | None:
+    """The column whose cells hold all keypoints of a frame as text."""
+    names = [name.lower() for name in header]
+    return next(
+        (names.index(name) for name in ("keypoints", "landmarks", "pose_keypoints") if name in names), None
+    )
+
+
+def _unpacked(
+    source: Source, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Lists in cells as columns of their own."""
+    at = _points_column(header)
+    assert at is not None
+    cells = [
+        points_of(_literal(source, row[at])) if at < len(row) and row[at].strip() else None for row in rows
+    ]
+    first = next((each for each in cells if each is not None), None)
+    if first is None:
+        raise InputError(f"{source.path}: column {header[at]}: expected lists of x, y, score in its cells")
+    names = first[2] or [f"kp{i}" for i in range(len(first[0]))]
+    axes = ["x", "y"] + ["score"] * any(each is not None and each[1] is not None for each in cells)
+    rest = [i for i in range(len(header)) if i != at]
+    wide = []
+    for row, each in zip(rows, cells, strict=True):
+        values = np.full((len(names), 3), np.nan)
+        if each is not None and len(each[0]) == len(names):
+            values[:, :2], values[:, 2] = each[0][:, :2], 1.0 if each[1] is None else each[1]
+        elif each is not None:
+            raise InputError(
+                f"{source.path}: frames of {len(names)} and {len(each[0])} joints, expected one number in all"
+            )
+        numbers = ["" if np.isnan(value) else repr(float(value)) for value in values[:, : len(axes)].ravel()]
+        wide.append([*(row[i] if i < len(row) else "" for i in rest), *numbers])
+    return [*(header[i] for i in rest), *(f"{name}_{axis}" for name in names for axis in axes)], wide
+
+
+def _literal(source: Source, cell: str) -> object:
+    """A list or dict that a program wrote as text."""
+    try:
+        found = ast.literal_eval(cell.replace("nan", "None").replace("null", "None"))
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise InputError(f"{source.path}: a cell of keypoints is no list ({cell[:40]})") from error
+    if isinstance(found, list) and found and all(isinstance(each, int | float) for each in found):
+        return [list(each) for each in zip(*[iter(found)] * 3, strict=False)] if len(found) % 3 == 0 else None
+    return (
+        [list(each) if isinstance(each, tuple) else each for each in found]
+        if isinstance(found, list)
+        else found
+    )
+
+
 def _widened(
     source: Source, header: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> tuple[list[str], list[list[str]]]:
@@ -263,15 +242,8 @@ def _numbers(source: Source, rows: Sequence[Sequence[str]], header: Sequence[str
             raise InputError(
                 f"{source.path}: row {i + 2} has {len(row)} cells, expected {len(header)} as the header"
             )
-        values[i, : len(row)] = [_float(cell) for cell in row]
+        values[i, : len(row)] = [number_in(cell) for cell in row]
     return values
-
-
-def _float(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")
 
 
 def _clips(

@@ -37,7 +37,7 @@ class Disagreement:
         return f"{self.what} {self.value:.3g}, at most {self.limit:g}"
 
 
-class NetworkSource(Protocol):
+class NetworkSpec(Protocol):
     """A network before it runs anywhere.
 
     Attributes:

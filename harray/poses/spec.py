@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harray.networks.source import Disagreement
+from harray.networks.spec import Disagreement
 from harray.poses.config import PosesConfig
 from harray.poses.letterbox import fit, letterbox_for
 from harray.poses.weights import pose_weights_digest
@@ -24,8 +24,8 @@ MAX_DIFFERENCE_PX = 1.0
 MAX_SCORE_DIFFERENCE = 0.05
 
 
-class PoseSource:
-    """A pose network before it runs anywhere (`harray.networks.source.NetworkSource`)."""
+class PoseNetworkSpec:
+    """A pose network before it runs anywhere (`harray.networks.spec.NetworkSpec`)."""
 
     room = "poses"
 
@@ -55,7 +55,7 @@ class PoseSource:
         return [fit(f, letterbox_for(*f.shape[1:3], SAMPLE_IMAGE_SIZE)) for f in shaped]
 
     def disagreement(self, reference: np.ndarray, other: np.ndarray) -> Disagreement:
-        """Median distance of the joints that the reference is sure of, in input px, or of the boxes where it is
+        """Median distance of the reference's confident joints, in input px, or of the boxes where it is
         sure of nobody; and before all, scores must be the same."""
         (boxes, scores, joints), (other_boxes, other_scores, other_joints) = _parts(reference), _parts(other)
         if not (apart := float(np.abs(scores - other_scores).max())) <= MAX_SCORE_DIFFERENCE:
@@ -76,5 +76,5 @@ def _parts(output: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def has_nms_inside(shape: tuple[int, ...]) -> bool:
-    """Whether an output of that shape is of a head that needs no suppression."""
+    """Whether an output of that shape is of a head with nms inside."""
     return shape[-1] == 4 + 1 + 1 + 51

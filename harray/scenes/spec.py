@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harray.networks.source import Disagreement
+from harray.networks.spec import Disagreement
 from harray.scenes.config import ScenesConfig
 from harray.scenes.weights import scene_weights_digest
 
@@ -23,8 +23,8 @@ def resized(frames_FHWC: np.ndarray, side: int) -> np.ndarray:
     return np.stack([cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA) for frame in frames_FHWC])
 
 
-class SceneSource:
-    """A scene network before it runs anywhere (`harray.networks.source.NetworkSource`)."""
+class SceneNetworkSpec:
+    """A scene network before it runs anywhere (`harray.networks.spec.NetworkSpec`)."""
 
     room = "scenes"
 
