@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from harray.api.session import listener, working
 from harray.reporting import Reporter
+from harray.tracking.registry import CHAMPION, check_model_name
 from harray.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from harray.inference import Prediction, Predictor
     from harray.live.config import LiveConfig, TimelineConfig
     from harray.live.timeline import Segment
+
+__all__ = ["CHAMPION", "Model", "check_model_name", "load"]
 
 
 class Model:

@@ -63,6 +63,7 @@ def test_every_video_has_names_of_its_own_for_its_pictures(tmp_path, names):
     assert all(len(name.encode()) < 200 for name in pictures)
 
 
+@pytest.mark.slow
 def test_videos_of_odd_names_are_drawn_each_in_files_of_its_own(checkpoint, clip, tmp_path):
     names = (f"{LONG}.mp4", "12:30:01.mp4", "%d a?b#c ü$x.mp4")
     videos = [copied(clip, tmp_path / name) for name in names]
@@ -73,6 +74,7 @@ def test_videos_of_odd_names_are_drawn_each_in_files_of_its_own(checkpoint, clip
     assert not any("error" in entry for entry in entries)
 
 
+@pytest.mark.slow
 def test_the_pictures_of_a_later_call_replace_those_of_the_same_video_only(checkpoint, clip, tmp_path):
     first, second = copied(clip, tmp_path / "a" / "x.mp4"), copied(clip, tmp_path / "b" / "x.mp4")
     by_call = [
