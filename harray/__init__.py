@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from harray.api.extract import ExtractOptions, extract
     from harray.api.models import Model, load
     from harray.api.stores import Store
+    from harray.api.sweeps import Sweep
     from harray.api.train import Workers, train
+    from harray.api.tune import tune
     from harray.reporting import Reporter
+    from harray.tuning.config import SweepConfig
     from harray.workspace import Workspace
 
 __version__ = "0.1.0"
@@ -30,6 +33,7 @@ __version__ = "0.1.0"
 _HOMES = {  # name -> module that has it; None: the name is a module
     "extract": "harray.api.extract",
     "train": "harray.api.train",
+    "tune": "harray.api.tune",
     "evaluate": "harray.api.evaluate",
     "cross_validate": "harray.api.cross_validate",
     "CrossValidateOptions": "harray.api.cross_validate",
@@ -39,6 +43,8 @@ _HOMES = {  # name -> module that has it; None: the name is a module
     "Model": "harray.api.models",
     "Reporter": "harray.reporting",
     "Store": "harray.api.stores",
+    "Sweep": "harray.api.sweeps",
+    "SweepConfig": "harray.tuning.config",
     "Workers": "harray.api.train",
     "Workspace": "harray.workspace",
 }
@@ -49,6 +55,8 @@ __all__ = [
     "Model",
     "Reporter",
     "Store",
+    "Sweep",
+    "SweepConfig",
     "Workers",
     "Workspace",
     "__version__",
@@ -58,6 +66,7 @@ __all__ = [
     "load",
     "recipes",
     "train",
+    "tune",
 ]
 
 

@@ -10,6 +10,8 @@ moved folder needs no second extraction, and the same video under two names is c
 into several clips has one ledger row and several clips of one clip_id, told apart by `span`.
 """
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 SCHEMA_VERSION = 1  # raise it when a column changes; a store of another version is refused
@@ -46,18 +48,16 @@ LEDGER = pa.schema(
 
 
 def clips_schema(
-    keypoints_shape: tuple[int, ...],
+    shapes: Sequence[tuple[int, ...]],
     scene_shape: tuple[int, ...] | None,
-    second_shape: tuple[int, ...] | None = None,
 ) -> pa.Schema:
     """Schema of the clips table.
 
     Args:
-        keypoints_shape: `[people, frames, joints, coordinates + 1]`; x px, y px, in 3D also z, then confidence
-            in [0, 1]; a missing person, frame or joint keeps its place with confidence 0.
+        shapes: of each kind of keypoints, `[people, frames, joints, coordinates + 1]`: x px, y px, in 3D also z, then
+            confidence in [0, 1]; a missing person, frame or joint keeps its place with confidence 0. A second kind is
+            3D beside 2D or the reverse; its people stand in an order of their own.
         scene_shape: `[scene_frames, grid * grid, channels]`, or None where there is no scene branch.
-        second_shape: as keypoints_shape, of other keypoints of the same clips, 3D beside 2D or the reverse; their
-            people stand in an order of their own.
     """
     fields = [
         pa.field("clip_id", pa.string(), nullable=False),
@@ -70,14 +70,12 @@ def clips_schema(
         pa.field("frame_sec", pa.list_(pa.float64()), nullable=False),  # their presentation times
         pa.field("height_px", pa.int32(), nullable=False),  # as width 0 where not known, in 3D
         pa.field("width_px", pa.int32(), nullable=False),
-        pa.field("keypoints", pa.fixed_shape_tensor(pa.float32(), keypoints_shape), nullable=False),
+        pa.field(STREAM_COLUMNS[0], pa.fixed_shape_tensor(pa.float32(), shapes[0]), nullable=False),
     ]
     if scene_shape is not None:
         fields.append(
             pa.field("scene_tokens", pa.fixed_shape_tensor(pa.float16(), scene_shape), nullable=False)
         )
-    if second_shape is not None:
-        fields.append(
-            pa.field("second_keypoints", pa.fixed_shape_tensor(pa.float32(), second_shape), nullable=False)
-        )
+    for name, shape in zip(STREAM_COLUMNS[1:], shapes[1:], strict=False):
+        fields.append(pa.field(name, pa.fixed_shape_tensor(pa.float32(), shape), nullable=False))
     return pa.schema(fields, metadata={"harray_schema": str(SCHEMA_VERSION)})

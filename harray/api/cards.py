@@ -9,7 +9,7 @@ from scipy import stats
 from harray.evaluation.report import EvaluationReport
 from harray.store import FeatureStore
 from harray.tracking.cards import licences_of
-from harray.tracking.runs import RECIPE_TAG, STORE_TAG
+from harray.tracking.origin import RECIPE_TAG, STORE_TAG
 from harray.training.checkpoint import load_checkpoint
 
 LEVEL = 0.95

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from harray.api.starting import Start
-from harray.api.train import origin_tags_of, run_name
 from harray.errors import InputError
 from harray.store import FeatureStore
 from harray.tracking.location import probe, tracking_uri
+from harray.tracking.origin import origin_tags_of, run_name
 from harray.tracking.runs import TrainingRun
 from harray.validation.cross_validation import CrossValidation
 from harray.workspace import Workspace

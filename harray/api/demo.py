@@ -15,7 +15,7 @@ from harray.api.session import working
 from harray.api.starting import Overrides, start_from
 from harray.api.stores import Store
 from harray.api.train import RunLabels, Trained, train_recorded
-from harray.api.tune import SweepRequest, tune_recorded
+from harray.api.tune import sweep_config, tune_recorded
 from harray.api.winner import tags_of_winner
 from harray.config import with_overrides
 from harray.distributed.resources import start_ray
@@ -29,6 +29,7 @@ from harray.synth.config import SynthConfig
 from harray.synth.render import render_dataset
 from harray.tracking.location import tracking_uri
 from harray.tracking.runs import check_recording, outcome_of
+from harray.tuning.config import SweepConfig
 from harray.tuning.outcome import SweepOutcome
 from harray.workspace import Workspace
 
@@ -147,18 +148,10 @@ def _short_sweep(
 ) -> SweepOutcome:
     """A few trials of a few epochs; a second demo in the same folder finds the first one's."""
     epochs = min(TRIAL_EPOCHS, experiment.training.num_epochs)
-    request = SweepRequest(
-        store=store.path,
-        experiment=with_overrides(experiment, {"training.num_epochs": epochs}),
-        out=place.out,
-        search=SEARCH,
-        num_trials=NUM_TRIALS,
-        resume=None,
-        recipe="procedural",
-        tracking=place.tracking_uri,
-    )
-    with reporter.stage("searching hyperparameters"), reporter.progress("tuning", "trials") as update:
-        return tune_recorded(request, update, reporter.say)
+    asked = SweepConfig(search=SEARCH, num_trials=NUM_TRIALS, resume=None, recipe="procedural")
+    experiment = with_overrides(experiment, {"training.num_epochs": epochs})
+    with reporter.stage("searching hyperparameters"):
+        return tune_recorded(sweep_config(asked, store.path, experiment), place, reporter)
 
 
 def _render_and_extract(

@@ -1,17 +1,19 @@
 """Train again what a run recorded, and compare."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from harray.config import leaf_types, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.tracking.location import tracking_uri
+from harray.tracking.origin import RECIPE_TAG, origin_tags_of
 from harray.tracking.recorded import RecordedRun, recorded_run
-from harray.tracking.runs import RECIPE_TAG, NotRecorded, TrainingRun, epoch_metrics
+from harray.tracking.runs import NotRecorded, TrainingRun, epoch_metrics
 from harray.training.loop import EpochReport
 from harray.training.run import device_named, new_trainer, threads, training_clips
 from harray.workspace import Workspace
@@ -38,12 +40,7 @@ class Rerun:
 
 
 def rerun_recorded(
-    run_id: str,
-    out: Path,
-    *,
-    store: Path | None = None,
-    tracking: str | None = None,
-    on_epoch: Callable[[EpochReport], None] = lambda _: None,
+    run_id: str, workspace: Workspace, reporter: Reporter = SILENT, *, store: Path | None = None
 ) -> Rerun:
     """Train as a run did, for as many epochs, in this process, recorded as a run of its own.
 
@@ -55,38 +52,37 @@ def rerun_recorded(
         InputError: no such run, one without epochs, or a store with other clips than then.
         NotRecorded: the tracking store does not take the repetition; its `outcome` is a `Rerun` where that is done.
     """
-    uri = tracking_uri(Workspace(out, tracking))
+    uri = tracking_uri(workspace)
     recorded = recorded_run(uri, run_id, COMPARED)
     experiment, num_epochs = experiment_of(recorded), max(recorded.history.get("train.loss.total", {0: 0}))
     if not num_epochs:
         raise InputError(f"run {recorded.run_id}: it recorded no epoch, so there is nothing to compare with")
-    opened = _store_of(recorded, store)
-    learning = experiment.learning
-    device = device_named(experiment.training.device)
-    tags = {
-        "harray.rerun_of": recorded.run_id,
-        "harray.store": str(opened.path),
-        "harray.store_digest": opened.digest(),
-        "harray.seed": str(experiment.training.seed),
-    }
-    tags |= {name: value for name, value in recorded.tags.items() if name == RECIPE_TAG}
+    opened, seed = _store_of(recorded, store), experiment.training.seed
+    tags = origin_tags_of(opened.path, opened.digest(), seed, recorded.tags.get(RECIPE_TAG, ""))
+    tags |= {"harray.rerun_of": recorded.run_id}
     now: dict[str, dict[int, float]] = {}
     run = TrainingRun(uri, experiment, name=f"rerun of {recorded.name}", tags=tags)
     try:
-        with run, threads(experiment.training.num_threads, device):
-            trainer = new_trainer(learning, *training_clips(learning, opened), device)
-            for report in itertools.islice(trainer.epochs(), num_epochs):
-                metrics = epoch_metrics(report)
-                run.log_metrics(metrics, step=report.epoch)
-                for name, value in metrics.items():
+        with run, reporter.progress("training again", "epochs") as update:
+            for report in _epochs(experiment, opened, num_epochs):
+                run.log_epoch(report)
+                for name, value in epoch_metrics(report).items():
                     now.setdefault(name, {})[report.epoch] = value
-                on_epoch(report)
+                update(report.epoch, report.num_epochs)
     except NotRecorded as error:
         if not now:
             raise
         again = compared(recorded, now, run.run_id, num_epochs)
         raise error.after(again, "the comparison is not recorded") from error
     return compared(recorded, now, run.run_id, num_epochs)
+
+
+def _epochs(experiment: ExperimentConfig, store: FeatureStore, num_epochs: int) -> Iterator[EpochReport]:
+    """So many epochs of a training that may be planned for more, as a pruned trial's is."""
+    training, device = experiment.training, device_named(experiment.training.device)
+    with threads(training.num_threads, device):
+        trainer = new_trainer(experiment.learning, *training_clips(experiment.learning, store), device)
+        yield from itertools.islice(trainer.epochs(), num_epochs)
 
 
 def experiment_of(recorded: RecordedRun) -> ExperimentConfig:

@@ -26,18 +26,11 @@ from harray.store.leaks import Overlap, check_no_leak
 from harray.store.test_part import scored_split
 from harray.tracking.cards import MADE, write_section
 from harray.tracking.location import tracking_uri
+from harray.tracking.origin import origin_tags_of, run_name
 from harray.tracking.registry import RUN_FILE, Registered, check_model_name, resolve_model
 from harray.tracking.registry import register as register_model
 from harray.tracking.run_folder import RunFolder
-from harray.tracking.runs import (
-    RECIPE_TAG,
-    STORE_DIGEST_TAG,
-    STORE_TAG,
-    NotRecorded,
-    TrainingRun,
-    outcome_of,
-    recording,
-)
+from harray.tracking.runs import NotRecorded, TrainingRun, outcome_of, recording
 from harray.training.config import TrainingConfig
 from harray.workspace import Workspace
 
@@ -339,21 +332,6 @@ def _floors_on_val(request: "TrainingRequest") -> dict[str, Scores]:
 
     train, val = training_clips(request.learning, FeatureStore.open(request.store))
     return {} if val is None else floor_scores(train, val, request.learning.features)
-
-
-def origin_tags_of(store: Path, store_digest: str, seed: int, recipe: str) -> dict[str, str]:
-    """Tags that say what a run was made of; the store's also make the run's data set."""
-    tags = {STORE_TAG: str(store), STORE_DIGEST_TAG: store_digest, "harray.seed": str(seed)}
-    return tags | ({RECIPE_TAG: recipe} if recipe else {})
-
-
-def run_name(recipe: str, store: Path, seed: int) -> str:
-    """What a run is called where nobody named it.
-
-    >>> run_name("skeleton", Path("stores/penn"), 0)
-    'skeleton on penn, seed 0'
-    """
-    return f"{Path(recipe).stem or 'training'} on {store.absolute().name}, seed {seed}"
 
 
 def _request(store: Path, experiment: ExperimentConfig, folder: Path) -> "TrainingRequest":

@@ -1,189 +1,175 @@
-"""A sweep from end to end: its folder, its cluster, its trials, its runs in MLflow, its outcome."""
+"""A sweep from end to end: its cluster, its folder, its trials, its runs in MLflow, its outcome."""
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from harray.api.train import as_extracted, check_trainable, run_name
+from harray.api.session import working
+from harray.api.starting import Config, Overrides, start_from
+from harray.api.stores import Store, as_store
+from harray.api.sweeps import Sweep
+from harray.api.train import as_extracted, check_trainable
+from harray.config import with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
-from harray.search_spaces import Search, first_point, moved, search_named, space_of
+from harray.reporting import SILENT, Reporter, Update
+from harray.search_spaces import first_point, moved, search_named, space_of
 from harray.store import FeatureStore
 from harray.tracking.location import check_answers, tracking_uri
-from harray.tracking.runs import check_recording
-from harray.tuning.demand import Places, cluster_for_sweep, demand_of
-from harray.tuning.folder import ID_FILE, TRIALS_FOLDER, claimed_folder
-from harray.tuning.outcome import SweepOutcome, finish
-from harray.tuning.settings import ACCURACY, LATENCY, SweepSettings
+from harray.tracking.runs import check_recording, outcome_of
+from harray.tuning.config import SweepConfig
+from harray.tuning.demand import Places, cluster_for_sweep
+from harray.tuning.folder import TRIALS_FOLDER, claimed_folder
 from harray.workspace import Workspace
 
 if TYPE_CHECKING:
-    from harray.tracking.sweeps import SweepLog
-    from harray.tuning.study import Sweep
+    from harray.tracking.sweeps import SweepRuns
+    from harray.tuning.outcome import SweepOutcome
+    from harray.tuning.sweep import StudySweep
 
-SAY_EVERY_SEC = 15.0
 CHECK_SEC = 5.0  # for the tracking store to answer at all
-
-Update = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepRequest:
-    """What to search, and with how much."""
-
-    store: Path
-    experiment: ExperimentConfig  # where the search starts, and what it leaves as it is
-    out: Path
-    search: str = "all"
-    fixed: tuple[str, ...] = ()  # keys of `experiment` that are not to be searched
-    num_trials: int = 24
-    time_budget_sec: float = math.inf  # of this start
-    workers_per_trial: int = 0
-    at_once: int | None = None  # trials; None for as many as the cluster holds
-    objective: Literal["accuracy", "accuracy-latency"] = ACCURACY
-    max_failed: float = 0.25
-    resume: bool | None = False  # None: go on where there is something to go on with
-    tracking: str | None = None
-    recipe: str = ""  # that `experiment` started from, by name or as a file
-
-    def cluster(self, on_message: Callable[[str], None]) -> AbstractContextManager[Places]:
-        """As `cluster_for_sweep`."""
-        num_bytes = FeatureStore.open(self.store).num_bytes_in_memory()
-        device = self.experiment.training.device
-        return cluster_for_sweep(self.workers_per_trial, self.at_once, device, num_bytes)
-
-    def settings(self) -> SweepSettings:
-        training = self.experiment.training
-        return SweepSettings(
-            store=str(self.store.absolute()),
-            store_digest=FeatureStore.open(self.store).digest(),
-            search=self.search,
-            space=space_of(search_named(self.search), self.experiment, self.fixed),
-            objective=self.objective,
-            num_trials=self.num_trials,
-            num_epochs=training.num_epochs,
-            fixed=self.fixed,
-            seed=training.seed,
-            max_failed=self.max_failed,
-        )
+VAL_SHARE = 0.15  # of the training clips, where nothing else says by which clips trials are compared
 
 
-def tune_recorded(
-    request: SweepRequest, on_progress: Update, on_message: Callable[[str], None] = lambda _: None
-) -> SweepOutcome:
-    """Run a sweep, or what is left of one.
+def tune(
+    store: str | Path | Store,
+    sweep: SweepConfig = SweepConfig(),
+    *,
+    recipe: str = "default",
+    config: Config | None = None,
+    overrides: Overrides | None = None,
+    register: str | None = None,
+    workspace: Workspace | None = None,
+    reporter: Reporter | None = None,
+) -> Sweep:
+    """Search hyperparameters: every trial trains on the store and is a run in MLflow, nested in the sweep's.
 
     Args:
-        on_progress: called with trials ended, trials in all, and a note.
-        on_message: called with what must be said aloud, such as that the tracking server is away.
+        sweep: what to search and how long, such as `SweepConfig(search="optimisation", num_trials=20)`; what it says of
+            store and experiment is filled in.
+        recipe, config, overrides: what the first trial is, as of `start_from`; what `overrides` names is not searched.
+        register: train the best on train and val, register it under this name, and score it on the test split.
 
     Raises:
-        InputError: a bad search or store, more than the cluster holds, an unfinished sweep without `resume`, none
-            with it, a tracking store that cannot be recorded in, or no trial that finished.
-        NotRecorded: the tracking store does not take the sweep's records; its `outcome` is a `SweepOutcome`.
+        InputError: as of `tune_recorded`, or a bad name.
+        NotRecorded: the tracking store does not take the runs; its `outcome` is the `Sweep` where there is one.
     """
-    started = time.monotonic()
-    check_trainable(request.store, request.experiment)
-    request = replace(request, experiment=as_extracted(request.experiment, request.store))
-    search = search_named(request.search)
-    first = first_point(search, request.experiment, request.fixed)
-    for name, (asked, found) in moved(first, request.experiment).items():
-        on_message(f"{name}: the search has no {asked}, so its first trial starts from {found}")
-    uri = tracking_uri(Workspace(request.out, request.tracking))
-    check_answers(uri, CHECK_SEC)
-    check_recording(uri)
-    settings = request.settings()
-    with request.cluster(on_message) as places:
-        from harray.tracking.sweeps import SweepLog
+    start, there = start_from(recipe, config, overrides), as_store(store)
+    asked = replace(sweep, recipe=start.name, fixed=keys_of(overrides))
+    asked = sweep_config(asked, there.path, start.experiment)
+    with working(workspace, reporter) as (place, told):
+        outcome, missed = outcome_of(lambda: tune_recorded(asked, place, told))
+        if missed:
+            missed.outcome = Sweep(outcome)
+            raise missed
+        if register is None:
+            return Sweep(outcome)
+        from harray.api.winner import train_winner
 
-        with (
-            claimed_folder(request.out, request.experiment, settings, resume=request.resume) as folder,
-            SweepLog(folder, uri, (folder / ID_FILE).read_text()) as log,
-        ):
-            _begin(log, request, settings, folder)
-            sweep = _run(request, settings, search, folder, log, places, on_progress, on_message)
-            return finish(sweep, folder, log, uri, time.monotonic() - started, on_message)
+        return train_winner(outcome, place, told, name=register)
 
 
-def _begin(log: "SweepLog", request: SweepRequest, settings: SweepSettings, folder: Path) -> None:
-    from harray.tracking.runs import RECIPE_TAG, parameter_texts
+def keys_of(overrides: Overrides | None) -> tuple[str, ...]:
+    """What overrides name, in order."""
+    if isinstance(overrides, Mapping):
+        return tuple(sorted(overrides))
+    return tuple(sorted(text.partition("=")[0] for text in overrides or []))
 
-    params = parameter_texts(request.experiment)
-    params |= {f"sweep.{name}": text for name, text in parameter_texts(settings).items()}
-    title = f"{Path(request.search).stem} sweep from {run_name(request.recipe, request.store, settings.seed)}"
-    tags = {**settings.tags(), "harray.folder": str(folder)}
-    log.start(
-        None, title, params=params, tags=tags | ({RECIPE_TAG: request.recipe} if request.recipe else {})
+
+def sweep_config(asked: SweepConfig, store: Path, experiment: ExperimentConfig) -> SweepConfig:
+    """What a sweep of a store is asked to do, whole.
+
+    Args:
+        asked: what to search, and how long.
+        experiment: where the search starts; where neither it nor the store has val clips to compare trials by, some
+            are carved out.
+
+    Raises:
+        InputError: no such store or search, or a search that does not fit.
+    """
+    opened, training = FeatureStore.open(store), experiment.training
+    has_val = training.val_split in set(opened.splits()) - set(training.train_splits)
+    if not has_val and not training.val_share:
+        experiment = with_overrides(experiment, {"training.val_share": VAL_SHARE})
+    search = search_named(asked.search)
+    first_point(search, experiment, asked.fixed)
+    return replace(
+        asked,
+        store=str(store.absolute()),
+        store_digest=opened.digest(),
+        experiment=experiment,
+        space=space_of(search, experiment, asked.fixed),
     )
 
 
-def _run(
-    request: SweepRequest,
-    settings: SweepSettings,
-    search: Search,
-    folder: Path,
-    log: "SweepLog",
-    places: Places,
-    on_progress: Update,
-    on_message: Callable[[str], None],
-) -> "Sweep":
+def tune_recorded(config: SweepConfig, workspace: Workspace, reporter: Reporter = SILENT) -> "SweepOutcome":
+    """Run a sweep, or what is left of one.
+
+    Args:
+        config: from `sweep_config`.
+
+    Raises:
+        InputError: a store that cannot be trained on, more than the cluster holds, an unfinished sweep without
+            `resume`, none with it, a tracking store that cannot be recorded in, or no trial that is complete.
+        NotRecorded: the tracking store does not take the sweep's records; its `outcome` is a `SweepOutcome`.
+    """
+    started, store = time.monotonic(), Path(config.store)
+    check_trainable(store, config.experiment)
+    config = replace(config, experiment=as_extracted(config.experiment, store))
+    search = search_named(config.search)
+    first = first_point(search, config.experiment, config.fixed)
+    for name, (asked, found) in moved(first, config.experiment).items():
+        reporter.say(f"{name}: the search has no {asked}, so its first trial starts from {found}")
+    uri = tracking_uri(workspace)
+    check_answers(uri, CHECK_SEC)
+    with cluster_for_sweep(config, FeatureStore.open(store).num_bytes_in_memory(), reporter) as places:
+        from harray.tuning.outcome import finish
+        from harray.tuning.records import runs_of
+        from harray.tuning.study import open_study
+        from harray.tuning.sweep import StudySweep
+
+        check_recording(uri)
+        with claimed_folder(workspace.out, config) as folder:
+            study = open_study(folder, config)
+            deadline = time.monotonic() + (config.time_budget_sec or math.inf)
+            sweep = StudySweep(study, folder, config, search, held=places.per_trial, deadline=deadline)
+            with runs_of(folder, config, study, uri) as runs, sweep:
+                _run(sweep, runs, places, reporter)
+                return finish(sweep, runs, time.monotonic() - started, reporter)
+
+
+def _run(sweep: "StudySweep", runs: "SweepRuns", places: Places, reporter: Reporter) -> None:
     from harray.training.run import origin_of, training_clips
-    from harray.tuning.search import run_sweep
-    from harray.tuning.study import Sweep
+    from harray.tuning.search import run_trials
     from harray.tuning.trial import TrialJob
 
-    store = FeatureStore.open(request.store.absolute())
-    experiment = request.experiment
-    train, val = training_clips(experiment.learning, store)
+    store = FeatureStore.open(Path(sweep.config.store))
+    train, val = training_clips(sweep.config.experiment.learning, store)
     if val is None:
         raise InputError(
             f"store {store.path}: no clips to compare trials by; set training.val_share, or give it a val split"
         )
-    demand = demand_of(places.num_workers, places.gpus_per_worker)
-    sweep = Sweep(
-        folder,
-        settings,
-        search,
-        experiment,
-        log,
-        cpus=demand["CPU"],
-        gpus=demand.get("GPU", 0.0),
-        deadline=time.monotonic() + request.time_budget_sec,
-    )
     job = TrialJob(
-        folder=folder / TRIALS_FOLDER,
-        store=store.path,
-        base=experiment,
+        config=sweep.config,
+        folder=sweep.folder / TRIALS_FOLDER,
         origin=origin_of(store),
-        measures_latency=settings.objective == LATENCY,
-        num_workers=places.num_workers,
         gpus_per_worker=places.gpus_per_worker,
     )
-    tell = _teller(sweep, on_progress, on_message)
-    run_sweep(sweep, job, train, val, places.at_once, tell)
-    return sweep
+    with reporter.progress("tuning", "trials") as update:
+
+        def tell() -> None:
+            _show(sweep, update)
+            runs.say_trouble(reporter)
+
+        run_trials(sweep, job, train, val, places.at_once, tell)
 
 
-def _teller(sweep: "Sweep", on_progress: Update, on_message: Callable[[str], None]) -> Callable[[], None]:
-    """What is called after every epoch: progress, and now and then that the tracking server is away."""
-    said = time.monotonic()
-
-    def tell() -> None:
-        nonlocal said
-        on_progress(sweep.num_ended(), sweep.settings.num_trials, _note(sweep))
-        if sweep.log.trouble and time.monotonic() - said > SAY_EVERY_SEC:
-            said = time.monotonic()
-            sweep.log.say_trouble(on_message)
-
-    return tell
-
-
-def _note(sweep: "Sweep") -> str:
-    best = sweep.best()
+def _show(sweep: "StudySweep", update: Update) -> None:
+    """Say how far a sweep is, after every epoch."""
+    best, failed = sweep.best(), sweep.num_failed()
     said = [f"best {best[0].values[0]:.3f}"] if best else []
-    said += [f"{failed} failed"] if (failed := sweep.num_failed()) else []
-    return ", ".join(said)
+    said += [f"{failed} failed"] if failed else []
+    update(sweep.num_over(), sweep.config.num_trials, ", ".join(said))

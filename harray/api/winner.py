@@ -1,12 +1,12 @@
 """A sweep's winner, trained once more on all but test."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from harray.api.evaluate import evaluate
+from harray.api.models import Model
+from harray.api.sweeps import Sweep
 from harray.api.train import RunLabels, train_recorded
 from harray.config import with_overrides
-from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
 from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
@@ -15,70 +15,48 @@ from harray.tuning.outcome import SweepOutcome
 from harray.workspace import Workspace
 
 
-@dataclass(frozen=True, kw_only=True)
-class Winner:
-    """The winner, trained on train and val, registered, and scored on test."""
-
-    name: str
-    model: str
-    model_version: int
-    run_id: str
-    num_epochs: int
-    report: EvaluationReport | None  # None where the store has no such split
-
-
 def train_winner(
     outcome: SweepOutcome,
-    store: Path,
     workspace: Workspace,
     reporter: Reporter = SILENT,
     *,
     name: str,
     split: str = "test",
-    recipe: str = "",
-) -> Winner:
+) -> Sweep:
     """Train the winner on train and val with the number of epochs that was found, register it, and only then look
     at the test split, once.
 
+    Args:
+        name: of the model in the registry.
+        split: the test split.
+
     Raises:
         InputError: a bad name.
-        NotRecorded: the tracking store does not take the model or its scores; its `outcome` is the `Winner` where there
-            is one.
+        NotRecorded: the tracking store does not take the model or its scores; its `outcome` is the `Sweep`, with the
+            model where there is one.
     """
-    experiment = winner_on_all(outcome, store)
+    store, found = Path(outcome.config.store), Sweep(outcome)
+    labels = RunLabels(
+        recipe=outcome.config.recipe,
+        title=f"winner, trial {outcome.best[0].number}, on train + val",
+        tags=tags_of_winner(outcome),
+    )
     try:
         with reporter.stage("training the winner on train + val"):
             trained = train_recorded(
-                store,
-                experiment,
-                workspace,
-                reporter,
-                register=name,
-                labels=RunLabels(
-                    recipe=recipe,
-                    title=f"winner, trial {outcome.best[0].number}, on train + val",
-                    tags=tags_of_winner(outcome),
-                ),
+                store, winner_on_all(outcome, store), workspace, reporter, register=name, labels=labels
             )
+        found.model = Model(trained.model_version, trained.result.checkpoint, workspace, training=trained)
+        if split in FeatureStore.open(store).splits():
+            found.report, missed = outcome_of(
+                lambda: evaluate(trained.model_version, store, split=split, workspace=workspace)
+            )
+            if missed:
+                raise missed.after(found, "the model is registered")
     except NotRecorded as error:
-        raise NotRecorded(str(error)) from error  # no winner yet
-    assert trained.registered is not None
-    report, missed = None, None
-    if split in FeatureStore.open(store).splits():
-        report, missed = outcome_of(
-            lambda: evaluate(trained.model_version, store, split=split, workspace=workspace)
-        )
-    winner = Winner(
-        name=name,
-        model=trained.model_version,
-        model_version=trained.registered.version,
-        run_id=trained.run_id,
-        num_epochs=experiment.training.num_epochs,
-        report=report,
-    )
-    if missed:
-        raise missed.after(winner, "the model is registered")
-    return winner
+        error.outcome = found
+        raise
+    return found
 
 
 def tags_of_winner(outcome: SweepOutcome) -> dict[str, str]:
@@ -91,13 +69,11 @@ def winner_on_all(outcome: SweepOutcome, store: Path) -> ExperimentConfig:
     """The winner's configuration for its last training: on train and val, for as many epochs as it took."""
     winner = outcome.experiment
     splits, training = FeatureStore.open(store).splits(), winner.training
-    has_val = training.val_split in splits
+    val = f"+{training.val_split}" if training.val_split in splits else ""
     return with_overrides(
         winner,
         {
-            "training.train_split": f"{training.train_split}+{training.val_split}"
-            if has_val
-            else training.train_split,
+            "training.train_split": f"{training.train_split}{val}",
             "training.val_split": "",
             "training.val_share": 0.0,
             "training.num_epochs": outcome.best[0].best_epoch,

@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from harray.config import with_overrides
 from harray.experiment import ExperimentConfig
 from harray.features.tensors import ClipTensors
 from harray.search_spaces import config_values, first_point, search_named
 from harray.store import FeatureStore
-from harray.tracking.sweeps import JOURNAL_FILE, Journal
 from harray.training.run import device_named, new_trainer, threads, training_clips
-from harray.tuning.settings import STUDY_FILE, SweepSettings
-from harray.tuning.study import pruner_for, sampler_for
+from harray.tuning.config import SweepConfig
+from harray.tuning.study import epochs_of, pruner_for, read_study, sampler_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +29,16 @@ class TrialTime:
     wall_sec: float  # since the trial before it ended; of the first, since it began
 
 
-def bare_times(store: Path, base: ExperimentConfig, settings: SweepSettings) -> tuple[float, list[TrialTime]]:
+def bare_times(asked: SweepConfig) -> tuple[float, list[TrialTime]]:
     """Wall time of the loop, and its trials; reading the clips is not in it."""
-    train, val = training_clips(base.learning, FeatureStore.open(store))
+    base = asked.experiment
+    train, val = training_clips(base.learning, FeatureStore.open(Path(asked.store)))
     assert val is not None, "the sweep that this is compared with has refused such a store"
     started = time.perf_counter()
     study = optuna.create_study(
-        sampler=sampler_for(settings, 0), pruner=pruner_for(settings), directions=settings.directions
+        sampler=sampler_for(asked, 0), pruner=pruner_for(asked), directions=asked.directions
     )
-    search = search_named(settings.search)
+    search = search_named(asked.search)
     study.enqueue_trial(first_point(search, base))
     times: list[TrialTime] = []
 
@@ -61,7 +59,7 @@ def bare_times(store: Path, base: ExperimentConfig, settings: SweepSettings) -> 
             raise optuna.TrialPruned
         return value
 
-    study.optimize(objective, n_trials=settings.num_trials)
+    study.optimize(objective, n_trials=asked.num_trials)
     return time.perf_counter() - started, times
 
 
@@ -89,24 +87,17 @@ def _train(
 
 def sweep_times(folder: Path) -> list[TrialTime]:
     """The same of a finished sweep's folder, trial after trial, as one actor ran them."""
-    storage = JournalStorage(JournalFileBackend(str(folder / STUDY_FILE)))
-    trials = optuna.load_study(study_name="sweep", storage=storage).trials
-    epochs: dict[int, list[float]] = {}
-    journal = Journal(folder / JOURNAL_FILE)
-    journal.close()
-    for _, event in journal.events:
-        if event["event"] == "metrics":
-            epochs.setdefault(event["trial"], []).append(event["metrics"]["train.epoch_sec"])
     times: list[TrialTime] = []
     before = None
-    for trial in trials:
+    for trial in read_study(folder).trials:
         assert trial.datetime_start is not None and trial.datetime_complete is not None
         begun = before or trial.datetime_start
+        epochs = [epoch["report"] for epoch in epochs_of(trial)]
         times.append(
             TrialTime(
                 params=trial.params,
-                num_epochs=len(epochs[trial.number]),
-                train_sec=sum(epochs[trial.number]),
+                num_epochs=len(epochs),
+                train_sec=sum(report["seconds"] for report in epochs),
                 wall_sec=(trial.datetime_complete - begun).total_seconds(),
             )
         )

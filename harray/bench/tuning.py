@@ -4,15 +4,17 @@ import dataclasses
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from harray.api.tune import SweepRequest, tune_recorded
+from harray.api.tune import sweep_config, tune_recorded
 from harray.bench.processes import equal_priority
 from harray.experiment import ExperimentConfig
+from harray.reporting import SILENT, Reporter
+from harray.tuning.config import SweepConfig
+from harray.workspace import Workspace
 
 ALLOWED_RATIO, ALLOWED_START_SEC, ALLOWED_OVERHEAD_SEC = 1.25, 20.0, 0.5
 SEARCH = "optimisation"
@@ -58,30 +60,22 @@ class TuningBench:
 
 
 def bench_tuning(
-    store: Path,
-    experiment: ExperimentConfig,
-    num_trials: int,
-    on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
+    store: Path, experiment: ExperimentConfig, num_trials: int, reporter: Reporter = SILENT
 ) -> TuningBench:
     """Measure, the loop first, each in a fresh process or cluster."""
+    asked = SweepConfig(search=SEARCH, num_trials=num_trials, at_once=1)
+    config = sweep_config(asked, store, experiment)
     with tempfile.TemporaryDirectory(prefix="bench-tuning-") as folder:
-        request = SweepRequest(
-            store=store.absolute(),
-            experiment=experiment,
-            out=Path(folder),
-            search=SEARCH,
-            num_trials=num_trials,
-            at_once=1,
-        )
-        on_progress(0, 2 * num_trials, "bare loop")
-        with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
+        with (
+            reporter.progress("bare loop", "trials") as update,
+            ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process,
+        ):
             process.submit(_warm).result()
-            bare_sec, bare = process.submit(_bare, request).result()
+            update(0, num_trials)
+            bare_sec, bare = process.submit(_bare, config).result()
         started = time.perf_counter()
         with equal_priority():
-            outcome = tune_recorded(
-                request, lambda done, total, note: on_progress(num_trials + done, 2 * num_trials, "tune")
-            )
+            outcome = tune_recorded(config, Workspace(folder), reporter)
         tune_sec = time.perf_counter() - started
         from harray.bench.bare_optuna import sweep_times
 
@@ -108,7 +102,7 @@ def _warm() -> None:
     import harray.bench.bare_optuna  # noqa: F401
 
 
-def _bare(request: SweepRequest) -> Any:
+def _bare(config: SweepConfig) -> Any:
     from harray.bench.bare_optuna import bare_times
 
-    return bare_times(request.store, request.experiment, request.settings())
+    return bare_times(config)

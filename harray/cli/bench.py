@@ -101,8 +101,7 @@ def tuning(
     with session(out, "bench-tuning", as_json) as terminal:
         from harray.bench.tuning import bench_tuning
 
-        with terminal.progress("measuring", "trials") as update:
-            bench = bench_tuning(store, experiment, trials, update)
+        bench = bench_tuning(store, experiment, trials, terminal)
         if not bench.same_configs:
             raise InputError(
                 "the two ways ran different trials; measure on a CPU, where training repeats exactly"

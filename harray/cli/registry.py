@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from harray.api.models import CHAMPION
 from harray.cli import advice, options
 from harray.cli.terminal import Terminal, session
 from harray.errors import InputError
-from harray.tracking.registry import CHAMPION
 from harray.workspace import Workspace
 
 EXIT_REFUSED = 3  # for scripts: nothing went wrong, and nothing was promoted

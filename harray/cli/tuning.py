@@ -1,7 +1,6 @@
 """Commands that search, and that repeat what was recorded: tune, rerun."""
 
 import dataclasses
-import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,20 +10,16 @@ from rich.table import Table
 
 from harray.cli import advice, options
 from harray.cli.terminal import Terminal, session
-from harray.config import flatten, with_overrides
+from harray.config import flatten
 from harray.errors import InputError
-from harray.experiment import ExperimentConfig
 from harray.workspace import Workspace
 
 if TYPE_CHECKING:
-    from harray.api.tune import SweepRequest
-    from harray.api.winner import Winner
-    from harray.tracking.runs import NotRecorded
+    from harray.api.sweeps import Sweep
     from harray.tuning.outcome import SweepOutcome
 
 BEST_SHOWN = 5
 DEFAULT_SPLIT = "test"
-VAL_SHARE = 0.15  # of the training clips, where nothing else says by which clips trials are compared
 
 Search = Annotated[
     str,
@@ -85,83 +80,49 @@ def tune(
     What key=value fixes is not searched. Every trial is a run in MLflow, nested in the sweep's. A sweep may be
     killed at any moment: the same command with --resume goes on.
     """
-    from harray.store import FeatureStore
-    from harray.tuning.demand import cluster_for_sweep
-
-    experiment = with_val(options.build_config(recipe, config, overrides), store)
-    fixed = _check(store, search, experiment, overrides, register, split)
-    num_bytes = FeatureStore.open(store).num_bytes_in_memory()
-    budget_sec, failed_share = _seconds(time_budget) if time_budget else math.inf, _share(max_failed)
-    with (
-        session(out, "tune", as_json) as terminal,
-        cluster_for_sweep(workers_per_trial, at_once, experiment.training.device, num_bytes, terminal),
-    ):
-        from harray.api.tune import SweepRequest, tune_recorded
-        from harray.tracking.runs import outcome_of
-
-        request = SweepRequest(
-            store=store.absolute(),
-            experiment=experiment,
-            out=out,
-            search=search,
-            fixed=fixed,
-            num_trials=trials,
-            time_budget_sec=budget_sec,
-            workers_per_trial=workers_per_trial,
-            at_once=at_once,
-            objective=objective,
-            max_failed=failed_share,
-            resume=resume,
-            tracking=tracking_uri,
-            recipe=str(config or recipe),
-        )
-        if register and (missing := options.no_test_part(store, experiment.training)):
-            terminal.say(f"note: {missing}; so the winner will be registered without a score")
-        with terminal.progress("tuning", "trials") as update:
-            outcome, missed = outcome_of(lambda: tune_recorded(request, update, terminal.say))
-        show_sweep(terminal, request, outcome, advice.where(out, tracking_uri))
-        winner = None
-        if register and not missed:
-            winner, missed = _registered(terminal, request, outcome, register, split)
-        test = dataclasses.asdict(winner.report.scores) if winner and winner.report else None
-        terminal.json({**outcome.to_json(), "model_version": winner and winner.model_version, "test": test})
-        if missed:
-            raise missed
-
-
-def with_val(experiment: ExperimentConfig, store: Path) -> ExperimentConfig:
-    """The experiment with clips to compare trials by, carved out where neither it nor the store has any."""
-    from harray.store import FeatureStore
+    from harray.api.tune import keys_of, sweep_config, tune_recorded
+    from harray.tuning.config import SweepConfig
 
     options.check_store(store)
-    training = experiment.training
-    splits = set(FeatureStore.open(store).splits()) - set(training.train_splits)
-    if training.val_share or training.val_split in splits:
-        return experiment
-    return with_overrides(experiment, {"training.val_share": VAL_SHARE})
-
-
-def _check(
-    store: Path,
-    search: str,
-    experiment: ExperimentConfig,
-    overrides: list[str] | None,
-    name: str | None,
-    split: str,
-) -> tuple[str, ...]:
-    """Refuse early what cannot be searched, registered or scored; returns the keys that are not searched."""
-    from harray.search_spaces import first_point, search_named
-
-    options.check_store(store)
+    experiment = options.build_config(recipe, config, overrides)
+    asked = SweepConfig(
+        recipe=str(config or recipe),
+        search=search,
+        fixed=keys_of(overrides),
+        objective=objective,
+        num_trials=trials,
+        max_failed=_share(max_failed),
+        time_budget_sec=_seconds(time_budget) if time_budget else None,
+        at_once=at_once,
+        workers_per_trial=workers_per_trial,
+        resume=resume,
+    )
+    asked = sweep_config(asked, store, experiment)
     if split != DEFAULT_SPLIT:
         options.check_split(store, split)
-    fixed = tuple(sorted(text.partition("=")[0] for text in overrides or []))
-    first_point(search_named(search), experiment, fixed)
-    if name:
-        from harray.tracking.registry import check_model_name
+    if register:
+        from harray.api.models import check_model_name
 
-        check_model_name(name)
-    return fixed
+        check_model_name(register)
+    workspace = Workspace(out, tracking_uri)
+    with session(out, "tune", as_json) as terminal:
+        from harray.api.outcomes import outcome_of
+
+        if register and (missing := options.no_test_part(store, experiment.training)):
+            terminal.say(f"note: {missing}; so the winner will be registered without a score")
+        outcome, missed = outcome_of(lambda: tune_recorded(asked, workspace, terminal))
+        show_sweep(terminal, outcome, advice.where(out, tracking_uri))
+        answer = {**outcome.to_json(), "model_version": None, "test": None}
+        if register and not missed:
+            from harray.api.winner import train_winner
+
+            found, missed = outcome_of(
+                lambda: train_winner(outcome, workspace, terminal, name=register, split=split)
+            )
+            answer |= _show_winner(terminal, found, split)
+        terminal.json(answer)
+        if missed:
+            raise missed
 
 
 def rerun(
@@ -179,19 +140,11 @@ def rerun(
     differ.
     """
     with session(out, "rerun", as_json) as terminal:
+        from harray.api.outcomes import outcome_of
         from harray.api.rerun import TOLERANCE, rerun_recorded
-        from harray.tracking.runs import outcome_of
 
-        with terminal.progress("training again", "epochs") as update:
-            again, missed = outcome_of(
-                lambda: rerun_recorded(
-                    run_id,
-                    out,
-                    store=store,
-                    tracking=tracking_uri,
-                    on_epoch=lambda report: update(report.epoch, report.num_epochs, ""),
-                )
-            )
+        workspace = Workspace(out, tracking_uri)
+        again, missed = outcome_of(lambda: rerun_recorded(run_id, workspace, terminal, store=store))
         table = Table(f"epoch {again.num_epochs}", "then", "now", box=None, pad_edge=False)
         for name, (then, now) in again.val.items():
             table.add_row(name, f"{then:.4f}", f"{now:.4f}")
@@ -208,40 +161,25 @@ def rerun(
             raise typer.Exit(1)
 
 
-def _registered(
-    terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome", name: str, split: str
-) -> "tuple[Winner | None, NotRecorded | None]":
-    """Train the winner on train and val, and register it; the error where the tracking store does not take it."""
-    from harray.api.winner import train_winner
-    from harray.tracking.runs import NotRecorded, outcome_of
-
-    try:
-        winner, missed = outcome_of(
-            lambda: train_winner(
-                outcome,
-                request.store,
-                Workspace(request.out, request.tracking),
-                terminal,
-                name=name,
-                split=split,
-                recipe=request.recipe,
-            )
-        )
-    except NotRecorded as error:
-        return None, error
+def _show_winner(terminal: Terminal, found: "Sweep", split: str) -> dict[str, object]:
+    """The winner as it was registered, if it was, and what JSON says of it."""
+    trained = found.model.training if found.model else None
+    if trained is None or trained.registered is None:
+        return {}
     score = f", the store has no split {split!r} to score it on"
-    if winner.report:
-        score = f", {split} macro F1 {winner.report.scores.macro_f1:.3f}"
-    terminal.result(f"registered: {winner.model}, {winner.num_epochs} epochs on train + val{score}")
-    return winner, missed
+    if found.report:
+        score = f", {split} macro F1 {found.report.scores.macro_f1:.3f}"
+    num_epochs = trained.result.num_epochs
+    terminal.result(f"registered: {trained.model_version}, {num_epochs} epochs on train + val{score}")
+    test = dataclasses.asdict(found.report.scores) if found.report else None
+    return {"model_version": trained.registered.version, "test": test}
 
 
-def show_sweep(
-    terminal: Terminal, request: "SweepRequest", outcome: "SweepOutcome", where: dict[str, object]
-) -> None:
+def show_sweep(terminal: Terminal, outcome: "SweepOutcome", where: dict[str, object]) -> None:
     """The best trials beside the recipe, and where the rest is."""
-    base = flatten(request.experiment)
-    table = Table("trial", "val macro F1", *_latency(request, "ms"), "epochs", "what differs from the recipe")
+    asked = outcome.config
+    base, latency = flatten(asked.experiment), ["ms"] if asked.objective == "accuracy-latency" else []
+    table = Table("trial", "val macro F1", *latency, "epochs", "what differs from the recipe")
     table.box, table.pad_edge = None, False
     for row in outcome.rows[:BEST_SHOWN]:
         values = [f"{value:.3f}" for value in row.values] or [row.state]
@@ -250,7 +188,7 @@ def show_sweep(
             for name, value in row.params.items()
             if _short(value) != _short(base.get(name))
         ]
-        note = "" if row.state == "finished" else f" ({row.state})"
+        note = "" if row.state == "complete" else f" ({row.state})"
         table.add_row(f"{row.number}{note}", *values, str(row.num_epochs), "\n".join(changed) or "nothing")
     terminal.result(table)
     states = outcome.to_json()["states"]
@@ -263,11 +201,8 @@ def show_sweep(
     for figure in outcome.figures:
         terminal.result(f"figure: {figure}")
     flags = {"--config": outcome.best_config, **where}
-    terminal.result(f"next: {options.train_command(request.store, outcome.experiment.training, flags)}")
-
-
-def _latency(request: "SweepRequest", name: str) -> list[str]:
-    return [name] if request.objective == "accuracy-latency" else []
+    command = options.train_command(Path(asked.store), outcome.experiment.training, flags)
+    terminal.result(f"next: {command}")
 
 
 def _short(value: object) -> str:

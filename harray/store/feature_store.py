@@ -122,22 +122,15 @@ class FeatureStore:
         return layout_from(self.settings.skeleton, self.settings.layout)
 
     @property
-    def second_skeleton(self) -> SkeletonLayout | None:
-        """The same of the second keypoints, where the clips have some."""
-        name = self.settings.second_skeleton
-        return None if name is None else layout_named(name)
-
-    @property
     def layouts(self) -> tuple[SkeletonLayout, ...]:
-        """Of each kind of keypoints that the clips have."""
-        second = self.second_skeleton
-        return (self.skeleton,) if second is None else (self.skeleton, second)
+        """Of each kind of keypoints that the clips have, in the order of `schema.STREAM_COLUMNS`."""
+        second = self.settings.second_skeleton
+        return (self.skeleton,) if second is None else (self.skeleton, layout_named(second))
 
     @property
     def schema(self) -> pa.Schema:
         """Schema of the clips table."""
-        settings = self.settings
-        return clips_schema(settings.keypoints_shape, settings.scene_shape, settings.second_shape)
+        return clips_schema(self.settings.shapes, self.settings.scene_shape)
 
     def write_shard(self, rows: pa.Table | Sequence[Mapping[str, Any]]) -> Path:
         """Write features of some clips as one file, atomically.

@@ -28,9 +28,15 @@ class StoreSettings:
     """Of the features; empty where keypoints were imported."""
 
     @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of each kind of keypoints, in the order of `schema.STREAM_COLUMNS`."""
+        second = self.second_shape
+        return (self.keypoints_shape,) if second is None else (self.keypoints_shape, second)
+
+    @property
     def clip_bytes(self) -> int:
         """Of one clip's features in memory: float32 keypoints and float16 scene tokens."""
-        floats = math.prod(self.keypoints_shape) + (math.prod(self.second_shape) if self.second_shape else 0)
+        floats = sum(math.prod(shape) for shape in self.shapes)
         return 4 * floats + (2 * math.prod(self.scene_shape) if self.scene_shape else 0)
 
 

@@ -2,26 +2,23 @@
 
 import contextlib
 import dataclasses
-import getpass
 import json
 import logging
 import re
-import subprocess
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
-import harray
 from harray.config import flatten
 from harray.errors import InputError
 from harray.names import sqlite_file, without_password
 from harray.tracking.location import artifact_location, check_answers, connect, refusal
+from harray.tracking.origin import STORE_DIGEST_TAG, STORE_TAG, origin_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param
 
     from harray.training.loop import EpochReport
 
@@ -29,14 +26,22 @@ Outcome = TypeVar("Outcome")
 _log = logging.getLogger(__name__)
 
 EXPERIMENT = "harray"
-STORE_TAG, STORE_DIGEST_TAG, RECIPE_TAG = "harray.store", "harray.store_digest", "harray.recipe"
 PARENT_TAG = "mlflow.parentRunId"  # of a run that belongs to another one, such as a sweep's
 EPOCH_METRIC = "train.epoch_sec"  # every epoch has it
 
 # MLflow's own limits (mlflow.utils.validation)
-MAX_PARAMS, MAX_METRICS, _MAX_VALUE_CHARS = 100, 1000, 6000
+MAX_PARAMS, MAX_METRICS, _MAX_VALUE_CHARS = 100, 800, 6000  # 1000 in a request, tags and parameters included
 _MAX_NAME_CHARS = 200  # of 250, the rest for what stands beside a split's name
 PASSING = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
+
+
+class Measured(NamedTuple):
+    """A metric's value at one step."""
+
+    name: str
+    value: float
+    ms: int  # when it was measured
+    step: int
 
 
 class TrainingRun:
@@ -67,30 +72,26 @@ class TrainingRun:
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
         run_id: str | None = None,
-        experiment: str = EXPERIMENT,
     ) -> None:
         self.uri = uri
         self.config = config
         self.name = name
         self.tags = dict(tags or {})
         self.run_id = run_id or ""
-        self.experiment = experiment
         self.client: MlflowClient
         self.experiment_id: str
-        self._pending: list[Metric] = []
+        self._pending: list[Measured] = []
         self._epochs: set[int] = set()  # whose metrics the run has
 
     def __enter__(self) -> Self:
         self.client = connect(self.uri)
         with recording(self.uri):
-            self.experiment_id = experiment_id(self.client, self.uri, self.experiment)
+            self.experiment_id = experiment_id(self.client, self.uri)
             if self.run_id and self._reopened():
                 return self
-            tags = {**origin_tags(), **self.tags}
-            run = self.client.create_run(self.experiment_id, tags=tags, run_name=self.name)
-            self.run_id = run.info.run_id
+            self.run_id = create_run(self.client, self.experiment_id, self.name, self.tags)
         try:
-            self._log_parameters()
+            log_batches(self.client, self.run_id, params=parameter_texts(self.config))
             log_data_set(self.client, self.run_id, self.tags)
         except BaseException as error:  # `with` does not close what could not be entered
             self.__exit__(type(error), error, error.__traceback__)
@@ -130,18 +131,12 @@ class TrainingRun:
             self._epochs = {metric.step for metric in history}
         return is_there
 
-    def _log_parameters(self) -> None:
-        params = parameters(self.config)
-        for start in range(0, len(params), MAX_PARAMS):
-            self.client.log_batch(self.run_id, params=params[start : start + MAX_PARAMS])
-
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Record an epoch's metrics in one request; MLflow's own retries apply."""
-        from mlflow.entities import Metric
         from mlflow.exceptions import MlflowException
 
         now_ms = time.time_ns() // 1_000_000
-        self._pending += [Metric(name, float(value), now_ms, step) for name, value in metrics.items()]
+        self._pending += [Measured(name, value, now_ms, step) for name, value in metrics.items()]
         try:
             self.flush()
         except MlflowException as error:
@@ -155,22 +150,12 @@ class TrainingRun:
 
     def flush(self) -> None:
         """Send the metrics that were kept back."""
-        while self._pending:
-            self.client.log_batch(self.run_id, metrics=self._pending[:MAX_METRICS])
-            del self._pending[:MAX_METRICS]
+        log_batches(self.client, self.run_id, self._pending)
+        self._pending.clear()
 
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Add or replace tags, in one request."""
-        from mlflow.entities import RunTag
-
-        self.client.log_batch(self.run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
-
-    def log_artifact(self, path: Path, folder: str | None = None) -> None:
-        """Copy a file, or a folder's content, into the run's artifacts (below `folder`)."""
-        if path.is_dir():
-            self.client.log_artifacts(self.run_id, str(path), folder)
-        else:
-            self.client.log_artifact(self.run_id, str(path), folder)
+    def log_artifact(self, file: Path) -> None:
+        """Copy a file into the run's artifacts."""
+        self.client.log_artifact(self.run_id, str(file))
 
     def log_model(self, checkpoint: Path, *, name: str = "model", step: int = 0) -> str:
         """Package a checkpoint folder and log it with this run; the answer is its model id.
@@ -261,7 +246,6 @@ def record_evaluation(
     Raises:
         NotRecorded: the run was deleted, or the store does not take them.
     """
-    from mlflow.entities import Metric, RunTag
     from mlflow.exceptions import MlflowException
 
     if (file := sqlite_file(uri)) and not file.exists():
@@ -275,9 +259,8 @@ def record_evaluation(
                 return False
             raise
         now_ms = time.time_ns() // 1_000_000
-        scores = [Metric(name, float(value), now_ms, 0) for name, value in metrics.items()]
-        said = [RunTag(name, value) for name, value in (tags or {}).items()]
-        client.log_batch(run_id, metrics=scores, tags=said)
+        scores = [Measured(name, value, now_ms, 0) for name, value in metrics.items()]
+        log_batches(client, run_id, scores, tags=tags or {})
         client.log_artifacts(run_id, str(files), artifact_folder)
     return True
 
@@ -298,6 +281,36 @@ def mlflow_name(text: str) -> str:
     return re.sub(r"^\.|[^\w.\- ]", lambda found: f"-x{ord(found[0]):02x}", text)[:_MAX_NAME_CHARS]
 
 
+def create_run(
+    client: "MlflowClient",
+    experiment: str,
+    name: str | None,
+    tags: Mapping[str, str],
+    start_ms: int | None = None,
+) -> str:
+    """Make a run that says where it comes from; returns its id."""
+    tags = {**origin_tags(), **tags}
+    return client.create_run(experiment, start_time=start_ms, tags=tags, run_name=name).info.run_id
+
+
+def log_batches(
+    client: "MlflowClient",
+    run_id: str,
+    metrics: Sequence[Measured] = (),
+    params: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Add to a run what may be of any number, in as few requests as MLflow's limits allow."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    measured = [Metric(name, float(value), ms, step) for name, value, ms, step in metrics]
+    texts = [Param(name, text) for name, text in (params or {}).items()]
+    labels = [RunTag(name, text) for name, text in (tags or {}).items()]
+    while measured or texts or labels:
+        client.log_batch(run_id, measured[:MAX_METRICS], texts[:MAX_PARAMS], labels[:MAX_PARAMS])
+        del measured[:MAX_METRICS], texts[:MAX_PARAMS], labels[:MAX_PARAMS]
+
+
 def log_data_set(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
     """Make the store that a run's tags name its data set, as `mlflow.log_input` would; twice is as good as once."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -315,18 +328,11 @@ def log_data_set(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -
         client.log_inputs(run_id, inputs)
 
 
-def parameters(config: Any) -> "list[Param]":
+def parameter_texts(config: Any) -> dict[str, str]:
     """A config's leaves as MLflow parameters, each written so that `name=value` reads back to the same leaf.
 
     A value beyond MLflow's 6000 characters is cut, with an ellipsis; the resolved YAML has it whole.
     """
-    from mlflow.entities import Param
-
-    return [Param(name, value) for name, value in parameter_texts(config).items()]
-
-
-def parameter_texts(config: Any) -> dict[str, str]:
-    """The same as plain texts, without importing MLflow."""
     return {name: _as_text(value) for name, value in flatten(config).items()}
 
 
@@ -344,54 +350,22 @@ def epoch_metrics(report: "EpochReport") -> dict[str, float]:
     return metrics
 
 
-def origin_tags() -> dict[str, str]:
-    """harray's version, the git commit of its checkout (absent when installed from a wheel), and who ran it."""
-    tags = {
-        "harray.version": harray.__version__,
-        "mlflow.source.name": "harray",
-        "mlflow.source.type": "LOCAL",
-    }
-    if commit := git_commit():
-        tags["mlflow.source.git.commit"] = commit
-    with contextlib.suppress(OSError, KeyError):  # a container whose user id has no name
-        tags["mlflow.user"] = getpass.getuser()
-    return tags
-
-
-def git_commit() -> str | None:
-    """The commit that holds this harray, `-dirty` when its files differ; None where git does not track it."""
-    package = Path(harray.__file__).parent
-    try:
-        _git(
-            package, "ls-files", "--error-unmatch", "__init__.py"
-        )  # not a folder ignored by someone else's git
-        commit = _git(package, "rev-parse", "HEAD")
-        return f"{commit}-dirty" if _git(package, "status", "--porcelain", "--", ".") else commit
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
-
-
 def _as_text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _MAX_VALUE_CHARS else f"{text[: _MAX_VALUE_CHARS - 1]}…"
 
 
-def check_recording(uri: str, experiment: str = EXPERIMENT) -> None:
+def check_recording(uri: str) -> None:
     """Try whether runs can be recorded, before the work whose runs they are; a fresh sqlite file can.
 
     Raises:
         InputError: nothing answers, the credentials are refused, or the experiment was deleted.
     """
     if (file := sqlite_file(uri)) is None or file.exists():
-        experiment_id(connect(uri), uri, experiment)
+        experiment_id(connect(uri), uri)
 
 
-def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
+def experiment_id(client: "MlflowClient", uri: str, name: str = EXPERIMENT) -> str:
     """The experiment of that name, made where there is none.
 
     Raises:

@@ -1,281 +1,186 @@
-"""A sweep's runs in MLflow: one parent, one nested run a trial, whatever is killed or away in between.
+"""A sweep's runs in MLflow, kept as its records say: one parent, one nested run a trial, whatever is killed or away.
 
-    driver --append--> journal.jsonl --thread, batched--> MLflow
-                              sent: how far
+    records (made of the study) --thread, what changed since--> MLflow
 
-What happens is written to a journal on disk before anything is sent, and sent by a thread in batches; so an absent
-server stops no trial, and a killed driver's successor goes on where it was. Sending twice changes nothing: a run is
-looked up by its tags before it is made, and MLflow keeps equal metrics of one moment once. A run that somebody
-deleted is made anew, from the journal. Nobody else may import MLflow meanwhile: two threads that do so at once break
-its import.
+Nothing is remembered but in memory: what MLflow has is looked up when a process begins and after every failure.
+Writing the same once more changes nothing: a run is found by its tags before it is made, MLflow keeps equal metrics
+of one moment once, and a run that was closed at the moment that its record names is passed over. A run that somebody
+deleted is made anew. Nobody else may import MLflow meanwhile: two threads that do so at once break its import.
 """
 
-import json
-import os
-import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from harray.errors import InputError
+from harray.names import without_password
+from harray.reporting import SILENT, Reporter
 from harray.tracking.location import (
     Unreachable,
     check_answers,
     connect,
     environment,
     refusal,
-    without_password,
 )
 from harray.tracking.runs import (
-    EXPERIMENT,
-    MAX_METRICS,
-    MAX_PARAMS,
     PARENT_TAG,
     PASSING,
+    Measured,
     NotRecorded,
+    create_run,
     experiment_id,
+    log_batches,
     log_data_set,
-    origin_tags,
-    status_of,
 )
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
-JOURNAL_FILE, SENT_FILE = "journal.jsonl", "sent"
-SWEEP_TAG, TRIAL_TAG, STATE_TAG = "harray.sweep", "harray.trial", "harray.state"
+SWEEP_TAG, TRIAL_TAG = "harray.sweep", "harray.trial"
+PARENT = "sweep"  # the parent's TRIAL_TAG
 TICK_SEC, RETRY_SEC = 1.0, 2.0
 SAY_EVERY_SEC = 15.0
-INTERRUPTED, RUNNING = "interrupted", "running"  # states of a trial that is not over
-_BEGINS, _STOPS = ("start", "resume"), ("pause", "end")  # events
 # Our retries look for what the last attempt made, MLflow's own would not; nor may one request hold up the thread.
 _ENVIRONMENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 
-Trial = int | None  # None is the sweep itself, the parent
-Event = dict[str, Any]
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """All that a run is to show; two that are equal show the same."""
+
+    key: str
+    """PARENT, or a trial's number."""
+    name: str
+    status: str
+    """RUNNING, FINISHED, FAILED or KILLED, as MLflow has it."""
+    start_ms: int
+    end_ms: int | None
+    """When it was closed; None while it runs."""
+    tags: Mapping[str, str]
+    num_epochs: int = 0
+    """That its metrics are of."""
+    files: tuple[Path, ...] = ()
+    """Copied into its artifacts."""
+    params: Callable[[], Mapping[str, str]] = field(compare=False)
+    metrics: Callable[[], Sequence[Measured]] = field(compare=False)
+    """All of them; while it runs, new ones come at the end."""
 
 
-class Journal:
-    """Events as lines of a file that only grows; a line that a killed process left unfinished is cut off."""
+class SweepRuns:
+    """Runs of a sweep; inside `with` a thread writes what changed, about once a second, and stops no trial for it.
 
-    def __init__(self, file: Path):
-        self.file = file
-        file.parent.mkdir(parents=True, exist_ok=True)
-        content = file.read_bytes() if file.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        self.events: list[tuple[int, Event]] = []  # (where the line ends, event)
-        for line in whole.splitlines(keepends=True):
-            self.events.append((self.size + len(line), json.loads(line)))
-        self._out = file.open("r+b" if content else "wb", buffering=0)
-        self._out.truncate(len(whole))
-        self._out.seek(len(whole))
-
-    @property
-    def size(self) -> int:
-        return self.events[-1][0] if self.events else 0
-
-    def append(self, event: Event) -> tuple[int, Event]:
-        line = json.dumps(event).encode() + b"\n"
-        self._out.write(line)
-        self.events.append((self.size + len(line), event))
-        return self.events[-1]
-
-    def close(self) -> None:
-        self._out.close()
-
-
-class SweepLog:
-    """Runs of a sweep; open inside `with`, where a thread sends.
-
-        with SweepLog(folder, uri, "all-1f00") as log:
-            log.start(None, "all", params={...})
-            log.start(0, "trial-000", params={...})
-            log.metrics(0, step=1, values={"val.macro_f1": 0.4})
-            log.end(0, "FINISHED", tags={"harray.state": "finished"})
-            log.drain(say)
-
-    Saying the same again (a start, an epoch, an end) changes nothing, so a successor need not know what was said.
-    Left by an error or an interruption, what is under way is marked so, until a successor starts it again.
+        with SweepRuns(uri, "all-1f00", records, kept_in=folder) as runs:
+            ...
+            runs.drain(reporter)
 
     Args:
-        folder: of the journal.
         uri: from `tracking_uri`.
         sweep: a name that no other sweep of this tracking store has.
+        records: what the runs are to show now, the parent's first.
+        kept_in: where the records come from, for messages.
     """
 
-    def __init__(self, folder: Path, uri: str, sweep: str, experiment: str = EXPERIMENT):
-        self.folder = folder
+    def __init__(
+        self,
+        uri: str,
+        sweep: str,
+        records: Callable[[], Iterable[RunRecord]],
+        *,
+        kept_in: Path,
+    ):
         self.uri = uri
         self.sweep = sweep
-        self.experiment = experiment
-        self.run_ids: dict[Trial, str] = {}
+        self.records = records
+        self.kept_in = kept_in
+        self.run_ids: dict[str, str] = {}
         self.trouble = ""  # why the last attempt failed; empty when it did not
-        self.lasting = False  # whether waiting does not mend it: somebody must do something
+        self.is_lasting = False  # whether waiting does not mend it: somebody must do something
         self.fault: Exception | None = None  # of harray's own
-        self._steps: dict[Trial, int] = {}
-        self._said: set[tuple[Trial, str]] = set()
-        self._last: dict[Trial, str] = {}  # the last of a run's events that begin or stop it
-        self._queue: queue.SimpleQueue[tuple[int, Event]] = queue.SimpleQueue()
-        self._unsent = 0
+        self._client: MlflowClient | None = None  # None: what MLflow has is to be looked up
+        self._experiment_id = ""
+        self._found: dict[str, Run] = {}  # looked up, and not written since
+        self._written: dict[str, RunRecord] = {}
+        self._num_metrics: dict[str, int] = {}  # of a record that are written
+        self._said = time.monotonic()
         self._stop = threading.Event()
-        self._looked_up = False
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    @property
+    def run_id(self) -> str:
+        """Of the parent; empty until it is there."""
+        return self.run_ids.get(PARENT, "")
 
     def __enter__(self) -> Self:
-        self._journal = Journal(self.folder / JOURNAL_FILE)
-        sent_file = self.folder / SENT_FILE
-        sent = int(sent_file.read_text()) if sent_file.exists() else 0
-        for end, event in self._journal.events:
-            self._note(event)
-            if end > sent:
-                self._put(end, event)
-        self._environment = environment(_ENVIRONMENT)
-        self._environment.__enter__()
-        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if error is not None:
-                for trial in self._under_way():
-                    self.pause(trial, status_of(error) if trial is None else "KILLED")
-        finally:
-            self._stop.set()
-            self._thread.join()
-            self._journal.close()
-            self._environment.__exit__(None, None, None)
+        if not self._stop.is_set():  # not drained: an error, or an interruption
+            self._halt()
+            self._attempt()
 
-    def start(
-        self, trial: Trial, name: str, *, params: Mapping[str, str], tags: Mapping[str, str] | None = None
-    ) -> None:
-        """Begin a run, or go on with one that was paused; the parent also after its end."""
-        if (trial, "start") not in self._said:
-            self._add("start", trial, name=name, params=dict(params), tags=dict(tags or {}))
-        elif self._last[trial] == "pause" or (trial is None and self._last[trial] == "end"):
-            self._add("resume", trial, tags={STATE_TAG: RUNNING})
-
-    def pause(self, trial: Trial, status: str = "KILLED") -> None:
-        """Stop a run that can be gone on with."""
-        self._add("pause", trial, status=status, tags={STATE_TAG: INTERRUPTED})
-
-    def metrics(self, trial: Trial, step: int, values: Mapping[str, float]) -> None:
-        """Record an epoch's metrics; epochs come in order, one that was recorded is passed over."""
-        if step > self._steps.get(trial, -1):
-            self._add("metrics", trial, step=step, metrics=dict(values))
-
-    def end(
-        self,
-        trial: Trial,
-        status: str,
-        *,
-        tags: Mapping[str, str] | None = None,
-        values: Mapping[str, float] | None = None,
-    ) -> None:
-        """End a run, once; the parent may end again, after more trials."""
-        if trial is None or (trial, "end") not in self._said:
-            self._add("end", trial, status=status, tags=dict(tags or {}), metrics=dict(values or {}), step=0)
-
-    def files(self, trial: Trial, paths: Sequence[Path], folder: str | None = None) -> None:
-        """Copy files into a run's artifacts; they must stay where they are until they are sent."""
-        inside = [
-            path.relative_to(self.folder) if path.is_relative_to(self.folder) else path for path in paths
-        ]
-        self._add("files", trial, paths=[str(path) for path in inside], folder=folder)
-
-    def num_unsent(self) -> int:
-        return self._unsent
-
-    def drain(self, say: Callable[[str], None], patience_sec: float = 600.0) -> None:
-        """Wait until everything is sent.
+    def drain(self, reporter: Reporter = SILENT, patience_sec: float = 600.0) -> None:
+        """Write all that is not written, everything looked up once more, and end the thread.
 
         Raises:
-            NotRecorded: the server stayed away too long, or waiting is of no use; nothing is lost, since the journal
-                has it.
+            NotRecorded: the server stayed away too long, or waiting is of no use.
         """
-        deadline, said = time.monotonic() + patience_sec, time.monotonic()
-        while self._unsent and not self.fault:
-            now = time.monotonic()
-            if now > deadline or self.lasting:
+        self._halt()
+        self._client = None
+        deadline = time.monotonic() + patience_sec
+        while not self._attempt():
+            if self.fault:
+                raise self.fault
+            if self.is_lasting or time.monotonic() > deadline:
                 raise NotRecorded(
-                    f"tracking store {without_password(self.uri)}: {self.trouble or 'too slow'}; {self._unsent} "
-                    f"records wait in {self.folder / JOURNAL_FILE}, and the same command with --resume sends them"
+                    f"tracking store {without_password(self.uri)}: {self.trouble}; {self._waiting()} in "
+                    f"{self.kept_in}, and the same command with --resume sends what is missing"
                 )
-            if now - said > SAY_EVERY_SEC and self.trouble:
-                said = now
-                self.say_trouble(say)
-            time.sleep(0.05)
-        if self.fault:
-            raise self.fault
+            self.say_trouble(reporter)
+            time.sleep(RETRY_SEC)
 
-    def say_trouble(self, say: Callable[[str], None]) -> None:
-        """Tell that the server is away or takes nothing, where it is so."""
-        if self.trouble:
-            what, when = ("takes no records", "then") if self.lasting else ("is away", "when it is back")
-            say(
-                f"tracking store {without_password(self.uri)} {what} ({self.trouble}); {self._unsent} records wait"
-                f" in {self.folder / JOURNAL_FILE} and are sent {when}"
-            )
+    def say_trouble(self, reporter: Reporter) -> None:
+        """Tell, not too often, that the server is away or takes nothing, where it is so."""
+        if not self.trouble or time.monotonic() - self._said < SAY_EVERY_SEC:
+            return
+        self._said = time.monotonic()
+        what, when = ("takes no records", "then") if self.is_lasting else ("is away", "when it is back")
+        reporter.say(
+            f"tracking store {without_password(self.uri)} {what} ({self.trouble}); {self._waiting()} in "
+            f"{self.kept_in}, sent {when}"
+        )
 
-    def _under_way(self) -> list[Trial]:
-        return [trial for trial, event in self._last.items() if event in _BEGINS]
+    def _waiting(self) -> str:
+        count = len(self._unwritten())
+        return f"{count} run waits" if count == 1 else f"{count} runs wait"
 
-    def _add(self, kind: str, trial: Trial, **values: Any) -> None:
-        event = {"event": kind, "trial": trial, "ms": time.time_ns() // 1_000_000, **values}
-        end, event = self._journal.append(event)
-        self._note(event)
-        self._put(end, event)
+    def _halt(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
-    def _note(self, event: Event) -> None:
-        trial = event["trial"]
-        self._said.add((trial, event["event"]))
-        if event["event"] in (*_BEGINS, *_STOPS):
-            self._last[trial] = event["event"]
-        if event["event"] == "metrics":
-            self._steps[trial] = max(self._steps.get(trial, -1), event["step"])
+    def _follow(self) -> None:
+        while not self._stop.is_set() and not self.fault:
+            self._stop.wait(TICK_SEC if self._attempt() else RETRY_SEC)
 
-    def _put(self, end: int, event: Event) -> None:
-        self._unsent += 1
-        self._queue.put((end, event))
+    def _attempt(self) -> bool:
+        """Write; on failure say why in `trouble`, or in `fault` where it is ours.
 
-    def _run(self) -> None:
-        waiting: list[tuple[int, Event]] = []
-        while True:
-            ending = self._stop.is_set()
-            while not self._queue.empty():
-                waiting.append(self._queue.get())
-            if waiting and not self._attempt([event for _, event in waiting]):
-                if ending or self.fault:
-                    return
-                self._stop.wait(RETRY_SEC)
-                continue
-            if waiting:
-                self._acknowledge(waiting[-1][0])
-                self._unsent -= len(waiting)
-                waiting = []
-            if ending:
-                return
-            self._stop.wait(TICK_SEC)
-
-    def _acknowledge(self, end: int) -> None:
-        part = self.folder / f".{SENT_FILE}.part"
-        part.write_text(str(end))
-        os.replace(part, self.folder / SENT_FILE)
-
-    def _attempt(self, events: list[Event]) -> bool:
-        """Send; on failure say why in `trouble`, or in `fault` where it is ours.
-
-        What is refused is looked up and tried once more before it counts as `lasting`: a run may have been deleted.
+        What is refused is looked up and tried once more before it counts as lasting: a run may have been deleted.
         """
         from mlflow.exceptions import MlflowException
 
-        again = not self._looked_up
+        was_looked_up = self._client is not None
         try:
-            self._send(events)
+            with environment(_ENVIRONMENT):
+                self._write_all()
         except (MlflowException, InputError, OSError) as error:
             if isinstance(error, MlflowException):
                 waiting_helps = error.error_code in PASSING
@@ -285,92 +190,83 @@ class SweepLog:
                     error, FileNotFoundError
                 )
                 said = str(error)
-            self.lasting = again and not waiting_helps
-            self._looked_up = False
+            self.is_lasting = not was_looked_up and not waiting_helps
+            self._client = None
             where = f"tracking store {without_password(self.uri)}: "
             self.trouble = without_password(said.partition("\n")[0]).removeprefix(where)[:300]
             return False
         except Exception as error:  # of this thread, which nobody else would see
             self.fault = error
             return False
-        self.trouble, self.lasting = "", False
+        self.trouble, self.is_lasting = "", False
         return True
 
-    def _send(self, events: list[Event]) -> None:
+    def _write_all(self) -> None:
+        if self._client is not None and not self._unwritten():
+            return
         client = self._connected()
-        by_trial: dict[Trial, list[Event]] = {None: []}
-        for event in events:
-            by_trial.setdefault(event["trial"], []).append(event)
-        for trial, mine in by_trial.items():
-            if trial not in self.run_ids:
-                mine = self._create(client, trial)
-            _log(client, self.run_ids[trial], mine, self.folder)
+        for record in self._unwritten():
+            self._write(client, record)
+            self._written[record.key] = record
+
+    def _unwritten(self) -> list[RunRecord]:
+        return [record for record in self.records() if self._written.get(record.key) != record]
 
     def _connected(self) -> "MlflowClient":
-        if self._looked_up:
+        if self._client is not None:
             check_answers(self.uri, timeout_sec=2.0)
             return self._client
         client = connect(self.uri, timeout_sec=2.0)
-        self._experiment_id = experiment_id(client, self.uri, self.experiment)
-        self.run_ids = self._found(client)
-        self._client, self._looked_up = client, True
+        self._experiment_id = experiment_id(client, self.uri)
+        self._found = self._look_up(client)
+        self.run_ids = {key: run.info.run_id for key, run in self._found.items()}
+        self._written, self._num_metrics = {}, {}
+        self._client = client
         return client
 
-    def _found(self, client: "MlflowClient") -> dict[Trial, str]:
+    def _look_up(self, client: "MlflowClient") -> "dict[str, Run]":
         """The runs of this sweep that are there already."""
-        found: dict[Trial, str] = {}
+        found: dict[str, Run] = {}
         token = None
         while True:
             query = f"tags.`{SWEEP_TAG}` = '{self.sweep}'"
             page = client.search_runs([self._experiment_id], query, max_results=1000, page_token=token)
-            for run in page:
-                name = run.data.tags[TRIAL_TAG]
-                found[None if name == "sweep" else int(name)] = run.info.run_id
+            found |= {run.data.tags[TRIAL_TAG]: run for run in page}
             token = page.token
             if not token:
                 return found
 
-    def _create(self, client: "MlflowClient", trial: Trial) -> list[Event]:
-        """Make a run; what the journal says of it so far, since it may take the place of one that was deleted."""
-        mine = [event for _, event in list(self._journal.events) if event["trial"] == trial]
-        start = next(event for event in mine if event["event"] == "start")
-        tags = {**origin_tags(), SWEEP_TAG: self.sweep, TRIAL_TAG: "sweep" if trial is None else str(trial)}
-        if trial is not None:
-            tags[PARENT_TAG] = self.run_ids[None]
-        run = client.create_run(
-            self._experiment_id, start_time=start["ms"], tags=tags, run_name=start["name"]
-        )
-        if trial is None:
-            for child in self.run_ids.values():
-                client.set_tag(child, "mlflow.parentRunId", run.info.run_id)
-        self.run_ids[trial] = run.info.run_id
-        return mine
+    def _write(self, client: "MlflowClient", record: RunRecord) -> None:
+        """Let a run be as its record says; what closes it comes last."""
+        key, before = record.key, self._written.get(record.key)
+        found = self._found.pop(key, None)
+        tags = {**record.tags, SWEEP_TAG: self.sweep, TRIAL_TAG: key}
+        if key != PARENT:
+            tags[PARENT_TAG] = self.run_ids[PARENT]
+        if found and record.end_ms and _is_closed(found, record, tags):
+            return
+        known: dict[str, str] = found.data.params if found else {}
+        if key not in self.run_ids:
+            self.run_ids[key] = create_run(client, self._experiment_id, record.name, tags, record.start_ms)
+        params = {} if before else {n: text for n, text in record.params().items() if n not in known}
+        measured, num_metrics = record.metrics(), self._num_metrics.get(key, 0)
+        if before and before.tags == record.tags:
+            tags = {}
+        log_batches(client, self.run_ids[key], measured[num_metrics:], params, tags)
+        self._num_metrics[key] = len(measured)
+        if not before:
+            log_data_set(client, self.run_ids[key], record.tags)
+        for file in record.files:
+            client.log_artifact(self.run_ids[key], str(file))
+        status = before.status if before else found.info.status if found else "RUNNING"
+        if record.end_ms:
+            client.set_terminated(self.run_ids[key], status=record.status, end_time=record.end_ms)
+        elif status != record.status:
+            client.update_run(self.run_ids[key], status=record.status)
 
 
-def _log(client: "MlflowClient", run_id: str, events: list[Event], folder: Path) -> None:
-    """A run's events in as few requests as MLflow's limits allow."""
-    from mlflow.entities import Metric, Param, RunTag
-
-    metrics = [
-        Metric(name, float(value), event["ms"], event["step"])
-        for event in events
-        for name, value in event.get("metrics", {}).items()
-    ]
-    params = [Param(name, value) for event in events for name, value in event.get("params", {}).items()]
-    last = {name: value for event in events for name, value in event.get("tags", {}).items()}
-    tags = [RunTag(name, value) for name, value in last.items()]
-    while metrics or params or tags:
-        client.log_batch(
-            run_id, metrics[: MAX_METRICS - 2 * MAX_PARAMS], params[:MAX_PARAMS], tags[:MAX_PARAMS]
-        )
-        del metrics[: MAX_METRICS - 2 * MAX_PARAMS], params[:MAX_PARAMS], tags[:MAX_PARAMS]
-    for event in events:
-        if event["event"] == "start":
-            log_data_set(client, run_id, event["tags"])
-        if event["event"] == "files":
-            for path in event["paths"]:
-                client.log_artifact(run_id, str(folder / path), event["folder"])
-        if event["event"] == "resume":
-            client.update_run(run_id, status="RUNNING")
-        if event["event"] in _STOPS:
-            client.set_terminated(run_id, status=event["status"], end_time=event["ms"])
+def _is_closed(run: "Run", record: RunRecord, tags: dict[str, str]) -> bool:
+    """Whether a run has all of its record: its closing, at that moment, was the last that was written."""
+    return (run.info.status, run.info.end_time) == (record.status, record.end_ms) and all(
+        run.data.tags.get(name) == text for name, text in tags.items()
+    )

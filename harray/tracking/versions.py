@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from harray.tracking.cards import sections_of
 from harray.tracking.history import Move, moves
 from harray.tracking.location import connect
+from harray.tracking.origin import RECIPE_TAG, STORE_DIGEST_TAG, STORE_TAG
 from harray.tracking.registry import registered_model
-from harray.tracking.runs import RECIPE_TAG, STORE_DIGEST_TAG, STORE_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -15,6 +15,7 @@ from harray.distributed.resources import (
     start_ray,
 )
 from harray.reporting import SILENT, Reporter
+from harray.tuning.config import SweepConfig
 
 SHARING = "a sweep, whose trials share the store's features,"
 SLACK = 1.2  # a local cluster's object store, beside the features that it must hold
@@ -25,49 +26,43 @@ class Places:
     """Where trials run."""
 
     at_once: int
-    num_workers: int  # of Ray Train in each; 0 where a trial is one process
     gpus_per_worker: float
+    per_trial: dict[str, float]
+    """CPUs and GPUs that a trial holds, by Ray's names."""
 
 
 @contextmanager
-def cluster_for_sweep(
-    num_workers: int,
-    at_once: int | None,
-    device: str,
-    num_bytes: int,
-    reporter: Reporter = SILENT,
-) -> Generator[Places]:
+def cluster_for_sweep(config: SweepConfig, num_bytes: int, reporter: Reporter = SILENT) -> Generator[Places]:
     """The cluster that holds the trials, reached and asked before anything heavy is imported or recorded.
 
     Args:
-        num_workers: of each trial; 0 for a process without Ray Train.
-        at_once: trials at the same time; None for as many as there is place for.
-        device: of `gpus_for`.
         num_bytes: of the features, which trials share by the object store.
-        reporter: told what is being waited for, where nodes are to be added.
 
     Raises:
         InputError: the cluster, or the machine that is to be one, does not hold them.
     """
-    count = at_once or 1
-    purpose = f"a sweep with {count} trial{'s' * (count > 1)} at once of {max(1, num_workers)} CPU each"
-    advice = "lower --at-once or --workers-per-trial,"
-    trials = Demand(purpose=purpose, remedy=advice, cpus=max(1, num_workers) * count)
-    check_machine(trials)
+    workers, count = config.workers_per_trial, config.at_once or 1
+    trials = Demand(
+        purpose=f"a sweep with {count} trial{'s' * (count > 1)} at once of {max(1, workers)} CPU each",
+        remedy="lower --at-once or --workers-per-trial,",
+        cpus=max(1, workers) * count,
+    )
     shared = Demand(purpose=SHARING, remedy="select fewer clips,", memory=num_bytes)
+    check_machine(trials)
     check_machine(shared)
     with start_ray(object_store_bytes=max(OBJECT_STORE_BYTES, int(SLACK * num_bytes))):
         there = cluster_resources()
-        gpus = gpus_for(device, max(1, num_workers), there)
+        gpus = gpus_for(config.experiment.training.device, max(1, workers), there)
         check_possible(replace(shared, remedy="start its nodes with more --object-store-memory"))
         check_demand(replace(trials, gpus=trials.cpus * gpus), reporter)
-        places = at_once or max(1, places_for(demand_of(num_workers, gpus), there))
-        yield Places(at_once=places, num_workers=num_workers, gpus_per_worker=gpus)
+        per_trial = demand_of(workers, gpus)
+        at_once = config.at_once or max(1, places_for(per_trial, there))
+        yield Places(at_once=at_once, gpus_per_worker=gpus, per_trial=per_trial)
 
 
-def demand_of(num_workers: int, gpus_per_worker: float, at_once: int = 1) -> dict[str, float]:
-    """CPUs and GPUs that trials hold: one process's each, or those of its Ray Train workers."""
-    count = max(1, num_workers) * at_once
+def demand_of(num_workers: int, gpus_per_worker: float) -> dict[str, float]:
+    """CPUs and GPUs that a trial holds: one process's, or those of its Ray Train workers."""
+    count = max(1, num_workers)
     return {"CPU": float(count)} | ({"GPU": count * gpus_per_worker} if gpus_per_worker else {})
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from harray.tuning.settings import LATENCY, SweepSettings
+from harray.tuning.config import LATENCY, SweepConfig
 
-FEWEST_FINISHED = 3  # trials, before importances say anything
+FEWEST_COMPLETE = 3  # trials, before importances say anything
 SCORE = "val macro F1"
 
 
-def write_figures(study: optuna.Study, settings: SweepSettings, folder: Path) -> list[Path]:
+def write_figures(study: optuna.Study, config: SweepConfig, folder: Path) -> list[Path]:
     """Optimisation history, parameter importances and, with two objectives, the Pareto front; what the trials do not
     give is left out."""
     import matplotlib
@@ -23,22 +23,22 @@ def write_figures(study: optuna.Study, settings: SweepSettings, folder: Path) ->
         warnings.simplefilter(
             "ignore", optuna.exceptions.ExperimentalWarning
         )  # as all its figures are, since 2.2
-        return _drawn(study, settings.objective == LATENCY, folder)
+        return _drawn(study, config.objective == LATENCY, folder)
 
 
 def _drawn(study: optuna.Study, has_two: bool, folder: Path) -> list[Path]:
     from optuna.visualization import matplotlib as figures
 
-    finished = [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.COMPLETE]
+    complete = [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.COMPLETE]
     written: list[Path] = []
-    if finished and has_two:
+    if complete and has_two:
         front = figures.plot_pareto_front(study, target_names=[SCORE, "latency (ms)"])
         written.append(_saved(front, folder / "pareto.png"))
-    if finished:
+    if complete:
         target = _score if has_two else None
         history = figures.plot_optimization_history(study, target=target, target_name=SCORE)
         written.append(_saved(history, folder / "history.png"))
-    if len(finished) >= FEWEST_FINISHED and len({_score(trial) for trial in finished}) > 1:
+    if len(complete) >= FEWEST_COMPLETE and len({_score(trial) for trial in complete}) > 1:
         target = _shortfall if has_two else None  # Optuna asks what makes a target of one's own low
         importances = figures.plot_param_importances(study, target=target, target_name=SCORE)
         written.append(_saved(importances, folder / "importances.png"))

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import dataclasses
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,28 +12,37 @@ from harray.config import dump, load, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.names import without_password
+from harray.reporting import Reporter
 from harray.search_spaces import config_values
 from harray.tracking.runs import NotRecorded
+from harray.tuning.config import SweepConfig
 from harray.tuning.folder import BEST_FILE, SUMMARY_FILE, TABLE_FILE
 
 if TYPE_CHECKING:
-    from harray.tracking.sweeps import SweepLog
-    from harray.tuning.study import Sweep, TrialRow
+    from harray.tracking.sweeps import SweepRuns
+    from harray.tuning.study import TrialRow
+    from harray.tuning.sweep import StudySweep
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepOutcome:
     """What a sweep found."""
 
+    config: SweepConfig
+    """What it was asked to do."""
     folder: Path
     run_id: str
     tracking_uri: str
-    rows: "list[TrialRow]"  # best first
-    best: "list[TrialRow]"  # the best, or the Pareto front
+    rows: "list[TrialRow]"
+    """Best first."""
+    best: "list[TrialRow]"
+    """The best, or the Pareto front."""
     best_config: Path
     figures: list[Path]
-    seconds: float  # of this start
-    stopped_by: str  # why not all trials began; empty where they did
+    seconds: float
+    """Of this start."""
+    stopped_by: str
+    """Why not all trials are over; empty where they are."""
 
     @property
     def experiment(self) -> ExperimentConfig:
@@ -42,6 +50,7 @@ class SweepOutcome:
         return load(ExperimentConfig, self.best_config)
 
     def to_json(self) -> dict[str, Any]:
+        """Plain values."""
         states = [row.state for row in self.rows]
         return {
             "folder": str(self.folder),
@@ -58,54 +67,42 @@ class SweepOutcome:
         }
 
 
-def finish(
-    sweep: "Sweep",
-    folder: Path,
-    log: "SweepLog",
-    uri: str,
-    seconds: float,
-    on_message: Callable[[str], None],
-) -> SweepOutcome:
-    """Table, figures and best configuration of a sweep whose trials are over, all in MLflow too.
+def finish(sweep: "StudySweep", runs: "SweepRuns", seconds: float, reporter: Reporter) -> SweepOutcome:
+    """Table, figures and best configuration of a sweep that ends here, all of it in MLflow too.
 
     Raises:
-        InputError: no trial finished.
+        InputError: no trial is complete.
         NotRecorded: the tracking store does not take it; its `outcome` is the `SweepOutcome`.
     """
     from harray.tuning.figures import write_figures
     from harray.tuning.study import ranking
 
-    settings = sweep.settings
-    rows, best = ranking(sweep.rows(), settings.directions), sweep.best()
-    stopped_by = _stopped_by(sweep)
+    folder, experiment = sweep.folder, sweep.config.experiment
+    rows, best, stopped_by = ranking(sweep.rows(), sweep.config.directions), sweep.best(), _stopped_by(sweep)
     if not best:
-        log.end(None, "FAILED", tags={"harray.reason": stopped_by or "no trial finished"})
+        sweep.set_status("FAILED", stopped_by or "no trial is complete")
         with contextlib.suppress(NotRecorded):  # said already, and there is worse to say
-            log.drain(on_message)
+            runs.drain(reporter)
         raise InputError(_why_none(folder, rows, stopped_by))
     for row in best:
-        values = config_values(row.params, sweep.base)
-        dump(with_overrides(sweep.base, values), folder / f"trial-{row.number:03d}.yaml")
+        dump(
+            with_overrides(experiment, config_values(row.params, experiment)),
+            folder / f"trial-{row.number:03d}.yaml",
+        )
     dump(load(ExperimentConfig, folder / f"trial-{best[0].number:03d}.yaml"), folder / BEST_FILE)
     _write_table(rows, folder / TABLE_FILE)
-    figures = write_figures(sweep.study, settings, folder)
-    log.files(None, [folder / BEST_FILE, folder / TABLE_FILE, *figures])
-    values = {
-        f"best.{name}": value
-        for name, value in zip(("val.macro_f1", "latency_ms"), best[0].values, strict=False)
-    }
-    values |= {"best.trial": best[0].number, "trials.failed": sweep.num_failed(), "trials": len(rows)}
-    status = "FAILED" if sweep.has_failed() else "FINISHED"
-    log.end(None, status, tags={"harray.reason": stopped_by}, values=values)
+    figures = write_figures(sweep.study, sweep.config, folder)
+    sweep.set_status("FAILED" if sweep.has_failed() else "FINISHED", stopped_by)
     missed = None
     try:
-        log.drain(on_message)
+        runs.drain(reporter)
     except NotRecorded as error:
         missed = error
     outcome = SweepOutcome(
+        config=sweep.config,
         folder=folder,
-        run_id=log.run_ids.get(None, ""),
-        tracking_uri=uri,
+        run_id=runs.run_id,
+        tracking_uri=runs.uri,
         rows=rows,
         best=best,
         best_config=folder / BEST_FILE,
@@ -124,15 +121,15 @@ def _why_none(folder: Path, rows: "list[TrialRow]", stopped_by: str) -> str:
     reasons = "; ".join(list(dict.fromkeys(row.reason for row in rows if row.reason))[:3])
     why = f"{stopped_by or 'all ended otherwise'}{f' ({reasons})' if reasons else ''}"
     advice = "" if stopped_by else "; give it a narrower search"
-    return f"sweep {folder}: no trial finished; {why}{advice}"
+    return f"sweep {folder}: no trial is complete; {why}{advice}"
 
 
-def _stopped_by(sweep: "Sweep") -> str:
+def _stopped_by(sweep: "StudySweep") -> str:
     """Why not all trials are over, and what goes on with them; empty where they are."""
-    settings, left = sweep.settings, sweep.settings.num_trials - sweep.num_ended()
+    config, left = sweep.config, sweep.config.num_trials - sweep.num_over()
     if sweep.has_failed():
         return (
-            f"{sweep.num_failed()} trials failed, more than {settings.max_failed:.0%} of {settings.num_trials}; "
+            f"{sweep.num_failed()} trials failed, more than {config.max_failed:.0%} of {config.num_trials}; "
             "--resume with a higher --max-failed goes on"
         )
     under_way = f", {count} of them under way" if (count := sweep.num_under_way()) else ""

@@ -1,11 +1,11 @@
 """Ray Tune around a sweep: warm actors that run one trial after another.
 
-    Tuner -- suggest / result / complete --> Sweep (Optuna's study, the journal)
+    Tuner -- suggest / result / complete --> _Bridge --> StudySweep (Optuna's study)
       |
       +--> TrialActor x at_once: features mapped from Ray's object store, `trial_steps` epoch by epoch
 
 Tune places actors, keeps them between trials and replaces those that die. It remembers nothing: a killed driver's
-successor starts a Tuner anew, and the Sweep hands it what is left.
+successor starts a Tuner anew, and the study hands it what is left.
 """
 
 import os
@@ -15,26 +15,27 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from ray import tune
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
 
 from harray.features.tensors import ClipTensors
-from harray.tuning.settings import TrialPlan
+from harray.tuning.config import TrialPlan
 from harray.tuning.trial import (
     RAY_FOLDER,
     STATE_FILE,
     TrialJob,
+    TrialStep,
+    failure_of,
     from_arrays,
-    reason_of,
-    team_steps,
+    steps_on_workers,
     to_arrays,
     trial_steps,
 )
 
 if TYPE_CHECKING:
-    from harray.tuning.study import Sweep  # and with it Optuna, which workers do not need
+    from harray.tuning.sweep import StudySweep  # and with it Optuna, which workers do not need
 
-WAITING_BYTES = 1e6  # that the actor of a team's trial holds
+WAITING_BYTES = 1e6  # that the actor of a trial with workers holds
 REPLACEMENTS = 2  # of a trial's dead actor before the trial counts as failed
 # Tune reads these when a Tuner starts: no log files of its own, no signal handler, no pauses to save its state.
 _ENVIRONMENT = {
@@ -47,8 +48,8 @@ _ENVIRONMENT = {
 }
 
 
-def run_sweep(
-    sweep: "Sweep",
+def run_trials(
+    sweep: "StudySweep",
     job: TrialJob,
     train: ClipTensors,
     val: ClipTensors,
@@ -63,7 +64,7 @@ def run_sweep(
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    left = sweep.settings.num_trials - sweep.num_ended()
+    left = sweep.config.num_trials - sweep.num_over()
     if left <= 0:
         return
     storage = job.folder.parent / "tune"
@@ -71,18 +72,18 @@ def run_sweep(
     actor: Any = tune.with_parameters(TrialActor, job=job, train=to_arrays(train), val=to_arrays(val))
     bridge = _Bridge(sweep, job, on_result)
     tuner = tune.Tuner(
-        tune.with_resources(actor, _held_by_trial(job)),
+        tune.with_resources(actor, _held_by_actor(job)),
         tune_config=tune.TuneConfig(
-            search_alg=_StudySearcher(bridge),
-            scheduler=_StudyScheduler(bridge),
+            search_alg=bridge,
             num_samples=left,
             max_concurrent_trials=at_once,
-            reuse_actors=job.num_workers == 0,  # a team's workers go with the actor that started them
+            reuse_actors=not job.config.workers_per_trial,  # workers go with the actor that started them
         ),
         run_config=tune.RunConfig(
             name="run",
             storage_path=str(storage),
             verbose=0,
+            stop=_Stopper(bridge),
             failure_config=tune.FailureConfig(max_failures=REPLACEMENTS),
         ),
     )
@@ -98,29 +99,28 @@ class TrialActor(tune.Trainable):
     def setup(self, config: dict[str, Any], **shared: Any) -> None:
         self.job: TrialJob = shared["job"]
         self.train_clips, self.val_clips = from_arrays(shared["train"]), from_arrays(shared["val"])
-        self.begin(config)
+        self.begin(config["plan"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.begin(new_config)
+        self.begin(new_config["plan"])
         return True
 
-    def begin(self, config: dict[str, Any]) -> None:
-        plan = TrialPlan(number=config["number"], overrides=config["overrides"])
-        self.steps: Iterator[dict[str, Any]]
-        if self.job.num_workers:
-            self.steps = team_steps(self.job, plan, self.val_clips)
+    def begin(self, plan: TrialPlan) -> None:
+        self.steps: Iterator[TrialStep]
+        if self.job.config.workers_per_trial:
+            self.steps = steps_on_workers(self.job, plan, self.val_clips)
         else:
             device = torch.device("cuda" if self.job.gpus_per_worker else "cpu")
             self.steps = trial_steps(self.job, plan, self.train_clips, self.val_clips, device)
 
     def step(self) -> dict[str, Any]:
         try:
-            result = next(self.steps)
+            step = next(self.steps)
         except Exception as error:  # whatever it is: it is this trial's end, not the sweep's
-            result = {"failed": reason_of(error)}
+            step = TrialStep(failure=failure_of(error))
             self.steps = iter(())
             torch.cuda.empty_cache()
-        return {**result, "done": not {"outcome", "failed"}.isdisjoint(result)}
+        return {"step": step, "done": step.is_last}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: trials keep their state themselves."""
@@ -129,10 +129,11 @@ class TrialActor(tune.Trainable):
         """Nothing, as above."""
 
 
-class _Bridge:
-    """Between Tune's trial ids and the sweep's numbers. An error of ours ends the sweep: Tune would go on."""
+class _Bridge(Searcher):
+    """Trials from the sweep, between Tune's ids and its numbers. An error of ours ends the sweep: Tune would go on."""
 
-    def __init__(self, sweep: "Sweep", job: TrialJob, on_result: Callable[[], None]):
+    def __init__(self, sweep: "StudySweep", job: TrialJob, on_result: Callable[[], None]):
+        super().__init__(metric="training_iteration", mode="max")  # asked for and never used: the sweep ranks
         self.sweep = sweep
         self.job = job
         self.on_result = on_result
@@ -143,27 +144,36 @@ class _Bridge:
         """Nothing: Tune writes down what it was given, to restore it; we never do."""
         return {}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        plan = None if self.error else self._safely(self.sweep.next)
+    def suggest(self, trial_id: str) -> Any:
+        plan = None if self.error else self._safely(self.sweep.ask)
         if plan is None:
             return Searcher.FINISHED
         self.numbers[trial_id] = plan.number
-        return {"number": plan.number, "overrides": plan.overrides}
+        return {"plan": plan}
 
-    def told(self, trial_id: str, result: dict[str, Any]) -> bool:
-        stop = self._safely(self.sweep.told, self.numbers[trial_id], result)
+    def has_to_stop(self, trial_id: str, step: TrialStep) -> bool:
+        """Hand on what a trial says after an epoch."""
+        if step.is_last:
+            return True
+        stops = self._safely(self.sweep.report, self.numbers[trial_id], step)
         self._safely(self.on_result)
-        return bool(stop) or self.error is not None
+        return bool(stops) or self.error is not None
 
-    def ended(self, trial_id: str, result: dict[str, Any] | None) -> None:
+    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         number = self.numbers.pop(trial_id, None)
         if number is None or self.error:
             return
-        if self._safely(self.sweep.ended, number, result):
+        if self._safely(self.sweep.finish, number, None if error or result is None else result["step"]):
             folder = self.job.folder_of(number)
             (folder / STATE_FILE).unlink(missing_ok=True)
             shutil.rmtree(folder / RAY_FOLDER, ignore_errors=True)
         self._safely(self.on_result)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study is in its file."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, as above."""
 
     def _safely(self, do: Callable[..., Any], *values: Any) -> Any:
         try:
@@ -173,54 +183,22 @@ class _Bridge:
             return None
 
 
-class _StudySearcher(Searcher):
-    """Trials from the sweep."""
-
-    def __init__(self, bridge: _Bridge):
-        super().__init__(metric="seconds", mode="min")  # asked for and never used: the sweep ranks
-        self.bridge = bridge
-
-    def suggest(self, trial_id: str) -> dict | None:
-        config: Any = self.bridge.suggest(trial_id)
-        return config
-
-    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        self.bridge.ended(trial_id, None if error or result is None else _own(result))
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the study is in its file."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing, as above."""
-
-
-class _StudyScheduler(FIFOScheduler):
+class _Stopper(Stopper):
     """Early stopping as the sweep says."""
 
     def __init__(self, bridge: _Bridge):
-        super().__init__()
         self.bridge = bridge
 
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        stop = self.bridge.told(trial.trial_id, _own(result))
-        return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return self.bridge.has_to_stop(trial_id, result["step"])
+
+    def stop_all(self) -> bool:
+        return False
 
 
-def _held_by_trial(job: TrialJob) -> tune.PlacementGroupFactory:
-    """What the trial's own actor holds; with a team, the workers hold CPUs and GPUs, and the actor only waits."""
-    if job.num_workers:
+def _held_by_actor(job: TrialJob) -> tune.PlacementGroupFactory:
+    """What the trial's own actor holds; with workers, these hold CPUs and GPUs, and the actor only waits."""
+    if job.config.workers_per_trial:
         return tune.PlacementGroupFactory([{"memory": WAITING_BYTES}])  # Tune wants it to hold something
     gpus = {"GPU": job.gpus_per_worker} if job.gpus_per_worker else {}
     return tune.PlacementGroupFactory([{"CPU": 1.0, **gpus}])
-
-
-def _own(result: dict[str, Any]) -> dict[str, Any]:
-    """A result as the trial gave it: Tune flattens nested values into `outcome/val/top1`."""
-    nested: dict[str, Any] = {}
-    for name, value in result.items():
-        *parents, leaf = name.split("/")
-        place = nested
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[leaf] = value
-    return nested

@@ -1,7 +1,5 @@
-"""One trial: a training that tells after each epoch and can go on from its state file, whoever was killed.
-
-Every step yields plain values: `reports` of epochs, `seconds` of work so far, and at the end an `outcome`.
-"""
+"""One trial: a training that says after each epoch how it stands, and that goes on from its state file when whoever
+ran it was killed."""
 
 import dataclasses
 import queue
@@ -18,13 +16,13 @@ import torch
 
 from harray.config import digest, to_dict, with_overrides
 from harray.errors import InputError
-from harray.experiment import ExperimentConfig
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, normalised
+from harray.metrics import Scores
 from harray.model.network import FusionNetwork
-from harray.training.checkpoint import save_checkpoint
+from harray.training.checkpoint import load_checkpoint, save_checkpoint
 from harray.training.evaluate import predict_probabilities
-from harray.training.loop import EpochReport, Trainer
+from harray.training.loop import EpochReport, Trainer, report_from
 from harray.training.run import (
     StoreOrigin,
     TrainingRequest,
@@ -35,7 +33,7 @@ from harray.training.run import (
     threads,
 )
 from harray.training.state import load_state, save_state
-from harray.tuning.settings import TrialPlan
+from harray.tuning.config import LATENCY, SweepConfig, TrialPlan
 
 STATE_FILE, CHECKPOINT_FOLDER, RAY_FOLDER = "state.pt", "checkpoint", "ray"
 LATENCY_PASSES, WARM_UP_PASSES = 30, 5
@@ -45,66 +43,102 @@ LATENCY_PASSES, WARM_UP_PASSES = 30, 5
 class TrialJob:
     """What all trials of a sweep share."""
 
-    folder: Path  # trials' folders; every node sees it
-    store: Path
-    base: ExperimentConfig
+    config: SweepConfig
+    folder: Path
+    """The trials' folders are in it; every node reaches it."""
     origin: StoreOrigin
-    measures_latency: bool = False
-    num_workers: int = 0  # of Ray Train within a trial; 0 trains in the trial's own process
     gpus_per_worker: float = 0.0
-
-    def request(self, plan: TrialPlan) -> TrainingRequest:
-        config = with_overrides(self.base, plan.overrides)
-        return TrainingRequest(
-            store=self.store,
-            out=self.folder_of(plan.number) / CHECKPOINT_FOLDER,
-            learning=config.learning,
-        )
+    """Or of the trial's own process, where it has no workers."""
 
     def folder_of(self, number: int) -> Path:
+        """Where a trial keeps its state while it runs, and its checkpoint."""
         return self.folder / f"{number:04d}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialOutcome:
+    """What a complete trial leaves."""
+
+    val: Scores
+    checkpoint: Path
+    latency_ms: float
+    """To recognise a clip; 0 where the sweep does not ask."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialStep:
+    """What a trial says after an epoch, and when it ends."""
+
+    reports: tuple[EpochReport, ...] = ()
+    """Of the epochs since the last step; after an interruption, of all until then."""
+    seconds: float = 0.0
+    """Of the trial's work until now, also before an interruption."""
+    best_epoch: int = 0
+    resumed_after: int = 0
+    """The epoch that an interrupted trial goes on after; 0 of other steps."""
+    outcome: TrialOutcome | None = None
+    """Of the last step of a trial that is complete."""
+    failure: str = ""
+    """Of the last step of a trial that failed: why, in a line."""
+
+    @property
+    def is_last(self) -> bool:
+        return self.outcome is not None or bool(self.failure)
+
+
+def request_of(job: TrialJob, plan: TrialPlan) -> TrainingRequest:
+    """The training that a trial is."""
+    return TrainingRequest(
+        store=Path(job.config.store),
+        out=job.folder_of(plan.number) / CHECKPOINT_FOLDER,
+        learning=with_overrides(job.config.experiment, plan.overrides).learning,
+    )
 
 
 def trial_steps(
     job: TrialJob, plan: TrialPlan, train: ClipTensors, val: ClipTensors, device: torch.device
-) -> Iterator[dict[str, Any]]:
-    """Train in this process; the state is kept after each epoch, before it is told.
+) -> Iterator[TrialStep]:
+    """Train in this process; the state is on disk before an epoch is reported.
 
     Raises:
         Diverged: the loss is no longer a number.
     """
-    started = time.perf_counter()
-    request, state_file = job.request(plan), job.folder_of(plan.number) / STATE_FILE
-    mark = digest([*parts_of(request.learning), to_dict(job.origin)])
+    started, before = time.perf_counter(), 0.0
+    request, state_file = request_of(job, plan), job.folder_of(plan.number) / STATE_FILE
+    mark, training = digest([*parts_of(request.learning), to_dict(job.origin)]), request.learning.training
     state = load_state(state_file, mark) if state_file.exists() else None
-    with threads(request.learning.training.num_threads, device):
+    with threads(training.num_threads, device):
         trainer = new_trainer(request.learning, train, val, device)
-        before = 0.0
         if state is not None:
-            told = state["progress"]["history"]
-            before = sum(report["seconds"] for report in told)
-            yield {**_step(told, before, state["progress"]["best_epoch"]), "went_on_after": told[-1]["epoch"]}
+            reports = tuple(report_from(values) for values in state["progress"]["history"])
+            before = sum(report.seconds for report in reports)
+            yield TrialStep(
+                reports=reports,
+                seconds=before,
+                best_epoch=state["progress"]["best_epoch"],
+                resumed_after=reports[-1].epoch,
+            )
         for report in trainer.epochs(state):
             save_state(trainer.state(), state_file, mark)
             seconds = before + time.perf_counter() - started
-            yield _step([dataclasses.asdict(report)], seconds, trainer.progress.best_epoch)
+            yield TrialStep(reports=(report,), seconds=seconds, best_epoch=trainer.progress.best_epoch)
         outcome = _outcome(job, request, trainer, train, val)
     seconds = before + time.perf_counter() - started
-    yield {**_step([], seconds, trainer.progress.best_epoch, trainer.progress.epoch), "outcome": outcome}
+    yield TrialStep(seconds=seconds, best_epoch=trainer.progress.best_epoch, outcome=outcome)
 
 
-def team_steps(job: TrialJob, plan: TrialPlan, val: ClipTensors) -> Iterator[dict[str, Any]]:
+def steps_on_workers(job: TrialJob, plan: TrialPlan, val: ClipTensors) -> Iterator[TrialStep]:
     """Train with Ray Train's workers; what was interrupted goes on from their last checkpoint."""
     from harray.distributed.training import train_on_ray
 
     started = time.perf_counter()
-    request, told = job.request(plan), queue.SimpleQueue[EpochReport | TrainingResult | BaseException]()
+    request, told = request_of(job, plan), queue.SimpleQueue[EpochReport | TrainingResult | BaseException]()
 
     def work() -> None:
         try:
-            storage = job.folder_of(plan.number) / RAY_FOLDER
+            storage, workers = job.folder_of(plan.number) / RAY_FOLDER, job.config.workers_per_trial
             gpus = job.gpus_per_worker
-            told.put(train_on_ray(request, job.num_workers, told.put, storage=storage, gpus_per_worker=gpus))
+            told.put(train_on_ray(request, workers, told.put, storage=storage, gpus_per_worker=gpus))
         except BaseException as error:  # raised again in the trial's thread
             told.put(error)
 
@@ -112,21 +146,20 @@ def team_steps(job: TrialJob, plan: TrialPlan, val: ClipTensors) -> Iterator[dic
     while not isinstance(said := told.get(), TrainingResult):
         if isinstance(said, BaseException):
             raise said
-        yield _step([dataclasses.asdict(said)], time.perf_counter() - started, 0)
-    from harray.training.checkpoint import load_checkpoint
-
+        yield TrialStep(reports=(said,), seconds=time.perf_counter() - started)
+    assert said.val is not None, "a sweep has val clips"
     network = load_checkpoint(said.checkpoint).network
-    outcome = {
-        "val": said.val and dataclasses.asdict(said.val),
-        "checkpoint": str(said.checkpoint),
-        "latency_ms": latency_ms(network, request.learning.features, val) if job.measures_latency else None,
-    }
-    reports = [dataclasses.asdict(report) for report in said.history]
-    seconds = time.perf_counter() - started
-    yield {**_step(reports, seconds, said.best_epoch, said.num_epochs), "outcome": outcome}
+    yield TrialStep(
+        reports=tuple(said.history),
+        seconds=time.perf_counter() - started,
+        best_epoch=said.best_epoch,
+        outcome=TrialOutcome(
+            val=said.val, checkpoint=said.checkpoint, latency_ms=_latency_ms(job, network, request, val)
+        ),
+    )
 
 
-def reason_of(error: BaseException) -> str:
+def failure_of(error: BaseException) -> str:
     """Why a trial failed, in a line."""
     text = " ".join(str(error).split())[:300]
     if isinstance(error, InputError):
@@ -172,23 +205,19 @@ def from_arrays(fields: dict[str, Any]) -> ClipTensors:
         return ClipTensors(**{name: tensor(x) for name, x in fields.items()})
 
 
-def _step(
-    reports: list[dict[str, Any]], seconds: float, best_epoch: int, num_epochs: int | None = None
-) -> dict[str, Any]:
-    num_epochs = reports[-1]["epoch"] if num_epochs is None else num_epochs
-    return {"reports": reports, "seconds": seconds, "num_epochs": num_epochs, "best_epoch": best_epoch}
-
-
 def _outcome(
     job: TrialJob, request: TrainingRequest, trainer: Trainer, train: ClipTensors, val: ClipTensors
-) -> dict[str, Any]:
+) -> TrialOutcome:
     network = trainer.chosen()
     scores = trainer.progress.history[trainer.progress.best_epoch - 1].val
     assert scores is not None, "a sweep has val clips"
-    return {
-        "val": dataclasses.asdict(scores),
-        "checkpoint": str(
-            save_checkpoint(checkpoint_of(network, request.learning, train, val, job.origin), request.out)
-        ),
-        "latency_ms": latency_ms(network, request.learning.features, val) if job.measures_latency else None,
-    }
+    checkpoint = checkpoint_of(network, request.learning, train, val, job.origin)
+    return TrialOutcome(
+        val=scores,
+        checkpoint=save_checkpoint(checkpoint, request.out),
+        latency_ms=_latency_ms(job, network, request, val),
+    )
+
+
+def _latency_ms(job: TrialJob, network: FusionNetwork, request: TrainingRequest, val: ClipTensors) -> float:
+    return latency_ms(network, request.learning.features, val) if job.config.objective == LATENCY else 0.0

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from harray.errors import InputError
-from harray.videos.datasets.actions import read_classes
 from harray.videos.datasets.asked import Found, absent_note
+from harray.videos.datasets.lists import read_classes
 from harray.videos.listing import Listing, manifest_table, some
 from harray.videos.manifest_csv import group_segments
 from harray.videos.segment_files import Segment, SegmentFile, read_segments, stem

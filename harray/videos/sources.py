@@ -8,21 +8,22 @@ from pathlib import Path
 import pyarrow as pa
 
 from harray.errors import InputError
+from harray.videos.datasets import DATASETS
 from harray.videos.datasets.asked import Asked, Found, with_frame_folders
+from harray.videos.datasets.lists import is_list
 from harray.videos.files import is_uri, remote_info, stamp_of
+from harray.videos.frame_folders import FEWEST, frame_files
 from harray.videos.layout import guess_layout, notes_of, parse_layout, rows_of
 from harray.videos.listing import Listing, left_out_line, manifest_table
 from harray.videos.manifest_csv import joined, read_manifest
 from harray.videos.named_groups import derive_groups
+from harray.videos.segmented import SegmentsWanted, list_segments
+from harray.videos.segments import part_of
 from harray.videos.tree import Tree, tree_below
 
 __all__ = ["list_videos", "manifest_table", "survey", "videos_among"]
 
 MANIFEST_NAME = "manifest.csv"
-DATASET_NAMES = (
-    *("ucf101", "hmdb51", "jhmdb", "kinetics", "ntu60", "ntu120", "penn_action", "lists"),
-    *("something", "jester", "diving48", "finegym", "ava"),
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,9 +68,9 @@ def survey(
     source = str(source) if is_uri(source) else os.path.abspath(source)
     beside = beside or Beside()
     is_folder = _is_folder(source, "name a folder of class folders or a manifest.csv")
-    if dataset not in (None, *DATASET_NAMES):
+    if dataset not in (None, *DATASETS):
         raise InputError(
-            f"dataset {dataset!r}: expected one of {', '.join(DATASET_NAMES)}; others go through a manifest.csv"
+            f"dataset {dataset!r}: expected one of {', '.join(DATASETS)}; others go through a manifest.csv"
         )
     _check_beside(beside, dataset)
     if splits_dir is not None and dataset is None:
@@ -91,9 +92,7 @@ def survey(
         fps=beside.fps,
         on_found=on_found,
     )
-    if dataset is not None or (not is_folder and not is_uri(source) and _is_list(Path(source))):
-        from harray.videos.datasets import DATASETS
-
+    if dataset is not None or (not is_folder and not is_uri(source) and is_list(Path(source))):
         return DATASETS[dataset or "lists"](asked)
     if beside.segments is not None:
         return _of_segments(source, is_folder, beside, on_found)
@@ -131,10 +130,22 @@ def videos_among(names: Iterable[str], on_message: Callable[[str], None] = lambd
     """
     videos: list[str] = []
     for name in names:
-        if not _is_folder(name, "give videos or folders of videos"):
+        if (
+            not _is_folder(part_of(name).file, "give videos or folders of videos")
+            or part_of(name).file != name
+        ):
             videos.append(name)
             continue
         tree = tree_below(name)
+        if (
+            not tree.videos
+            and not is_uri(name)
+            and len(frame_files(name)) >= FEWEST
+            and len(tree.left_out) == 1
+        ):
+            on_message(f"{name}: its {len(frame_files(name))} numbered pictures are taken as one video")
+            videos.append(name)
+            continue
         if not tree.videos:
             raise InputError(f"folder {name}: no videos in it{_but(tree)}")
         if tree.left_out:
@@ -160,15 +171,7 @@ def _check_beside(beside: Beside, dataset: str | None) -> None:
             raise InputError(f"{path}: no such file")
 
 
-def _is_list(file: Path) -> bool:
-    from harray.videos.datasets.actions import is_list
-
-    return is_list(file)
-
-
 def _of_segments(source: str, is_folder: bool, beside: Beside, on_found: Callable[[int], None]) -> Listing:
-    from harray.videos.segmented import SegmentsWanted, list_segments
-
     folder = source if is_folder else os.path.dirname(source)
     found = with_frame_folders(tree_below(folder, on_found), beside.fps)
     if not is_folder:

@@ -135,7 +135,7 @@ def test_more_workers_than_the_cluster_holds_are_refused(ray_cluster, store, tmp
     ],
 )
 def test_the_command_refuses_in_one_line(store, harray, tmp_path, arguments, words):
-    ending = harray("cross-validate", "--store", store.path, "--out", tmp_path, *arguments)
+    ending = harray("cross-validate", "--store", store.path, "--out", tmp_path, "--folds", 4, *arguments)
     assert ending.code == 2
     assert all(word in ending.err.splitlines()[-1] for word in words)
 

@@ -152,6 +152,7 @@ def test_a_video_that_takes_too_long_is_given_up_and_the_next_one_is_not(config,
     assert good["status"] == "extracted"
 
 
+@pytest.mark.slow
 def test_untrimmed_videos_become_several_clips_of_one_input(config, tmp_path):
     encode(tmp_path / "videos/run/long.mp4", frames=50)
     encode(tmp_path / "videos/sit/short.mp4", frames=5)

@@ -133,6 +133,7 @@ def test_a_disk_that_is_full_leaves_no_half_file_and_a_later_run_finishes(videos
     assert (verify(store).num_inputs, verify(store).problems) == (6, [])
 
 
+@pytest.mark.slow
 def test_a_video_that_kills_its_worker_is_given_up_and_the_others_are_not(
     videos, config, tmp_path, monkeypatch
 ):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from harray.api.train import train
-from harray.config import with_overrides
 from harray.distributed import resources
 from harray.distributed import training as distributed_training
 from harray.distributed.resources import gpus_for
@@ -136,17 +135,22 @@ def test_gpus_for_two_workers(device, there, expected):
     assert gpus_for(device, 2, there) == expected
 
 
+def with_training(request: TrainingRequest, **changes: object) -> TrainingRequest:
+    training = dataclasses.replace(request.learning.training, **changes)
+    return dataclasses.replace(request, learning=dataclasses.replace(request.learning, training=training))
+
+
 def test_runs_of_other_settings_have_other_names(request_):
-    other = dataclasses.replace(request_, training=dataclasses.replace(request_.training, seed=1))
+    other = with_training(request_, seed=1)
     names = {run_name(request_, 2), run_name(request_, 3), run_name(other, 2)}
     assert len(names) == 3
     assert run_name(request_, 2) in names
 
 
 def test_workers_that_diverge_are_not_tried_again_and_leave_nothing(ray_cluster, request_):
-    training = with_overrides(request_.training, {"learning_rate": 1e38, "max_grad_norm": 1e38})
+    request = with_training(request_, learning_rate=1e38, max_grad_norm=1e38)
     with pytest.raises(Diverged, match="NaN: the loss of epoch 1 "):
-        train_on_ray(dataclasses.replace(request_, training=training), 1)
+        train_on_ray(request, 1)
     assert not list(request_.out.parent.glob("*.ray"))
     assert not request_.out.exists()
 

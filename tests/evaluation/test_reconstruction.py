@@ -70,6 +70,7 @@ def predictor_of(num_people=1, **model) -> Predictor:
     return Predictor(checkpoint, device="cpu")
 
 
+@pytest.mark.slow
 def test_of_people_who_are_not_looked_at_nothing_is_expected():
     still = torch.rand(6, 2, 1, 13, 2, generator=torch.Generator().manual_seed(0)) * 100
     clips = clips_from_arrays(

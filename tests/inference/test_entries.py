@@ -63,6 +63,7 @@ def test_every_video_has_names_of_its_own_for_its_pictures(tmp_path, names):
     assert all(len(name.encode()) < 200 for name in pictures)
 
 
+@pytest.mark.slow
 def test_videos_of_odd_names_are_drawn_each_in_files_of_its_own(checkpoint, clip, tmp_path):
     names = (f"{LONG}.mp4", "12:30:01.mp4", "%d a?b#c ü$x.mp4")
     videos = [copied(clip, tmp_path / name) for name in names]
@@ -73,6 +74,7 @@ def test_videos_of_odd_names_are_drawn_each_in_files_of_its_own(checkpoint, clip
     assert not any("error" in entry for entry in entries)
 
 
+@pytest.mark.slow
 def test_the_pictures_of_a_later_call_replace_those_of_the_same_video_only(checkpoint, clip, tmp_path):
     first, second = copied(clip, tmp_path / "a" / "x.mp4"), copied(clip, tmp_path / "b" / "x.mp4")
     by_call = [
@@ -196,13 +198,11 @@ def test_answers_that_are_right_too_seldom_are_unsure(predictor, clip):
 
     from harray.training.calibration import Calibration
 
-    known = Calibration(confidence_N=(0.99, 0.9, 0.2), is_right_N=(True, True, False))
+    known = Calibration(confidence_N=(0.9999, 0.01), is_right_N=(True, False))
     sure_of = Predictor(replace(predictor.checkpoint, calibration=known), device="cpu")
-    entries = [
-        video_entry(sure_of, VideoTask(video=str(clip), top=1, min_precision=share))
-        for share in (0.5, None, 1.0)
-    ]  # thresholds 0.2, 0.5, 0.9; an untrained network says about 1 / 3
-    assert [entry["verdict"] for entry in entries] == ["ok", "unsure", "unsure"]
+    tasks = [VideoTask(video=str(clip), top=1, min_precision=share) for share in (0.5, 1.0)]
+    entries = [video_entry(sure_of, task) for task in tasks]  # thresholds 0.01 and 0.9999
+    assert [entry["verdict"] for entry in entries] == ["ok", "unsure"]
     assert entry_line(entries[1]).startswith(f"unsure: {entries[1]['label']} ")
 
 

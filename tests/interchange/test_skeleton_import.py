@@ -336,6 +336,7 @@ def test_real_pickles_of_something_else_are_refused(name, words, shared_data, tm
         import_skeletons(shared_data / "formats" / name, tmp_path / "store", FEW)
 
 
+@pytest.mark.slow
 def test_real_pickles_of_other_projects_are_imported(shared_data, tmp_path):
     sample = shared_data / "skeleton" / "example_UCF101_skeleton.pkl"
     names = shared_data / "annotations" / "label_map_ucf101.txt"

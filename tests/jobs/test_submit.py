@@ -63,7 +63,7 @@ def test_a_stopped_sweep_leaves_its_runs_killed_and_says_how_to_go_on(job_cluste
     arguments = ["--store", small_store, "--search", "optimisation", "--at-once", 1, "--out", out]
     job = job_cluster.submit("tune", *arguments, "training.num_epochs=100000", "training.state_sec=0")
     deadline = time.monotonic() + 240
-    while not any('"event": "metrics"' in file.read_text() for file in out.glob("sweeps/*/journal.jsonl")):
+    while not any('"epoch.1"' in file.read_text() for file in out.glob("sweeps/*/optuna.jsonl")):
         assert job.is_running, job.story()
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -93,6 +93,7 @@ def test_heads_that_need_no_suppression_lose_their_class_and_what_is_unsure():
     assert second.shape == (0, 56)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", RUNTIMES)
 def test_a_network_is_exported_once_and_a_damaged_export_is_made_again(tmp_path, monkeypatch, backend):
     monkeypatch.setenv("HARRAY_CACHE", str(tmp_path))
@@ -116,6 +117,7 @@ def test_two_that_export_at_once_leave_one_sound_file(tmp_path, monkeypatch):
     assert list(file.parent.iterdir()) == [file]
 
 
+@pytest.mark.slow
 def test_a_runtime_that_gives_something_else_is_refused_with_figures_and_auto_takes_torch(
     tmp_path, monkeypatch
 ):

@@ -109,6 +109,7 @@ def test_where_weights_would_come_from_is_said_without_fetching(tmp_path, monkey
     assert "no scene branch" in locate_scene_weights("none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", [name for name in installed_backends() if name != "torch"])
 def test_every_runtime_gives_the_tokens_of_torch(backend):
     frames = sample_frames(2)

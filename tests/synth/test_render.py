@@ -15,6 +15,8 @@ from harray.synth.render import render_dataset, truth_path, write_video
 from harray.synth.truth import load_truth, save_truth
 from tests.reporters import Recorder
 
+pytestmark = pytest.mark.slow
+
 CONFIG = SynthConfig(clips_per_action=3, seed=1)
 MIN_CLIPS_PER_SEC = 8.0  # on two cores
 

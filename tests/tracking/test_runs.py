@@ -7,15 +7,16 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, UNAUTHENTICATED
 
 from harray.config import parse_overrides, with_overrides
 from harray.errors import InputError
+from harray.tracking import runs
 from harray.tracking.location import connect
+from harray.tracking.origin import git_commit
 from harray.tracking.runs import (
     NotRecorded,
     TrainingRun,
     check_recording,
-    git_commit,
     mlflow_name,
     outcome_of,
-    parameters,
+    parameter_texts,
     record_evaluation,
     recording,
 )
@@ -38,7 +39,7 @@ class Outer:
 
 def test_parameters_replay_as_overrides():
     config = Outer(model=Inner(rate=0.5, lags=(3,), name="[1]", path="/a b=c", enabled=False), seed=1)
-    texts = {param.key: param.value for param in parameters(config)}
+    texts = parameter_texts(config)
     assert texts == {
         "model.rate": "0.5",
         "model.lags": "[3]",
@@ -52,20 +53,18 @@ def test_parameters_replay_as_overrides():
 
 
 def test_a_value_beyond_mlflows_limit_is_cut():
-    texts = {param.key: param.value for param in parameters(Outer(model=Inner(name="x" * 7000)))}
+    texts = parameter_texts(Outer(model=Inner(name="x" * 7000)))
     assert texts["model.name"] == "x" * 5999 + "…"
 
 
 def test_a_run_records_parameters_metrics_tags_and_files(tmp_path, uri):
     (tmp_path / "report.html").write_text("<p>")
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "confusion.png").write_bytes(b"png")
-    with TrainingRun(uri, Outer(), name="default", tags={"harray.store_digest": "abc"}) as run:
+    with TrainingRun(
+        uri, Outer(), name="default", tags={"harray.store_digest": "abc", "harray.verdict": "good"}
+    ) as run:
         for epoch in range(3):
             run.log_metrics({"train.loss": 1 / (epoch + 1), "val.top1": epoch / 2}, step=epoch)
         run.log_artifact(tmp_path / "report.html")
-        run.log_artifact(tmp_path / "figures", "figures")
-        run.set_tags({"harray.verdict": "good"})
 
     client = connect(uri)
     recorded = client.get_run(run.run_id)
@@ -85,7 +84,7 @@ def test_a_run_records_parameters_metrics_tags_and_files(tmp_path, uri):
     )
     assert tags.get("mlflow.source.git.commit") == git_commit()
     assert recorded.info.artifact_uri.startswith(f"file://{tmp_path}/mlartifacts/")
-    assert sorted(f.path for f in client.list_artifacts(run.run_id)) == ["figures", "report.html"]
+    assert sorted(f.path for f in client.list_artifacts(run.run_id)) == ["report.html"]
 
 
 def test_mlflows_process_wide_state_stays_as_it_was(tmp_path, uri, monkeypatch):
@@ -137,11 +136,11 @@ class Flaky:
     def __init__(self, client, error_code):
         self.client, self.error_code, self.down, self.taken = client, error_code, False, []
 
-    def log_batch(self, run_id, metrics=()):
+    def log_batch(self, run_id, metrics=(), params=(), tags=()):
         if self.down:
             raise MlflowException("away", error_code=self.error_code)
         self.taken.append(len(metrics))
-        self.client.log_batch(run_id, metrics=metrics)
+        self.client.log_batch(run_id, metrics, params, tags)
 
     def __getattr__(self, name):
         return getattr(self.client, name)
@@ -171,10 +170,10 @@ def test_metrics_that_were_never_placed_are_an_error_at_the_end(uri):
 
 
 def test_a_run_whose_parameters_are_refused_does_not_stay_open(uri, monkeypatch):
-    def refuse(self):
+    def refuse(*values, **named):
         raise MlflowException("no such parameter")
 
-    monkeypatch.setattr(TrainingRun, "_log_parameters", refuse)
+    monkeypatch.setattr(runs, "log_batches", refuse)
     run = TrainingRun(uri, Outer())
     with pytest.raises(MlflowException, match="no such parameter"):
         run.__enter__()

@@ -20,8 +20,9 @@ from harray.errors import InputError
 from harray.tracking.location import connect, probe, tracking_uri
 from harray.tracking.registry import register, resolve_model
 from harray.tracking.runs import NotRecorded, TrainingRun
-from harray.tracking.sweeps import SweepLog
+from harray.tracking.sweeps import PARENT
 from harray.workspace import Workspace
+from tests.tracking.sweep_records import Sweep, closed, record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,35 +68,35 @@ def server(server_process):
     return server_process[1]
 
 
-def test_a_sweep_loses_nothing_while_the_server_does_not_answer(server_process, tmp_path):
+def test_a_sweep_loses_nothing_while_the_server_does_not_answer(server_process):
     process, uri = server_process
-    with SweepLog(tmp_path, uri, "away") as log:
-        log.start(None, "sweep", params={})
-        log.start(0, "trial-0", params={"seed": "1"})
-        log.metrics(0, 1, {"val.macro_f1": 0.1})
-        log.drain(print)
+    sweep = Sweep(record(PARENT), record("0", 1))
+    with sweep.runs(uri) as runs:
+        until(lambda: len(runs.run_ids) == 2)
         os.killpg(process.pid, signal.SIGSTOP)
         try:
-            for epoch in range(2, 6):
-                log.metrics(0, epoch, {"val.macro_f1": epoch / 10})
-            log.start(1, "trial-1", params={"seed": "1"})
-            log.metrics(1, 1, {"val.macro_f1": 0.7})
-            deadline = time.monotonic() + 30
-            while not log.trouble:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            sweep.show(record("0", 5))
+            sweep.show(record("1", 1))
+            until(lambda: runs.trouble)
         finally:
             os.killpg(process.pid, signal.SIGCONT)
-        log.end(0, "FINISHED")
-        log.drain(print)
+        sweep.show(closed(record("0", 5)))
+        runs.drain()
     client = connect(uri)
     steps = {
-        trial: [metric.step for metric in client.get_metric_history(run_id, "val.macro_f1")]
-        for trial, run_id in log.run_ids.items()
+        key: [metric.step for metric in client.get_metric_history(run_id, "val.macro_f1")]
+        for key, run_id in runs.run_ids.items()
     }
-    assert steps == {None: [], 0: [1, 2, 3, 4, 5], 1: [1]}
-    assert client.get_run(log.run_ids[0]).info.status == "FINISHED"
-    assert client.get_run(log.run_ids[1]).data.tags["mlflow.parentRunId"] == log.run_ids[None]
+    assert steps == {PARENT: [], "0": [1, 2, 3, 4, 5], "1": [1]}
+    assert client.get_run(runs.run_ids["0"]).info.status == "FINISHED"
+    assert client.get_run(runs.run_ids["1"]).data.tags["mlflow.parentRunId"] == runs.run_id
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_run_and_its_model_go_through_a_server(server, checkpoint, tmp_path, monkeypatch):
@@ -164,16 +165,14 @@ def test_credentials_in_the_uri_reach_runs_artifacts_models_and_sweeps(guarded, 
         run.log_artifact(tmp_path / "report.html")
         registered = register(uri, "guarded", run.log_model(checkpoint))
     assert resolve_model(registered.uri, uri, cache=tmp_path / "cache").is_dir()
-    with SweepLog(tmp_path / "sweep", uri, "guarded") as log:
-        log.start(None, "guarded sweep", params={})
-        log.files(None, [tmp_path / "report.html"])
-        log.drain(print)
+    sweep = Sweep(closed(record(PARENT), files=(tmp_path / "report.html",)))
+    with sweep.runs(uri) as runs:
+        runs.drain()
     client = connect(uri)
     assert [file.path for file in client.list_artifacts(run.run_id)] == ["report.html"]
-    assert [file.path for file in client.list_artifacts(log.run_ids[None])] == ["report.html"]
+    assert [file.path for file in client.list_artifacts(runs.run_id)] == ["report.html"]
     printed = "".join(capfd.readouterr())
-    kept = "".join(file.read_text() for file in (tmp_path / "sweep").iterdir())
-    assert "s3cret" not in printed + kept
+    assert "s3cret" not in printed
 
 
 @pytest.mark.parametrize("user", ["", "me:wrong@", "other:s3cret@", "me@", ":s3cret@"])
@@ -183,14 +182,11 @@ def test_wrong_credentials_are_said_before_the_work(guarded, user):
     assert "s3cret" not in str(caught.value) and "wrong@" not in str(caught.value)
 
 
-def test_a_sweep_whose_credentials_are_refused_meanwhile_says_so_and_ends_with_its_answer(guarded, tmp_path):
-    with SweepLog(tmp_path, f"http://me:wrong@{guarded}", "refused") as log:
-        log.start(None, "sweep", params={})
+def test_a_sweep_whose_credentials_are_refused_meanwhile_says_so_and_ends_with_its_answer(guarded):
+    with Sweep(record(PARENT)).runs(f"http://me:wrong@{guarded}") as runs:
         with pytest.raises(
-            NotRecorded, match=r"missing or wrong \(401\).*1 records wait .*--resume sends them"
-        ):
-            log.drain(print)
-        said = []
-        log.say_trouble(said.append)
-    assert "takes no records" in said[0]
-    assert "wrong@" not in said[0]
+            NotRecorded, match=r"missing or wrong \(401\).*1 run waits .*--resume sends"
+        ) as caught:
+            runs.drain()
+        assert "wrong@" not in str(caught.value)
+        assert runs.is_lasting

@@ -1,28 +1,35 @@
-"""A sweep's journal and what of it stands in MLflow: once, whatever was lost on the way."""
+"""What of a sweep stands in MLflow: its records, once, whatever was lost on the way."""
 
-import json
 import time
 
 import pytest
 
 from harray.errors import InputError
+from harray.reporting import Reporter
 from harray.tracking.location import connect
-from harray.tracking.runs import NotRecorded
-from harray.tracking.sweeps import JOURNAL_FILE, SENT_FILE, Journal, SweepLog
+from harray.tracking.runs import Measured, NotRecorded
+from harray.tracking.sweeps import PARENT
+from tests.tracking.sweep_records import Sweep, closed, record
 
 
-def open_log(tmp_path, uri) -> SweepLog:
-    return SweepLog(tmp_path / "sweep", uri, "sweep-1")
+class Said(Reporter):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, message):
+        self.lines.append(message)
 
 
-def tell(log, trials=2, epochs=3):
-    """All of a small sweep."""
-    log.start(None, "sweep", params={"sweep.search": "all"})
-    for trial in range(trials):
-        log.start(trial, f"trial-{trial}", params={"seed": "1"}, tags={"harray.seed": "1"})
-        for epoch in range(1, epochs + 1):
-            log.metrics(trial, epoch, {"val.macro_f1": epoch / 10, "train.loss.total": 1 / epoch})
-        log.end(trial, "FINISHED", tags={"harray.state": "finished"}, values={"trial.sec": 1.5})
+def whole(trials=2, epochs=3):
+    """A sweep that has ended."""
+    ended = [closed(record(str(trial), epochs)) for trial in range(trials)]
+    return Sweep(closed(record(PARENT)), *ended)
+
+
+def under_way(trials=2, epochs=1):
+    return Sweep(record(PARENT), *(record(str(trial), epochs) for trial in range(trials)))
 
 
 def runs_of(uri):
@@ -34,189 +41,183 @@ def runs_of(uri):
     return client, runs
 
 
+def steps_of(client, run, metric="val.macro_f1"):
+    return [measured.step for measured in client.get_metric_history(run.info.run_id, metric)]
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_sweep_is_one_run_with_a_nested_run_per_trial(tmp_path, uri):
-    with open_log(tmp_path, uri) as log:
-        tell(log)
-        (tmp_path / "best.yaml").write_text("a: 1")
-        log.files(None, [tmp_path / "best.yaml"])
-        log.end(None, "FINISHED", values={"best.val.macro_f1": 0.3})
-        log.drain(print)
-    client, runs = runs_of(uri)
-    assert set(runs) == {"sweep", "trial-0", "trial-1"}
-    parent, child = runs["sweep"], runs["trial-1"]
-    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id == log.run_ids[None]
+    (tmp_path / "best.yaml").write_text("a: 1")
+    sweep = whole()
+    best = [Measured("best.val.macro_f1", 0.3, 9000, 0)]
+    sweep.show(closed(record(PARENT), files=(tmp_path / "best.yaml",), metrics=lambda: best))
+    with sweep.runs(uri) as runs:
+        runs.drain()
+    client, found = runs_of(uri)
+    assert set(found) == {"sweep", "trial-0", "trial-1"}
+    parent, child = found["sweep"], found["trial-1"]
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id == runs.run_id
     assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
+    assert (child.info.start_time, child.info.end_time) == (5000, 9000)
     assert child.data.params == {"seed": "1"}
-    assert child.data.metrics["trial.sec"] == 1.5
     assert parent.data.metrics["best.val.macro_f1"] == 0.3
     assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["best.yaml"]
     history = client.get_metric_history(child.info.run_id, "val.macro_f1")
     assert [(metric.step, metric.value) for metric in history] == [(1, 0.1), (2, 0.2), (3, 0.3)]
+    assert [metric.timestamp for metric in history] == [6000, 7000, 8000]
 
 
-def test_saying_all_of_it_again_and_sending_all_of_it_again_changes_nothing(tmp_path, uri):
-    with open_log(tmp_path, uri) as log:
-        tell(log, epochs=2)
-        log.drain(print)
-    (tmp_path / "sweep" / SENT_FILE).unlink()  # killed between sending and writing down that it was sent
-    with open_log(tmp_path, uri) as log:
-        tell(log, epochs=2)
-        log.drain(print)
-    client, runs = runs_of(uri)
-    assert len(runs) == 3
-    for trial in range(2):
-        history = client.get_metric_history(runs[f"trial-{trial}"].info.run_id, "val.macro_f1")
-        assert [metric.step for metric in history] == [1, 2]
+def test_what_changes_is_written_while_the_sweep_runs(uri):
+    sweep = under_way()
+    with sweep.runs(uri) as runs:
+        until(lambda: len(runs.run_ids) == 3)
+        sweep.show(record("0", 2))
+        client = connect(uri)
+        until(lambda: len(client.get_metric_history(runs.run_ids["0"], "val.macro_f1")) == 2)
+        sweep.show(closed(record("0", 2)))
+        until(lambda: client.get_run(runs.run_ids["0"]).info.status == "FINISHED")
+        assert client.get_run(runs.run_ids["1"]).info.status == "RUNNING"
+        runs.drain()
 
 
-def test_what_was_not_sent_is_sent_by_the_successor_with_its_own_times(tmp_path, uri):
-    journal = Journal(tmp_path / "sweep" / JOURNAL_FILE)
-    journal.append({"event": "start", "trial": None, "ms": 5000, "name": "sweep", "params": {}, "tags": {}})
-    journal.append({"event": "start", "trial": 0, "ms": 6000, "name": "trial-0", "params": {}, "tags": {}})
-    journal.append({"event": "metrics", "trial": 0, "ms": 7000, "step": 1, "metrics": {"val.macro_f1": 0.5}})
-    journal.close()
-    with open_log(tmp_path, uri) as log:
-        log.metrics(0, 1, {"val.macro_f1": 0.9})  # told before: passed over
-        log.metrics(0, 2, {"val.macro_f1": 0.6})
-        log.drain(print)
-    client, runs = runs_of(uri)
-    assert runs["trial-0"].info.start_time == 6000
-    history = client.get_metric_history(runs["trial-0"].info.run_id, "val.macro_f1")
-    assert [(metric.step, metric.value) for metric in history] == [(1, 0.5), (2, 0.6)]
-    assert history[0].timestamp == 7000
+def test_writing_all_of_it_again_changes_nothing(uri):
+    sweep = whole(epochs=2)
+    sweep.show(record("1", 2))
+    for _ in range(3):
+        with sweep.runs(uri) as runs:
+            runs.drain()
+    client, found = runs_of(uri)
+    assert len(found) == 3
+    assert [steps_of(client, found[f"trial-{trial}"]) for trial in range(2)] == [[1, 2], [1, 2]]
 
 
-def test_a_line_that_a_killed_process_left_unfinished_is_cut_off(tmp_path):
-    file = tmp_path / JOURNAL_FILE
-    journal = Journal(file)
-    journal.append({"event": "start", "trial": 0})
-    journal.close()
-    with file.open("ab") as out:
-        out.write(b'{"event": "metr')
-    journal = Journal(file)
-    journal.append({"event": "end", "trial": 0})
-    journal.close()
-    assert [json.loads(line)["event"] for line in file.read_text().splitlines()] == ["start", "end"]
+def test_a_run_that_was_only_begun_gets_what_it_lacks(uri):
+    """A driver was killed, or an answer got lost, between making a run and filling it."""
+    sweep = whole(trials=1)
+    with sweep.runs(uri) as runs:
+        runs.drain()
+    client, found = runs_of(uri)
+    begun = client.create_run(
+        found["sweep"].info.experiment_id,
+        tags={"harray.sweep": "sweep-1", "harray.trial": "1"},
+        run_name="trial-1",
+    )
+    sweep.show(closed(record("1", 2)))
+    with sweep.runs(uri) as runs:
+        runs.drain()
+    client, found = runs_of(uri)
+    child = found["trial-1"]
+    assert child.info.run_id == begun.info.run_id
+    assert child.data.tags["mlflow.parentRunId"] == found["sweep"].info.run_id
+    assert (child.info.status, child.data.params, steps_of(client, child)) == (
+        "FINISHED",
+        {"seed": "1"},
+        [1, 2],
+    )
 
 
 @pytest.mark.slow
-def test_a_server_that_stays_away_costs_no_record_and_is_named(tmp_path):
-    with open_log(tmp_path, "http://127.0.0.1:9") as log:
-        tell(log, trials=1)
-        said, started = [], time.monotonic()
-        with pytest.raises(InputError, match=r"http://127.0.0.1:9.*6 records wait in .*--resume sends them"):
-            log.drain(said.append, patience_sec=2)
+def test_a_server_that_stays_away_costs_nothing_and_is_named(tmp_path):
+    sweep, said = whole(trials=1), Said()
+    with sweep.runs("http://127.0.0.1:9", tmp_path / "kept") as runs:
+        until(lambda: runs.trouble)
+        runs._said -= 60  # so long ago
+        runs.say_trouble(said)
+        runs.say_trouble(said)
+        started = time.monotonic()
+        with pytest.raises(InputError, match=r"http://127.0.0.1:9.*2 runs wait in .*kept.*--resume sends"):
+            runs.drain(patience_sec=2)
         assert time.monotonic() - started < 10
-        log.say_trouble(said.append)
-    assert "is away" in said[-1]
-    assert len(Journal(tmp_path / "sweep" / JOURNAL_FILE).events) == 6
-
-
-def begun(log, trials=2):
-    """A sweep whose trials are under way."""
-    log.start(None, "sweep", params={})
-    for trial in range(trials):
-        log.start(trial, f"trial-{trial}", params={"seed": "1"})
-        log.metrics(trial, 1, {"val.macro_f1": 0.5})
+    (line,) = said.lines
+    assert "is away" in line
 
 
 @pytest.mark.parametrize(
-    ("ending", "parent"),
-    [
-        (KeyboardInterrupt(), "KILLED"),
-        (SystemExit(15), "KILLED"),
-        (InputError("no trial finished"), "FAILED"),
-        (RuntimeError("of our own"), "FAILED"),
-    ],
+    ("status", "ending"), [("KILLED", KeyboardInterrupt()), ("FAILED", RuntimeError("ours"))]
 )
-def test_what_is_under_way_is_killed_with_the_sweep_and_goes_on_with_it(tmp_path, uri, ending, parent):
+def test_what_is_under_way_is_killed_with_the_sweep_and_goes_on_with_it(uri, status, ending):
+    sweep = under_way()
+
     def break_off():
-        with open_log(tmp_path, uri) as log:
-            begun(log)
-            log.end(0, "FINISHED", tags={"harray.state": "finished"})
+        with sweep.runs(uri) as runs:
+            until(lambda: len(runs.run_ids) == 3)
+            sweep.show(closed(record(PARENT), status))
+            sweep.show(closed(record("0", 1)))
+            sweep.show(closed(record("1", 1), "KILLED"))
             raise ending
+
+    def statuses():
+        return {name: run.info.status for name, run in runs_of(uri)[1].items()}
 
     with pytest.raises(type(ending)):
         break_off()
-    _, runs = runs_of(uri)
-    statuses = {name: run.info.status for name, run in runs.items()}
-    assert statuses == {"sweep": parent, "trial-0": "FINISHED", "trial-1": "KILLED"}
-    assert runs["trial-1"].data.tags["harray.state"] == "interrupted"
-    with open_log(tmp_path, uri) as log:
-        begun(log)  # said again by the successor
-        log.drain(print)
-        _, runs = runs_of(uri)
-        statuses = {name: run.info.status for name, run in runs.items()}
-        assert statuses == {"sweep": "RUNNING", "trial-0": "FINISHED", "trial-1": "RUNNING"}
-        assert runs["trial-0"].data.tags["harray.state"] == "finished"
-        log.end(1, "FINISHED", tags={"harray.state": "finished"})
-        log.end(None, "FINISHED")
-        log.drain(print)
-    _, runs = runs_of(uri)
-    assert {run.info.status for run in runs.values()} == {"FINISHED"}
-    assert runs["trial-1"].data.tags["harray.state"] == "finished"
+    assert statuses() == {"sweep": status, "trial-0": "FINISHED", "trial-1": "KILLED"}
+    sweep.show(record(PARENT))
+    sweep.show(record("1", 1))
+    with sweep.runs(uri) as runs:
+        until(lambda: statuses() == {"sweep": "RUNNING", "trial-0": "FINISHED", "trial-1": "RUNNING"})
+        assert runs_of(uri)[1]["trial-1"].data.tags["harray.state"] == "running"
+        sweep.show(closed(record("1", 2), end_ms=12_000))
+        sweep.show(closed(record(PARENT), end_ms=12_000))
+        runs.drain()
+    assert set(statuses().values()) == {"FINISHED"}
+    client, found = runs_of(uri)
+    assert steps_of(client, found["trial-1"]) == [1, 2]
 
 
 @pytest.mark.parametrize("name", ["sweep", "trial-0"])
 @pytest.mark.parametrize("when", ["meanwhile", "between two drivers"])
-def test_a_deleted_run_is_made_anew_with_all_that_was_recorded(tmp_path, uri, name, when):
-    def delete(log):
-        log.drain(print)
-        client, runs = runs_of(uri)
-        client.delete_run(runs[name].info.run_id)
+def test_a_deleted_run_is_made_anew_with_all_that_was_recorded(uri, name, when):
+    def delete():
+        client, found = runs_of(uri)
+        client.delete_run(found[name].info.run_id)
 
-    with open_log(tmp_path, uri) as log:
-        tell(log, epochs=2)
-        delete(log)
+    def go_on():
+        sweep.show(closed(record("0", 3)))
+        sweep.show(closed(record(PARENT)))
+
+    sweep = under_way(epochs=2)
+    sweep.show(closed(record("1", 2)))
+    with sweep.runs(uri) as runs:
+        until(lambda: len(runs.run_ids) == 3 and runs._waiting() == "0 runs wait")
         if when == "meanwhile":
-            log.metrics(0, 3, {"val.macro_f1": 0.3})
-            log.end(None, "FINISHED")
-            log.drain(print)
-    with open_log(tmp_path, uri) as log:
-        log.metrics(0, 3, {"val.macro_f1": 0.3})
-        log.end(None, "FINISHED")
-        log.drain(print)
-    client, runs = runs_of(uri)
-    assert set(runs) == {"sweep", "trial-0", "trial-1"}
+            delete()
+            go_on()
+        runs.drain()
+    if when != "meanwhile":
+        delete()
+        go_on()
+        with sweep.runs(uri) as runs:
+            runs.drain()
+    client, found = runs_of(uri)
+    assert set(found) == {"sweep", "trial-0", "trial-1"}
     for trial, epochs in ((0, 3), (1, 2)):
-        child = runs[f"trial-{trial}"]
-        assert child.data.tags["mlflow.parentRunId"] == runs["sweep"].info.run_id
-        history = client.get_metric_history(child.info.run_id, "val.macro_f1")
-        assert [metric.step for metric in history] == list(range(1, epochs + 1))
-        assert child.data.params == {"seed": "1"}
-    assert runs["sweep"].data.params == {"sweep.search": "all"}
+        child = found[f"trial-{trial}"]
+        assert child.data.tags["mlflow.parentRunId"] == found["sweep"].info.run_id
+        assert steps_of(client, child) == list(range(1, epochs + 1))
+        assert (child.info.status, child.data.params) == ("FINISHED", {"seed": "1"})
+    assert found["sweep"].data.params == {"seed": "1"}
 
 
-def test_a_deleted_experiment_is_said_at_once_and_nothing_is_lost(tmp_path, uri):
-    with open_log(tmp_path, uri) as log:
-        begun(log)
-        log.drain(print)
-        client, runs = runs_of(uri)
-        experiment = runs["sweep"].info.experiment_id
-        client.delete_experiment(experiment)
-        log.metrics(0, 2, {"val.macro_f1": 0.6})
+def test_a_deleted_experiment_is_said_at_once_and_nothing_is_lost(uri):
+    sweep = under_way()
+    with sweep.runs(uri) as runs:
+        runs.drain()
+    client, found = runs_of(uri)
+    client.delete_experiment(found["sweep"].info.experiment_id)
+    sweep.show(record("0", 2))
+    with sweep.runs(uri) as runs:
         started = time.monotonic()
-        with pytest.raises(
-            NotRecorded, match=r"mlflow experiments restore .*1 records wait .*--resume sends"
-        ):
-            log.drain(print)
+        with pytest.raises(NotRecorded, match=r"mlflow experiments restore .* runs wait .*--resume sends"):
+            runs.drain()
         assert time.monotonic() - started < 60
-        client.restore_experiment(experiment)
-        deadline = time.monotonic() + 60
-        while log.num_unsent():
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        log.drain(print)
-
-
-def test_the_files_of_a_renamed_sweep_are_sent_from_where_they_are(tmp_path, uri):
-    with open_log(tmp_path, "http://127.0.0.1:9") as log:
-        begun(log)
-        (tmp_path / "sweep" / "best.yaml").write_text("a: 1")
-        log.files(None, [tmp_path / "sweep" / "best.yaml"])
-    (tmp_path / "sweep").rename(tmp_path / "renamed")
-    with SweepLog(tmp_path / "renamed", uri, "sweep-1") as log:
-        log.drain(print)
-    client, runs = runs_of(uri)
-    assert [file.path for file in client.list_artifacts(runs["sweep"].info.run_id)] == ["best.yaml"]
-    assert not (tmp_path / "sweep").exists()
+        client.restore_experiment(found["sweep"].info.experiment_id)
+        runs.drain()
+    client, found = runs_of(uri)
+    assert steps_of(client, found["trial-0"]) == [1, 2]

@@ -196,6 +196,7 @@ def test_an_epoch_of_few_clips_goes_through_them_several_times_each_time_another
     assert three.progress.history[-1].learning_rate < three.config.learning_rate / 10
 
 
+@pytest.mark.slow
 def test_pcms_prior_is_fitted_to_the_clips_before_the_first_epoch():
     trained = trainer(dataclasses.replace(TRAINING, num_epochs=1))
     unfitted = copy.deepcopy(trained.network.pcm.prior)
@@ -229,6 +230,7 @@ def test_pcm_learns_at_its_own_rate():
     assert kept == {name for name in weights if name.startswith("pcm.")}
 
 
+@pytest.mark.slow
 def test_without_val_clips_the_last_epoch_is_kept():
     run = trainer(val=False)
     run.run()
@@ -236,6 +238,7 @@ def test_without_val_clips_the_last_epoch_is_kept():
     assert run.progress.history[-1].val is None
 
 
+@pytest.mark.slow
 def test_unknown_labels_teach_completion_only():
     run = trainer(val=False)
     clips = dataclasses.replace(run.train.clips, labels_N=torch.full_like(run.train.clips.labels_N, -1))

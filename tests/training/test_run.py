@@ -87,6 +87,7 @@ def test_a_checkpoint_holds_no_pickle(tmp_path):
     assert yaml.safe_load((folder / "checkpoint.yaml").read_text())["format"] == 3
 
 
+@pytest.mark.slow
 def test_stores_without_scenes_without_splits_or_with_val_are_trained_on(tmp_path):
     make_store(tmp_path / "bare", splits=(), scene=False)
     assert train_store(request(tmp_path, store=tmp_path / "bare")).val is not None
@@ -101,6 +102,7 @@ def test_stores_without_scenes_without_splits_or_with_val_are_trained_on(tmp_pat
     assert train_store(request(tmp_path, store=tmp_path / "bare", training=training)).val is None
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_from_its_state_file(tmp_path):
     make_store(tmp_path / "store")
     expected = train_store(request(tmp_path))

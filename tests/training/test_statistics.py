@@ -1,5 +1,6 @@
 """What is measured before training: the mixture components of PCM's prior."""
 
+import pytest
 import torch
 
 from harray.features.augment import Augmented
@@ -26,6 +27,7 @@ def swings(rows: int) -> tuple[Augmented, torch.Tensor]:
     return Augmented(keypoints, known, keypoints, known, None), fast
 
 
+@pytest.mark.slow
 def test_kinds_of_motion_are_found_without_labels():
     network = network_of_three_joints()
     fit_priors(network, lambda num: [swings(num // 2)[0], swings(num - num // 2)[0]], 400, WorkerGroup())

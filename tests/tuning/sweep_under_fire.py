@@ -2,9 +2,9 @@
 
     uv run python tests/tuning/sweep_under_fire.py --store STORE --trials 12 --kills 3
 
-    driver  `harray tune` killed (SIGKILL) whenever some more records are written, by random numbers, and gone on
+    driver  `harray tune` killed (SIGKILL) whenever some more epochs are reported, by random numbers, and gone on
             with by --resume
-    server  a sweep against a real `mlflow server` that is stopped in the middle, until some more records wait for it
+    server  a sweep against a real `mlflow server` that is stopped in the middle, for some epochs
 
 Both must end with every trial in MLflow once, with its full history, and with the same trials in Optuna's study, and
 every kill must have hit a sweep at work. STORE is such as `harray demo` leaves, or `harray skeleton import` makes.
@@ -12,6 +12,7 @@ Takes about ten minutes on two cores.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -24,12 +25,12 @@ import time
 from pathlib import Path
 
 import psutil
+import torch
+from optuna.trial import FrozenTrial
 
 from harray.tracking.location import connect, probe
-from harray.tracking.sweeps import JOURNAL_FILE
 from harray.training.state import load_state
-from harray.tuning.settings import STUDY_FILE, SweepSettings
-from harray.tuning.study import open_study
+from harray.tuning.study import epochs_of, read_study
 from harray.workspace import Workspace
 
 
@@ -44,15 +45,13 @@ class Driver:
         self.out = out
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
-    def events(self) -> list[dict]:
-        return events_in(self.out)
+    def num_epochs(self) -> int:
+        return sum(len(epochs_of(trial)) for trial in trials_in(self.out))
 
-    def wait_for(self, num_events: int) -> None:
-        """Until the journal has so many events."""
-        while (found := len(self.events())) < num_events:
-            assert self.process.poll() is None, (
-                f"the sweep was over with {found} records, before {num_events} were written"
-            )
+    def wait_for(self, num_epochs: int) -> None:
+        """Until so many epochs are reported in all."""
+        while (found := self.num_epochs()) < num_epochs:
+            assert self.process.poll() is None, f"the sweep was over with {found} epochs, before {num_epochs}"
             time.sleep(0.05)
 
     def kill(self) -> None:
@@ -78,48 +77,39 @@ def is_worker(process: psutil.Process) -> bool:
     return "ray::" in name and "Agent" not in name
 
 
-def events_in(out: Path) -> list[dict]:
-    journals = list(out.glob(f"sweeps/*/{JOURNAL_FILE}"))
-    lines = journals[0].read_text().splitlines(keepends=True) if journals else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
-def steps_of(events: list[dict]) -> dict[int, list[int]]:
-    steps: dict[int, list[int]] = {}
-    for event in events:
-        if event["event"] == "metrics":
-            steps.setdefault(event["trial"], []).append(event["step"])
-    return steps
+def trials_in(out: Path) -> list[FrozenTrial]:
+    """What the sweep's study says now."""
+    for folder in out.glob("sweeps/*"):
+        with contextlib.suppress(KeyError):  # not begun yet
+            return read_study(folder).trials
+    return []
 
 
 def kill_the_driver(
     store: Path, out: Path, trials: int, epochs: int, kills: int, dice: random.Random
 ) -> dict:
-    """Kill it whenever some more is recorded; what a trial was told of may not be trained again."""
+    """Kill it whenever some more is reported; what a trial has reported may not be trained again."""
     resume: list[str] = []
     for number in range(kills):
         running = Driver(store, out, trials, epochs, *resume)
-        before = len(running.events())
-        running.wait_for(before + dice.randint(3, max(4, trials * epochs // (kills + 3))))
+        before = running.num_epochs()
+        running.wait_for(before + dice.randint(2, max(3, trials * epochs // (kills + 4))))
         running.kill()
         resume = ["--resume"]
-        print(f"  kill {number + 1} at {len(running.events())} records: {under_way(out)}", flush=True)
+        print(f"  kill {number + 1} at {running.num_epochs()} epochs: {under_way(out)}", flush=True)
     print(f"  {kills} of {kills} kills landed", flush=True)
     return Driver(store, out, trials, epochs, *resume).end()
 
 
 def under_way(out: Path) -> str:
-    """Trials that have a state, with the epochs kept and the epochs told; kept must not be fewer."""
-    steps, said = steps_of(events_in(out)), []
+    """Trials that have a state, with the epochs kept and the epochs reported; kept must not be fewer."""
+    trials, said = trials_in(out), []
     for file in sorted(out.glob("sweeps/*/trials/*/state.pt")):
         number = int(file.parent.name)
-        import torch
-
         mark = torch.load(file, map_location="cpu", weights_only=True)["mark"]
-        kept = load_state(file, mark)["progress"]["epoch"]
-        told = len(steps.get(number, ()))
-        assert kept >= told, f"trial {number}: {told} epochs told, only {kept} kept"
-        said.append(f"trial {number} goes on after epoch {kept} ({told} told)")
+        kept, reported = load_state(file, mark)["progress"]["epoch"], len(epochs_of(trials[number]))
+        assert kept >= reported, f"trial {number}: {reported} epochs reported, only {kept} kept"
+        said.append(f"trial {number} goes on after epoch {kept} ({reported} reported)")
     return ", ".join(said) or "no trial under way"
 
 
@@ -140,7 +130,7 @@ def check(out: Path, uri: str, said: dict, trials: int) -> None:
             assert [m.step for m in history] == list(range(1, row["num_epochs"] + 1)), (row, metric)
         assert run.info.status != "RUNNING"
         assert run.data.tags["harray.state"] == row["state"]
-    study = open_study(Path(said["folder"]) / STUDY_FILE, SweepSettings(num_trials=trials))
+    study = read_study(Path(said["folder"]))
     assert [trial.number for trial in study.trials] == list(range(trials))
     assert all(trial.state.is_finished() for trial in study.trials)
     epochs = sum(row["num_epochs"] for row in rows.values())
@@ -178,16 +168,16 @@ class Server:
         self.process.wait(20)
 
 
-def take_the_server_away(store: Path, root: Path, trials: int, epochs: int, num_records: int) -> None:
+def take_the_server_away(store: Path, root: Path, trials: int, epochs: int, away: int) -> None:
     server = Server(root / "server")
     server.start()
     try:
         running = Driver(store, root / "server-out", trials, epochs, "--tracking-uri", server.uri)
-        running.wait_for(6)
+        running.wait_for(4)
         server.stop()
-        before = len(running.events())
-        running.wait_for(before + num_records)
-        print(f"  server away for {len(running.events()) - before} records", flush=True)
+        before = running.num_epochs()
+        running.wait_for(before + away)
+        print(f"  server away for {running.num_epochs() - before} epochs", flush=True)
         server.start()
         check(root / "server-out", server.uri, running.end(), trials)
     finally:
@@ -202,7 +192,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--kills", type=int, default=3)
-    parser.add_argument("--away", type=int, default=8, help="records that wait for the server")
+    parser.add_argument("--away", type=int, default=8, help="epochs that wait for the server")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=["driver", "server"])
     options = parser.parse_args()

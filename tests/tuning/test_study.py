@@ -4,30 +4,29 @@ import dataclasses
 import json
 import math
 
-import mlflow  # noqa: F401  here: scikit-learn, in these trials, trips over what the sender's thread is importing
 import pytest
 import torch
 
 from harray.store import FeatureStore
-from harray.tracking.sweeps import JOURNAL_FILE, Journal, SweepLog
 from harray.training.divergence import Diverged
 from harray.training.run import origin_of, training_clips
+from harray.tuning.config import SweepConfig
 from harray.tuning.figures import write_figures
-from harray.tuning.settings import SweepSettings
-from harray.tuning.study import FAILED, FINISHED, STOPPED, WORKER_DIED, Sweep, ranking
+from harray.tuning.records import records_of
+from harray.tuning.study import COMPLETE, FAILED, PRUNED, open_study, ranking, read_study
+from harray.tuning.sweep import WORKER_DIED, StudySweep
 from harray.tuning.trial import (
     STATE_FILE,
     TrialJob,
+    TrialStep,
+    failure_of,
     from_arrays,
-    reason_of,
     to_arrays,
     trial_steps,
 )
 from tests.toys import tiny_experiment, tiny_store
 
 pytestmark = pytest.mark.slow
-
-NOWHERE = "http://127.0.0.1:9"  # nothing is sent: what would be is in the journal
 
 
 def hopeless(draw):
@@ -49,71 +48,73 @@ def clips(tmp_path_factory):
 class Driver:
     """Opens a sweep in a folder and runs its trials; a second one in the same folder goes on."""
 
-    def __init__(self, folder, clips, **settings):
+    def __init__(self, folder, clips, **choices):
         store, self.train, self.val = clips
-        self.settings = SweepSettings(num_trials=5, num_epochs=6, search="hopeless", **settings)
-        self.base = tiny_experiment()
+        self.config = SweepConfig(
+            store=str(store.path), experiment=tiny_experiment(), num_trials=5, search="hopeless", **choices
+        )
         self.folder = folder
-        self.job = TrialJob(
-            folder=folder / "trials", store=store.path, base=self.base, origin=origin_of(store),
-            measures_latency=not self.settings.prunes,
-        )  # fmt: skip
+        self.folder.mkdir(exist_ok=True)
+        self.job = TrialJob(config=self.config, folder=folder / "trials", origin=origin_of(store))
         self.epochs_run = []
-        self.sweep = None
+
+    def open(self):
+        self.sweep = StudySweep(open_study(self.folder, self.config), self.folder, self.config, hopeless)
+        return self.sweep
+
+    def steps(self, plan):
+        return trial_steps(self.job, plan, self.train, self.val, torch.device("cpu"))
 
     def run(self, vanish_at=math.inf, epochs=math.inf):
-        """All that is left; vanishes before the `vanish_at`-th write to journal or study.
+        """All that is left; vanishes before the `vanish_at`-th write to the study.
 
         Args:
             epochs: after which time is up.
         """
         until = len(self.epochs_run) + epochs
-        with SweepLog(self.folder, NOWHERE, "s") as log:
-            self.sweep = Sweep(self.folder, self.settings, hopeless, self.base, log)
-            self._count_writes(log, vanish_at)
-            while plan := self.sweep.next():
-                for result in trial_steps(self.job, plan, self.train, self.val, torch.device("cpu")):
-                    if "outcome" not in result and "went_on_after" not in result:
-                        self.epochs_run.append((plan.number, result["num_epochs"]))
+        self.open()
+        self._count_writes(vanish_at)
+        with self.sweep as sweep:
+            while plan := sweep.ask():
+                for step in self.steps(plan):
+                    if step.reports and not step.resumed_after:
+                        self.epochs_run.append((plan.number, step.reports[-1].epoch))
                     if len(self.epochs_run) >= until:
-                        self.sweep.deadline = 0.0
-                    if "outcome" in result or self.sweep.told(plan.number, result):
-                        if self.sweep.ended(plan.number, result):
+                        sweep.deadline = 0.0
+                    if step.is_last or sweep.report(plan.number, step):
+                        if sweep.finish(plan.number, step):
                             (self.job.folder_of(plan.number) / STATE_FILE).unlink()
                         break
+            sweep.set_status("FINISHED")
         return self
 
-    def _count_writes(self, log, vanish_at):
+    def _count_writes(self, vanish_at):
         left = [vanish_at]
         backend = self.sweep.study._storage._backend
+        write = backend.append_logs
 
-        def counted(write):
-            def wrapped(*values, **named):
-                left[0] -= 1
-                if left[0] < 0:
-                    raise Vanished
-                return write(*values, **named)
+        def counted(*values, **named):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Vanished
+            return write(*values, **named)
 
-            return wrapped
+        backend.append_logs = counted
 
-        log._journal.append = counted(log._journal.append)
-        backend.append_logs = counted(backend.append_logs)
+    def records(self):
+        """What MLflow is to show, by trial."""
+        records = {
+            record.key: record for record in records_of(self.folder, self.config, read_study(self.folder))
+        }
+        del records["sweep"]
+        return {int(key): record for key, record in records.items()}
 
-
-def journal_of(folder):
-    journal = Journal(folder / JOURNAL_FILE)
-    journal.close()
-    return [event for _, event in journal.events]
-
-
-def told(folder):
-    """Trial -> epochs in the journal, and the trials that it starts and ends."""
-    epochs, starts, ends = {}, [], []
-    for event in journal_of(folder):
-        if event["event"] == "metrics":
-            epochs.setdefault(event["trial"], []).append(event["step"])
-        {"start": starts, "end": ends}.get(event["event"], []).append(event["trial"])
-    return epochs, starts, ends
+    def told(self):
+        """Trial -> the epochs that MLflow is to show."""
+        return {
+            number: [measured.step for measured in record.metrics() if measured.name == "train.epoch_sec"]
+            for number, record in self.records().items()
+        }
 
 
 def without_times(rows):
@@ -125,20 +126,19 @@ def calm(tmp_path_factory, clips):
     return Driver(tmp_path_factory.mktemp("calm"), clips).run()
 
 
-def test_trials_finish_or_are_stopped_early_and_the_first_is_the_recipe(calm):
+def test_trials_complete_or_are_pruned_and_the_first_is_the_recipe(calm):
     rows = calm.sweep.rows()
     assert [row.number for row in rows] == [0, 1, 2, 3, 4]
-    assert {row.state for row in rows} == {FINISHED, STOPPED}
+    assert {row.state for row in rows} == {COMPLETE, PRUNED}
     assert rows[0].params["training.learning_rate"] == tiny_experiment().training.learning_rate
     for row in rows:
-        assert (row.num_epochs == 6) == (row.state == FINISHED)
-        assert ("not among the best" in row.reason) == (row.state == STOPPED)
+        assert (row.num_epochs == 6) == (row.state == COMPLETE)
+        assert ("not among the best" in row.reason) == (row.state == PRUNED)
         assert len(row.values) == 1 and 0 <= row.values[0] <= 1
     best = calm.sweep.best()
     assert best == ranking(rows, ["maximize"])[:1]
-    epochs, starts, ends = told(calm.folder)
-    assert starts == ends == [0, 1, 2, 3, 4]
-    assert epochs == {row.number: list(range(1, row.num_epochs + 1)) for row in rows}
+    assert calm.told() == {row.number: list(range(1, row.num_epochs + 1)) for row in rows}
+    assert [record.tags["harray.state"] for record in calm.records().values()] == [row.state for row in rows]
 
 
 def test_a_driver_that_vanishes_at_any_write_leaves_what_its_successor_needs(calm, clips, tmp_path):
@@ -157,102 +157,130 @@ def test_a_driver_that_vanishes_at_any_write_leaves_what_its_successor_needs(cal
         driver.run()
     run += driver.epochs_run
     assert len(driver.sweep.rows()) == 5
-    epochs, starts, ends = told(tmp_path)
-    assert sorted(starts) == sorted(ends) == [0, 1, 2, 3, 4]
-    for row in driver.sweep.rows():
-        assert epochs[row.number] == list(range(1, row.num_epochs + 1))
+    assert driver.told() == {row.number: list(range(1, row.num_epochs + 1)) for row in driver.sweep.rows()}
     assert without_times(driver.sweep.rows())[0] == without_times(calm.sweep.rows())[0]
     repeated = len(run) - len(set(run))
     assert repeated == 0, "the state is kept before an epoch is told"
 
 
-def test_a_trial_that_fails_is_told_to_optuna_with_its_reason_and_too_many_end_the_sweep(clips, tmp_path):
+def test_a_trial_that_fails_says_why_and_too_many_end_the_sweep(clips, tmp_path):
     driver = Driver(tmp_path, clips, max_failed=0.2)
-    with SweepLog(tmp_path, NOWHERE, "s") as log:
-        sweep = Sweep(tmp_path, driver.settings, hopeless, driver.base, log)
-        sweep.ended(sweep.next().number, {"failed": "NaN: the loss of epoch 1 is not a finite number"})
-        sweep.ended(sweep.next().number, None)
-        assert sweep.next() is None
+    with driver.open() as sweep:
+        nan = TrialStep(failure="NaN: the loss of epoch 1 is not a finite number")
+        assert sweep.finish(sweep.ask().number, nan)
+        assert sweep.finish(sweep.ask().number, None)
+        assert sweep.ask() is None
         assert sweep.has_failed()
         assert [(row.state, row.values) for row in sweep.rows()] == [(FAILED, ()), (FAILED, ())]
         assert sweep.rows()[1].reason == WORKER_DIED
         assert sweep.best() == []
-    ends = [event for event in journal_of(tmp_path) if event["event"] == "end"]
-    assert [event["status"] for event in ends] == ["FAILED", "FAILED"]
-    assert "NaN" in ends[0]["tags"]["harray.reason"]
+    records = driver.records()
+    assert [record.status for record in records.values()] == ["FAILED", "FAILED"]
+    assert "NaN" in records[0].tags["harray.reason"]
 
 
 def test_time_that_is_up_ends_no_trial_and_begins_none(calm, clips, tmp_path):
     driver = Driver(tmp_path, clips)
-    with SweepLog(tmp_path, NOWHERE, "s") as log:
-        sweep = Sweep(tmp_path, driver.settings, hopeless, driver.base, log)
-        plan = sweep.next()
+    with driver.open() as sweep:
+        plan = sweep.ask()
         sweep.deadline = 0.0
-        result = next(trial_steps(driver.job, plan, driver.train, driver.val, torch.device("cpu")))
-        assert sweep.told(plan.number, result)
-        assert not sweep.ended(plan.number, result)
-        assert sweep.next() is None
+        step = next(driver.steps(plan))
+        assert sweep.report(plan.number, step)
+        assert not sweep.finish(plan.number, step)
+        assert sweep.ask() is None
         assert sweep.rows() == []
-        assert (sweep.num_under_way(), sweep.num_ended()) == (1, 0)
-    (pause,) = (event for event in journal_of(tmp_path) if event["event"] == "pause")
-    assert (pause["status"], pause["tags"]) == ("KILLED", {"harray.state": "interrupted"})
+        assert (sweep.num_under_way(), sweep.num_over()) == (1, 0)
+        sweep.set_status("FINISHED")
+    record = driver.records()[0]
+    assert (record.status, record.tags["harray.state"]) == ("KILLED", "interrupted")
     driver.run()
     assert without_times(driver.sweep.rows())[0] == without_times(calm.sweep.rows())[0]
-    epochs, starts, _ = told(tmp_path)
-    assert starts == [0, 1, 2, 3, 4]
-    assert epochs[0] == list(range(1, 7))
+    assert driver.told()[0] == list(range(1, 7))
     assert (0, 1) not in driver.epochs_run, "its first epoch was kept"
 
 
 @pytest.mark.parametrize("budget", [1, 2, 3, 5])
 def test_a_sweep_is_finished_by_starts_of_so_few_epochs_each(clips, tmp_path, budget):
     """Whatever the time budget cuts, as long as an epoch fits into it."""
-    driver, starts = Driver(tmp_path, clips), 0
-    while not driver.sweep or driver.sweep.num_ended() < 5:
-        driver.run(epochs=budget)
+    driver, starts, num_over = Driver(tmp_path, clips), 0, 0
+    while num_over < 5:
+        num_over = driver.run(epochs=budget).sweep.num_over()
         starts += 1
         assert starts < 60
-    assert {row.state for row in driver.sweep.rows()} <= {FINISHED, STOPPED}
-    epochs, begun, ended = told(tmp_path)
-    assert sorted(begun) == sorted(ended) == [0, 1, 2, 3, 4]
-    for row in driver.sweep.rows():
-        assert epochs[row.number] == list(range(1, row.num_epochs + 1))
+    assert {row.state for row in driver.sweep.rows()} <= {COMPLETE, PRUNED}
+    assert driver.told() == {row.number: list(range(1, row.num_epochs + 1)) for row in driver.sweep.rows()}
     assert len(driver.epochs_run) == len(set(driver.epochs_run)), "no epoch was trained twice"
 
 
 def test_a_trial_that_ends_when_time_is_up_has_ended(clips, tmp_path):
     driver = Driver(tmp_path, clips)
-    with SweepLog(tmp_path, NOWHERE, "s") as log:
-        sweep = Sweep(tmp_path, driver.settings, hopeless, driver.base, log)
-        plan = sweep.next()
-        for result in trial_steps(driver.job, plan, driver.train, driver.val, torch.device("cpu")):
-            if "outcome" not in result:
-                sweep.told(plan.number, result)
+    with driver.open() as sweep:
+        plan = sweep.ask()
+        for step in driver.steps(plan):
+            if not step.is_last:
+                sweep.report(plan.number, step)
         sweep.deadline = 0.0
-        assert sweep.ended(plan.number, result)
-        assert [row.state for row in sweep.rows()] == [FINISHED]
+        assert sweep.finish(plan.number, step)
+        assert [row.state for row in sweep.rows()] == [COMPLETE]
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "state"),
+    [(KeyboardInterrupt(), "KILLED", "interrupted"), (RuntimeError("ours"), "FAILED", "interrupted")],
+)
+def test_a_sweep_that_breaks_off_says_so_until_it_goes_on(clips, tmp_path, ending, status, state):
+    driver = Driver(tmp_path, clips)
+
+    def break_off():
+        with driver.open() as sweep:
+            sweep.ask()
+            raise ending
+
+    def standing():
+        parent, nested = records_of(tmp_path, driver.config, read_study(tmp_path))
+        return parent.status, nested.status, nested.tags["harray.state"]
+
+    with pytest.raises(type(ending)):
+        break_off()
+    assert standing() == (status, "KILLED", state)
+    with driver.open():
+        assert standing() == ("RUNNING", "RUNNING", "running")
 
 
 def test_a_renamed_sweep_names_its_checkpoints_where_they_are(clips, tmp_path):
     driver = Driver(tmp_path / "then", clips).run()
     before = driver.sweep.best()[0].checkpoint
     (tmp_path / "then").rename(tmp_path / "now")
-    with SweepLog(tmp_path / "now", NOWHERE, "s") as log:
-        sweep = Sweep(tmp_path / "now", driver.settings, hopeless, driver.base, log)
-        after = sweep.best()[0].checkpoint
-    assert after == before.replace("/then/", "/now/")
+    driver.folder = tmp_path / "now"
+    sweep = driver.open()
+    assert sweep.best()[0].checkpoint == before.replace("/then/", "/now/")
     assert all(row.checkpoint.startswith(str(tmp_path / "now")) for row in sweep.rows() if row.checkpoint)
+
+
+def test_runs_of_a_sweep_say_what_they_are_made_of(calm):
+    parent = next(iter(records_of(calm.folder, calm.config, read_study(calm.folder))))
+    assert parent.name == "hopeless sweep from training on store, seed 0"
+    assert parent.params()["training.num_epochs"] == "6"
+    assert parent.params()["sweep.num_trials"] == "5"
+    assert {measured.name for measured in parent.metrics()} == {
+        "best.val.macro_f1", "best.trial", "trials", "trials.failed",
+    }  # fmt: skip
+    for number, record in calm.records().items():
+        row = calm.sweep.rows()[number]
+        assert float(record.params()["training.learning_rate"]) == row.params["training.learning_rate"]
+        at_the_end = {measured.name: measured.value for measured in record.metrics() if measured.step == 0}
+        assert at_the_end["trial.sec"] == at_the_end["trial.cpu_sec"] == row.seconds > 0
 
 
 def test_two_objectives_give_a_front_and_stop_nothing_early(clips, tmp_path):
     driver = Driver(tmp_path, clips, objective="accuracy-latency").run()
-    assert {row.state for row in driver.sweep.rows()} == {FINISHED}
+    assert {row.state for row in driver.sweep.rows()} == {COMPLETE}
     front = driver.sweep.best()
     for row in driver.sweep.rows():
         f1, latency = row.values
         assert latency > 0
         assert row in front or any(other.values[0] >= f1 and other.values[1] <= latency for other in front)
-    figures = write_figures(driver.sweep.study, driver.settings, tmp_path)
+    figures = write_figures(driver.sweep.study, driver.config, tmp_path)
     assert "pareto.png" in [figure.name for figure in figures]
     assert all(figure.stat().st_size > 5000 for figure in figures)
 
@@ -273,6 +301,6 @@ def test_clips_in_the_object_store_are_the_same_clips(clips):
         (ValueError("x"), "ValueError: x"),
     ],
 )
-def test_the_reason_of_a_failure_in_a_line(error, reason):
-    assert reason_of(error).startswith(reason)
-    assert json.dumps(reason_of(error))
+def test_the_failure_of_a_failure_in_a_line(error, reason):
+    assert failure_of(error).startswith(reason)
+    assert json.dumps(failure_of(error))

@@ -191,6 +191,7 @@ print(peak_mb() - before_mb)
 """
 
 
+@pytest.mark.slow
 def test_frames_shrink_while_they_are_decoded(tmp_path):
     """32 frames of 5.5 MB each as the decoder gives them, and 11 MB each as RGB, would take 530 MB."""
     path = write_video(tmp_path / "a.mp4", 40, height=1440, width=2560)

@@ -4,14 +4,16 @@ import dataclasses
 from collections.abc import Callable
 
 from harray.interchange.formats import (
-    arrays,
     body25b,
     coco,
     datumaro,
+    deeplabcut,
     kinect,
     kinetics_skeleton,
     landmarks,
+    matlab,
     openpose,
+    sleap,
     tables,
     yolo,
 )
@@ -45,16 +47,16 @@ FORMATS = {
         ("datumaro", "Datumaro's JSON", datumaro.fits, datumaro.read),
         ("ultralytics-json", "ultralytics' JSON", yolo.fits_json, yolo.read_json),
         ("landmarks", "JSON of MediaPipe, MoveNet and their like", landmarks.fits, landmarks.read),
-        ("deeplabcut", "DeepLabCut's csv", tables.is_deeplabcut, tables.read_deeplabcut),
+        ("deeplabcut", "DeepLabCut's csv", deeplabcut.is_deeplabcut, deeplabcut.read_deeplabcut),
         ("csv", "csv of MediaPipe, MoveNet and their like", tables.is_table, tables.read_table),
         ("ntu", "NTU RGB+D's .skeleton", kinect.is_ntu, kinect.read_ntu),
         ("msr", "MSR-Action3D's text", kinect.is_msr, kinect.read_msr),
         ("ultralytics", "ultralytics' text, a file a frame", yolo.fits, yolo.read),
-        ("penn", "Penn Action's .mat", arrays.is_penn, arrays.read_penn),
-        ("jhmdb", "JHMDB's .mat", arrays.is_jhmdb, arrays.read_jhmdb),
-        ("sleap", "SLEAP's analysis .h5", arrays.is_sleap, arrays.read_sleap),
-        ("slp", "SLEAP's .slp", arrays.is_slp, arrays.read_slp),
-        ("deeplabcut-h5", "DeepLabCut's .h5", arrays.is_deeplabcut, arrays.read_deeplabcut),
+        ("penn", "Penn Action's .mat", matlab.is_penn, matlab.read_penn),
+        ("jhmdb", "JHMDB's .mat", matlab.is_jhmdb, matlab.read_jhmdb),
+        ("sleap", "SLEAP's analysis .h5", sleap.is_sleap, sleap.read_sleap),
+        ("slp", "SLEAP's .slp", sleap.is_slp, sleap.read_slp),
+        ("deeplabcut-h5", "DeepLabCut's .h5", deeplabcut.is_deeplabcut_h5, deeplabcut.read_deeplabcut_h5),
         ("npy", "arrays of MediaPipe and MoveNet", landmarks.fits_array, landmarks.read_array),
     )
 }

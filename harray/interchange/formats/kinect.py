@@ -8,6 +8,7 @@ Sources: https://github.com/shahroudy/NTURGB-D; W. Li, Z. Zhang, Z. Liu (2010). 
 which of its sides is left follows from x, which grows to the right of whoever faces the camera.
 """
 
+import dataclasses
 import re
 
 import numpy as np
@@ -120,6 +121,4 @@ def _msr_rows(source: Source) -> np.ndarray | None:
 
 
 def _with(clip: FoundClip, label: str | None, group: str | None, splits: tuple[str, ...]) -> FoundClip:
-    import dataclasses
-
     return dataclasses.replace(clip, label=label, group=group, splits=splits)

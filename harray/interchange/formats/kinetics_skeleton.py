@@ -6,6 +6,7 @@ Numbers of frames count from 1 in some files and from 0 in others; people have n
 0 they say nothing.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -84,8 +85,6 @@ def _unscored(person: Person) -> Person:
 
 
 def _labelled(clip: FoundClip, label: Any) -> FoundClip:
-    import dataclasses
-
     return dataclasses.replace(
         clip, label=None if label is None else label if isinstance(label, int) else str(label)
     )

@@ -8,6 +8,7 @@ of the picture's width, is left out; its world landmarks (metres about the hips)
 https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker, https://www.tensorflow.org/hub/tutorials/movenet
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -312,6 +313,4 @@ def _coordinates(people: Sequence[np.ndarray]) -> tuple[int, list[str]]:
 
 
 def _with_label(clip: FoundClip, label: str | None) -> FoundClip:
-    import dataclasses
-
     return dataclasses.replace(clip, label=label)

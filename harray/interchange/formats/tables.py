@@ -1,4 +1,4 @@
-"""Keypoints as csv: a row a frame with a column for each joint and coordinate, or a row a joint; and DeepLabCut's.
+"""Keypoints as csv: a row a frame with a column for each joint and coordinate, or a row a joint.
 
     class,x1,y1,z1,v1,x2,...        label,nose_x,nose_y,nose_z,nose_v,left_shoulder_x,...
     frame,0_x,0_y,0_score,...       frame,landmark,x,y,z,visibility
@@ -19,8 +19,8 @@ import numpy as np
 from harray.errors import InputError
 from harray.interchange.formats.clips import FoundClip, FoundFrame, Moment, Person, clip_of
 from harray.interchange.formats.points import layout_for, layout_of_names, points_of
-from harray.interchange.formats.source import TABLE, TEXT, Source
-from harray.skeleton import SkeletonLayout, own_layout
+from harray.interchange.formats.source import TABLE, TEXT, Source, number_in
+from harray.skeleton import SkeletonLayout
 from harray.videos.listing import some
 
 SCORES = (
@@ -100,82 +100,6 @@ def read_table(source: Source) -> list[FoundClip | FoundFrame]:
             Person(points_VC=where, scores_V=None if at_scores is None else np.nan_to_num(values[at_scores]))
         )
     return list(_clips(source, layout, columns.roles, rows, people, said))
-
-
-def is_deeplabcut(source: Source) -> bool:
-    if source.kind not in (TABLE,):
-        return False
-    rows = list(csv.reader(io.StringIO(source.text[:20000])))[:5]
-    first = [row[0].strip().lower() if row else "" for row in rows]
-    return "bodyparts" in first and "coords" in first
-
-
-def read_deeplabcut(source: Source) -> list[FoundClip | FoundFrame]:
-    """DeepLabCut's csv: header rows scorer, [individuals,] bodyparts, coords; an index column."""
-    rows = [row for row in csv.reader(io.StringIO(source.text)) if row]
-    heads = {row[0].strip().lower(): row for row in rows[:5]}
-    last = next(i for i, row in enumerate(rows) if row[0].strip().lower() == "coords")
-    first = 1
-    while first < len(rows[last]) and not rows[last][first].strip():
-        first += 1  # labelled data has the picture's folder in columns of its own
-    parts, coords = heads["bodyparts"], heads["coords"]
-    who = heads.get("individuals", [""] * len(parts))
-    keys = [(who[i].strip(), parts[i].strip(), coords[i].strip().lower()) for i in range(first, len(parts))]
-    values = np.array(
-        [
-            [_float(row[i]) if i < len(row) else np.nan for i in range(first, len(parts))]
-            for row in rows[last + 1 :]
-        ]
-    )
-    numbers = [int(row[0]) for row in rows[last + 1 :] if row[0].strip().isdigit()]
-    return [deeplabcut_clip(source, keys, values, numbers)]
-
-
-def deeplabcut_clip(
-    source: Source, keys: Sequence[tuple[str, str, str]], values: np.ndarray, numbers: Sequence[int]
-) -> FoundClip:
-    """Columns (individual, body part, x, y or likelihood) of a table as a clip.
-
-    Raises:
-        InputError: no rows, or a body part without x and y.
-    """
-    joints = list(dict.fromkeys(part for _, part, _ in keys))
-    people = list(dict.fromkeys(who for who, _, _ in keys if who != "single")) or [""]
-    alone = [part for who, part, _ in keys if who == "single" and people != ["single"]]
-    said = [f"{len(set(alone))} parts of no individual are left out"] if alone and people != [""] else []
-    if said:
-        joints = [joint for joint in joints if joint not in alone]
-    column = {key: i for i, key in enumerate(keys)}
-    if not len(values) or any(
-        (people[0], joint, axis) not in column for joint in joints for axis in ("x", "y")
-    ):
-        raise InputError(f"{source.path}: expected x and y of every body part, and a row a frame")
-    shape = len(people), len(values), len(joints)
-    keypoints, scores = np.full((*shape, 2), np.nan, np.float32), np.zeros(shape, np.float32)
-    for m, who in enumerate(people):
-        for v, joint in enumerate(joints):
-            if (x := column.get((who, joint, "x"))) is None:
-                continue
-            keypoints[m, :, v, 0], keypoints[m, :, v, 1] = values[:, x], values[:, column[who, joint, "y"]]
-            at = column.get((who, joint, "likelihood"))
-            scores[m, :, v] = 1.0 if at is None else values[:, at]
-    is_there = np.isfinite(keypoints).all(-1)
-    if not is_there.all():
-        said.append("joints with empty cells count as missing")
-    first = numbers[0] if len(numbers) == len(values) else 0
-    return FoundClip(
-        name=_video_of(source.name),
-        layout=own_layout(joints),
-        keypoints_MTVC=np.nan_to_num(keypoints),
-        scores_MTV=np.where(is_there, np.nan_to_num(scores), 0),
-        frame_index_T=np.array(numbers) if first and (np.diff(numbers) > 0).all() else None,
-        said=tuple(said),
-    )
-
-
-def _video_of(name: str) -> str:
-    """The video's name in that of DeepLabCut's file."""
-    return re.sub(r"DLC_[A-Za-z0-9]*_?.*$", "", name).rstrip("_- ") or name
 
 
 def _rows(source: Source) -> tuple[list[str], list[list[str]]]:
@@ -318,15 +242,8 @@ def _numbers(source: Source, rows: Sequence[Sequence[str]], header: Sequence[str
             raise InputError(
                 f"{source.path}: row {i + 2} has {len(row)} cells, expected {len(header)} as the header"
             )
-        values[i, : len(row)] = [_float(cell) for cell in row]
+        values[i, : len(row)] = [number_in(cell) for cell in row]
     return values
-
-
-def _float(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")
 
 
 def _clips(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from harray.videos.datasets import actions, fixed_splits, kinetics, ntu, penn_action
+from harray.videos.datasets import by_id, fixed_splits, kinetics, lists, ntu, penn_action
 from harray.videos.datasets.asked import Asked
 from harray.videos.listing import Listing
 
@@ -14,10 +14,10 @@ DATASETS: dict[str, Callable[[Asked], Listing]] = {
     "ntu60": ntu.list_ntu60,
     "ntu120": ntu.list_ntu120,
     "penn_action": penn_action.list_penn_action,
-    "lists": actions.list_lists,
-    "something": actions.list_something,
-    "jester": actions.list_jester,
-    "diving48": actions.list_diving48,
-    "finegym": actions.list_finegym,
-    "ava": actions.refuse_ava,
+    "lists": lists.list_lists,
+    "something": by_id.list_something,
+    "jester": by_id.list_jester,
+    "diving48": by_id.list_diving48,
+    "finegym": by_id.list_finegym,
+    "ava": by_id.refuse_ava,
 }

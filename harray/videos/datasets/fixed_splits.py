@@ -5,6 +5,7 @@
 Videos of one group come from one source video; the official lists respect that, mostly.
 """
 
+import dataclasses
 import re
 from collections import defaultdict
 
@@ -18,7 +19,7 @@ from harray.videos.datasets.asked import (
     found_below,
     listing,
 )
-from harray.videos.listing import Listing
+from harray.videos.listing import Listing, manifest_table
 from harray.videos.named import hmdb_parts
 from harray.videos.ucf101 import list_ucf101 as ucf101_of
 
@@ -32,10 +33,6 @@ def list_ucf101(asked: Asked) -> Listing:
     found = ucf101_of(asked.root, asked.lists, asked.on_found)
     if asked.protocol is None:
         return found
-    import dataclasses
-
-    from harray.videos.listing import manifest_table
-
     rows = [{**row, "splits": chosen(row["splits"], asked.protocol)} for row in found.manifest.to_pylist()]
     return dataclasses.replace(found, manifest=manifest_table(rows))
 

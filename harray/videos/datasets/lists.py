@@ -1,19 +1,17 @@
-"""Lists of clips: MMAction2, SlowFast and PyTorchVideo (`path label`), Something-Something, Jester, FineGym, AVA."""
+"""Lists of clips as MMAction2, SlowFast and PyTorchVideo write them: `path label` or `folder frames label`."""
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from harray.errors import InputError
-from harray.videos.datasets.asked import Asked, Found, absent_note, check_protocol, found_below, listing
+from harray.videos.datasets.asked import Asked, Found, absent_note, check_protocol, listing
 from harray.videos.listing import Listing, some
-from harray.videos.segments import DEFAULT_RATE, segment_path
+from harray.videos.segments import DEFAULT_RATE
 from harray.videos.splits import split_named
 from harray.videos.tree import VIDEO_SUFFIXES, Tree
 
-_FINEGYM = re.compile(r"(?P<video>.+)_E_(?P<event>\d+)_(?P<event_end>\d+)_A_(?P<start>\d+)_(?P<end>\d+)")
 CLASS_LISTS = (
     "*class*.txt",
     "*label_map*.txt",
@@ -30,7 +28,7 @@ def is_list(file: Path) -> bool:
     if file.suffix.lower() not in (".txt", ".csv", ".list", ".lst"):
         return False
     try:
-        lines = [line for line in _lines(file) if line.strip()][:20]
+        lines = [line for line in lines_of(file) if line.strip()][:20]
     except InputError:
         return False
     fields = [_fields(line) for line in lines]
@@ -56,7 +54,7 @@ def list_lists(asked: Asked) -> Listing:
     notes, numbers = [], list[int]()
     for file in files:
         split, repeated = split_in(file.stem), 0
-        for number, line in enumerate(_lines(file), 1):
+        for number, line in enumerate(lines_of(file), 1):
             if not line.strip():
                 continue
             path, label = _entry(file, number, line)
@@ -114,7 +112,12 @@ def _empty(root: Path) -> Tree:
     return Tree(folder=str(root), videos=[], left_out={}, without_videos=[])
 
 
-def _lines(file: Path) -> list[str]:
+def lines_of(file: Path) -> list[str]:
+    """Lines of a text file in UTF-8.
+
+    Raises:
+        InputError: it cannot be read as that.
+    """
     try:
         return file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -196,13 +199,13 @@ def read_classes(file: Path) -> dict[int, str]:
         InputError: it cannot be read as either.
     """
     if file.suffix.lower() == ".json":
-        content = json.loads("\n".join(_lines(file)))
+        content = json.loads("\n".join(lines_of(file)))
         if isinstance(content, list):
             return {i: str(name) for i, name in enumerate(content)}
         if all(str(key).isdigit() for key in content):
             return {int(key): str(name) for key, name in content.items()}
         return {int(number): str(name) for name, number in content.items()}
-    lines = [line.strip() for line in _lines(file) if line.strip()]
+    lines = [line.strip() for line in lines_of(file) if line.strip()]
     numbered = [
         re.fullmatch(r"(?:Clabel:\s*)?(\d+)(?:[\s,;:]+)(?:set:.*?;.*?;\s*)?(.+)", line) for line in lines
     ]
@@ -212,141 +215,3 @@ def read_classes(file: Path) -> dict[int, str]:
     if lines and all(reverse):
         return {int(each[2]): each[1].strip().strip('"') for each in reverse if each}
     return {i: line.strip('"') for i, line in enumerate(lines)}
-
-
-def list_something(asked: Asked) -> Listing:
-    """Something-Something: JSON of id, template and label; <id>.webm."""
-    check_protocol(asked, ())
-    entries: list[tuple[str, str | None, str | None]] = []
-    for file in asked.list_files("*.json"):
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
-        if isinstance(content, list):
-            split = split_in(file.stem)
-            entries += [(str(each["id"]), _template(each), split) for each in content if "id" in each]
-    return _by_id(asked, "something", entries)
-
-
-def _template(entry: dict[str, Any]) -> str | None:
-    template = entry.get("template")
-    return re.sub(r"[\[\]]", "", template) if template else entry.get("label")
-
-
-def list_diving48(asked: Asked) -> Listing:
-    """Diving48: JSON of vid_name and label, a number; <vid_name>.mp4; its vocabulary names the classes."""
-    check_protocol(asked, ())
-    entries: list[tuple[str, str | None, str | None]] = []
-    vocabulary: list[str] = []
-    for file in asked.list_files("*.json"):
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
-        if (
-            isinstance(content, list)
-            and content
-            and isinstance(content[0], dict)
-            and "vid_name" in content[0]
-        ):
-            entries += [(str(each["vid_name"]), str(each["label"]), split_in(file.stem)) for each in content]
-        elif "vocab" in file.stem.lower() and isinstance(content, list):
-            vocabulary = [
-                " ".join(map(str, each)) if isinstance(each, list) else str(each) for each in content
-            ]
-    if vocabulary:
-        entries = [(name, vocabulary[int(str(label))], split) for name, label, split in entries]
-    return _by_id(asked, "diving48", entries)
-
-
-def list_jester(asked: Asked) -> Listing:
-    """Jester: csv of `id;label`, of ids alone for the test; a folder of pictures a clip."""
-    check_protocol(asked, ())
-    entries: list[tuple[str, str | None, str | None]] = []
-    for file in asked.list_files("*.csv"):
-        rows = [line.strip().split(";") for line in _lines(file) if line.strip()]
-        if rows and all(row[0].isdigit() for row in rows):
-            split = split_in(file.stem)
-            entries += [(row[0], row[1].strip() if len(row) > 1 else None, split) for row in rows]
-    return _by_id(asked, "jester", entries)
-
-
-def _by_id(asked: Asked, name: str, entries: list[tuple[str, str | None, str | None]]) -> Listing:
-    if not entries:
-        raise InputError(
-            f"source {asked.lists or asked.root}: no lists of {name} in it; name their folder by --splits"
-        )
-    found = found_below(asked)
-    stems = found.by_stem()
-    rows = [
-        {
-            "path": found.full(stems[stem][0]),
-            "label": label,
-            "dataset": name,
-            "splits": [split] if split else [],
-        }
-        for stem, label, split in entries
-        if stem in stems
-    ]
-    unlabelled = sum(label is None for _, label, _ in entries)
-    notes = absent_note([stem for stem, _, _ in entries if stem not in stems], "the lists")
-    notes += (
-        [f"{unlabelled} entries of the lists have no label (the test of the challenge)"] if unlabelled else []
-    )
-    named = {stem for stem, _, _ in entries}
-    others = [path for stem, paths in stems.items() if stem not in named for path in paths]
-    return listing(asked, found, rows, name, notes, {"in no list": others} if others else None)
-
-
-def list_finegym(asked: Asked) -> Listing:
-    """FineGym's elements: <video>_E_<start>_<end>_A_<start>_<end> and a label; clips of that name, or whole videos."""
-    check_protocol(asked, ())
-    found = found_below(asked)
-    stems = found.by_stem()
-    names = read_classes(asked.classes) if asked.classes else {}
-    rows, absent = [], []
-    for stem, number, split in _elements(asked):
-        parts = _FINEGYM.fullmatch(stem)
-        assert parts is not None
-        if stem in stems:
-            path = found.full(stems[stem][0])
-        elif parts["video"] in stems:
-            base = float(parts["event"])
-            span = base + float(parts["start"]), base + float(parts["end"])
-            path = segment_path(found.full(stems[parts["video"]][0]), span[0], max(span[1], span[0] + 1))
-        else:
-            absent.append(stem)
-            continue
-        label = names.get(number, str(number))
-        splits = [split] if split else []
-        rows.append(
-            {"path": path, "label": label, "group": parts["video"], "dataset": "finegym", "splits": splits}
-        )
-    notes = [*absent_note(absent, "the lists"), "groups are the videos that elements are cut from"]
-    notes += [] if names else ["labels are numbers without names; --classes names them"]
-    return listing(asked, found, rows, "finegym", notes)
-
-
-def _elements(asked: Asked) -> Iterator[tuple[str, int, str | None]]:
-    for file in asked.list_files("*element*.txt"):
-        for number, line in enumerate(_lines(file), 1):
-            words = line.split()
-            if words and (len(words) != 2 or not _FINEGYM.fullmatch(words[0]) or not words[1].isdigit()):
-                raise InputError(
-                    f"{file}: line {number}: {line.strip()[:60]}: expected <video>_E_.._A_.._.. and a label"
-                )
-            if words:
-                yield words[0], int(words[1]), split_in(file.stem)
-
-
-def refuse_ava(asked: Asked) -> Listing:
-    """AVA names boxes of people in seconds of films, with several actions each: no clips of one action.
-
-    Raises:
-        InputError: always, with what its lists hold.
-    """
-    files = [file for file in asked.list_files("*.csv") if "exclu" not in file.name]
-    rows = [line.split(",") for file in files for line in _lines(file) if line.count(",") >= 6]
-    places = {tuple(row[:6]) for row in rows}
-    raise InputError(
-        f"source {asked.root}: AVA's lists hold {len(rows)} rows, {len(places)} people in "
-        f"{len({row[0] for row in rows})} "
-        "videos, several actions each; harray classifies clips of one action: cut people out, or write a "
-        "manifest.csv with "
-        "path,label,start,end"
-    )
