@@ -12,11 +12,13 @@ from harray.videos.datasets import DATASETS
 from harray.videos.datasets.asked import Asked, Found, with_frame_folders
 from harray.videos.datasets.lists import is_list
 from harray.videos.files import is_uri, remote_info, stamp_of
+from harray.videos.frame_folders import FEWEST, frame_files
 from harray.videos.layout import guess_layout, notes_of, parse_layout, rows_of
 from harray.videos.listing import Listing, left_out_line, manifest_table
 from harray.videos.manifest_csv import joined, read_manifest
 from harray.videos.named_groups import derive_groups
 from harray.videos.segmented import SegmentsWanted, list_segments
+from harray.videos.segments import part_of
 from harray.videos.tree import Tree, tree_below
 
 __all__ = ["list_videos", "manifest_table", "survey", "videos_among"]
@@ -128,10 +130,22 @@ def videos_among(names: Iterable[str], on_message: Callable[[str], None] = lambd
     """
     videos: list[str] = []
     for name in names:
-        if not _is_folder(name, "give videos or folders of videos"):
+        if (
+            not _is_folder(part_of(name).file, "give videos or folders of videos")
+            or part_of(name).file != name
+        ):
             videos.append(name)
             continue
         tree = tree_below(name)
+        if (
+            not tree.videos
+            and not is_uri(name)
+            and len(frame_files(name)) >= FEWEST
+            and len(tree.left_out) == 1
+        ):
+            on_message(f"{name}: its {len(frame_files(name))} numbered pictures are taken as one video")
+            videos.append(name)
+            continue
         if not tree.videos:
             raise InputError(f"folder {name}: no videos in it{_but(tree)}")
         if tree.left_out:

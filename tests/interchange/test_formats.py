@@ -296,6 +296,23 @@ def test_ultralytics_text_is_in_shares_of_the_picture(tmp_path, tail):
     assert not clip.scores_MTV[0, 6].any()
 
 
+def test_ultralytics_tracks_and_lines_of_json(tmp_path):
+    points = pose(17) / 400
+    for number, frame in enumerate(points, 1):
+        people = [[0, 0.5, 0.5, 0.3, 0.6, *flat(frame + 0.3 * who), who + 1] for who in (0, 1)][
+            :: -1 if number % 2 else 1
+        ]
+        (tmp_path / f"walk_{number}.txt").write_text("\n".join(" ".join(map(str, each)) for each in people))
+    (clip,) = read(tmp_path).annotations
+    assert len(clip.keypoints_MTVC) == 2
+    first = clip.keypoints_MTVC[:, :, 0, 0]
+    np.testing.assert_allclose(sorted(first[:, 0]), [points[0, 0, 0], points[0, 0, 0] + 0.3], rtol=1e-4)
+    assert (np.diff(first, axis=1) > 0).all()
+    lines = [json.dumps({"frame": i, "landmarks": landmarks(each)}) for i, each in enumerate(pose(33) / 400)]
+    (tmp_path / "m.jsonl").write_text("\n".join(lines))
+    assert read(tmp_path / "m.jsonl").annotations[0].keypoints_MTVC.shape == (1, 6, 33, 2)
+
+
 def test_ultralytics_json_of_every_frame(tmp_path):
     points = pose(17)
     frames = [
@@ -539,10 +556,12 @@ def test_deeplabcut_csv_brings_its_own_skeleton(tmp_path, who):
     np.testing.assert_allclose(clip.keypoints_MTVC, points, rtol=1e-5)
 
 
-def test_sleap_files_of_both_kinds(tmp_path):
+@pytest.mark.parametrize("axes", [(0, 3, 2, 1), (1, 2, 3, 0), (1, 0, 2, 3)])
+def test_sleap_files_of_both_kinds(tmp_path, axes):
     points = np.stack([pose(4), pose(4, seed=1)])
     with h5py.File(tmp_path / "a.analysis.h5", "w") as file:
-        file["tracks"] = points.transpose(0, 3, 2, 1)
+        file["tracks"] = points.transpose(axes)
+        file["track_names"] = np.array([b"a", b"b"])
         file["node_names"] = np.array([b"head", b"wingL", b"wingR", b"tail"])
         file["edge_inds"] = np.array([[0, 1], [0, 2], [0, 3]])
         file["point_scores"] = np.full((2, 4, 6), 0.7)

@@ -256,7 +256,7 @@ def start(command, address):
 
 def wait_for_epochs(driver, out, trial, epochs):
     """Until the study has so many epochs of a trial."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300  # on a busy machine a driver alone takes a minute to start
     while True:
         for folder in out.glob("sweeps/*"):
             if epochs_in(folder).get(trial, 0) >= epochs:

@@ -9,7 +9,7 @@ from scipy.io import savemat
 from harray.errors import InputError
 from harray.videos.decoding import Video
 from harray.videos.frames import uniform_frames
-from harray.videos.sources import Beside, survey
+from harray.videos.sources import Beside, survey, videos_among
 from tests.videos.films import film_frames
 from tests.videos.test_frames import write_video
 
@@ -347,6 +347,15 @@ def test_groups_are_told_by_names(tree, names, groups):
     listing = survey(root)
     assert [told(listing, root)[name][1] for name in names] == groups
     assert any("groups by names" in note for note in listing.notes) == any(groups)
+
+
+def test_segments_and_folders_of_pictures_are_videos_to_predict(pictures, tmp_path):
+    root = pictures("clip1")
+    (tmp_path / "a.mp4").touch()
+    names = [f"{tmp_path}/a.mp4#t=1,2", str(root / "clip1"), f"{root}/clip1#fps=10"]
+    said = []
+    assert videos_among(names, said.append) == names
+    assert len(said) == 1
 
 
 def test_a_video_is_still_a_video_where_pictures_lie_beside_it(tree, tmp_path):

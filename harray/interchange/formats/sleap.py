@@ -30,7 +30,8 @@ def read_sleap(source: Source) -> list[FoundClip | FoundFrame]:
     with source.hdf5() as file:
         names = texts(file["node_names"][()])
         tracks = np.asarray(file["tracks"][()], np.float64)
-        arranged = _arranged(source, tracks, len(names))
+        num_tracks = len(file["track_names"]) or None if "track_names" in file else None
+        arranged = _arranged(source, tracks, len(names), num_tracks)
         bones = (
             np.asarray(file["edge_inds"][()], int).reshape(-1, 2)
             if "edge_inds" in file and file["edge_inds"].size
@@ -55,19 +56,23 @@ def read_sleap(source: Source) -> list[FoundClip | FoundFrame]:
     ]
 
 
-def _arranged(source: Source, tracks: np.ndarray, num_nodes: int) -> np.ndarray:
-    """[tracks, frames, nodes, 2]; the file has [tracks, 2, nodes, frames], as MATLAB counts, or the reverse."""
-    if tracks.ndim == 4 and tracks.shape[1:3] == (2, num_nodes):
-        return tracks.transpose(0, 3, 2, 1)
-    if tracks.ndim == 4 and tracks.shape[1:3] == (num_nodes, 2):
-        return tracks.transpose(3, 0, 1, 2)
+def _arranged(source: Source, tracks: np.ndarray, num_nodes: int, num_tracks: int | None) -> np.ndarray:
+    """[tracks, frames, nodes, 2]; files have [tracks, 2, nodes, frames], as MATLAB does, the reverse, or frames first.
+
+    Args:
+        num_tracks: by the tracks' names; None where there are none.
+    """
+    for order in ((0, 3, 2, 1), (3, 0, 1, 2), (1, 0, 2, 3)) if tracks.ndim == 4 else ():
+        arranged = tracks.transpose(order)
+        if arranged.shape[2:] == (num_nodes, 2) and num_tracks in (None, len(arranged)):
+            return arranged
     raise InputError(
         f"{source.path}: tracks of shape {tracks.shape}, expected [tracks, 2, {num_nodes} nodes, frames] or the reverse"
     )
 
 
 def _like(scores: np.ndarray, shape: Sequence[int], is_transposed: bool) -> np.ndarray | None:
-    for order in ((0, 2, 1), (2, 0, 1), (0, 1, 2)):
+    for order in ((0, 2, 1), (2, 0, 1), (1, 0, 2), (0, 1, 2)):
         if scores.ndim == 3 and scores.transpose(order).shape == tuple(shape):
             return scores.transpose(order)
     return None

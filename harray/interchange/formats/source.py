@@ -26,6 +26,8 @@ JSON, TABLE, TEXT, MAT, HDF5, NPY, PICKLE, OTHER = (
 )
 _SUFFIXES = {
     ".json": JSON,
+    ".jsonl": JSON,
+    ".ndjson": JSON,
     ".csv": TABLE,
     ".tsv": TABLE,
     ".txt": TEXT,
@@ -103,8 +105,14 @@ class Source:
 
     @functools.cached_property
     def json(self) -> Any:
-        """Raises InputError: no JSON, with the line."""
+        """The whole file, or a list of its lines where each is JSON of its own.
+
+        Raises:
+            InputError: no JSON, with the line.
+        """
         try:
+            if any(suffix.lower() in (".jsonl", ".ndjson") for suffix in self.path.suffixes):
+                return [json.loads(line) for line in self.text.splitlines() if line.strip()]
             return json.loads(self.text)
         except ValueError as error:
             place = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else error

@@ -48,9 +48,7 @@ def read(source: Source) -> list[FoundClip | FoundFrame]:
     for row in rows:
         points = np.array(row[BOX:end]).reshape(num_joints, size)
         rest = row[end:]
-        track = (
-            int(rest[-1]) if rest and rest[-1] == int(rest[-1]) and (len(rest) == 2 or rest[-1] > 1) else None
-        )
+        track = int(rest[-1]) if rest and rest[-1] >= 0 and rest[-1] == int(rest[-1]) else None
         points[(points[:, :2] == 0).all(axis=1)] = 0
         people.append(
             Person(points_VC=points[:, :2], scores_V=points[:, 2] if size == 3 else None, track=track)
