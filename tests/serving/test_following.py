@@ -11,7 +11,7 @@ from tests.serving.local import local_application
 from tests.serving.models import frames_of, jpegs_of, looped
 from tests.serving.registries import CHAMPION, point, registered
 
-pytestmark = pytest.mark.mlflow
+pytestmark = [pytest.mark.slow, pytest.mark.mlflow]
 
 
 @pytest.fixture(scope="module")

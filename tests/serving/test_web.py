@@ -17,6 +17,8 @@ from harray.synth.render import write_video
 from tests.serving.local import local_application
 from tests.serving.models import LABELS, frames_of, jpegs_of, looped
 
+pytestmark = pytest.mark.slow  # a model is trained first
+
 HELLO = {"type": "hello"}
 
 
@@ -187,6 +189,8 @@ def test_a_video_gets_label_and_probabilities(client, tmp_path):
     assert {row["label"] for row in answer["top"]} == set(LABELS)
     assert sum(row["probability"] for row in answer["top"]) == pytest.approx(1.0, abs=1e-4)
     assert "video" not in answer  # nothing of where it lay
+    labels = {(segment["track"], segment["label"]) for segment in answer["segments"]}
+    assert labels == {(None, "jumping_jacks"), (0, "jumping_jacks")}  # the picture's, and the person's
 
 
 def test_keypoints_get_label_and_probabilities(client, hub_and_client):
@@ -202,6 +206,8 @@ def test_keypoints_get_label_and_probabilities(client, hub_and_client):
         (b"\0" * 5000, {}, 422),
         (b"GIF89a" + b"x" * 500, {"Content-Type": "video/mp4"}, 422),
         (demo_clip()[:3000], {"Content-Type": "video/mp4"}, 422),
+        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", {"Content-Type": "video/mp4"}, 422),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", {"Content-Type": "video/mp4"}, 422),
         (b"{", {"Content-Type": "application/json"}, 422),
         (b"[" * 100_000, {"Content-Type": "application/json"}, 422),
         (b'{"keypoints": [1, 2], "height_px": 2, "width_px": 2}', {"Content-Type": "application/json"}, 422),
