@@ -61,7 +61,7 @@ OWNERS = {  # library -> the rooms that may import it
     "onnx": {"networks"},
     "onnxruntime": {"networks"},
     "openvino": {"networks"},
-    "av": {"videos", "synth", "inference"},  # videos decodes; the others only write
+    "av": {"videos", "synth", "inference", "live"},  # videos decodes; the others only write
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "uvicorn": {"serving"},

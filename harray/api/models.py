@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from harray.api.train import Trained
     from harray.evaluation.report import EvaluationReport
     from harray.inference import Prediction, Predictor
-    from harray.live.config import LiveConfig
+    from harray.live.config import LiveConfig, TimelineConfig
+    from harray.live.timeline import Segment
 
 __all__ = ["CHAMPION", "Model", "check_model_name", "load"]
 
@@ -138,6 +139,18 @@ class Model:
         )
         with contextlib.closing(steps):
             yield (event for step in steps for event in step.events)
+
+    def timeline(self, video: str | Path, *, config: "TimelineConfig | None" = None) -> "list[Segment]":
+        """Who did what from when to when in a recording of any length: the whole picture's segments first.
+
+            for segment in model.timeline("LONG.mp4"): ...
+
+        Raises:
+            InputError: a file that cannot be read, or weights that are missing.
+        """
+        from harray.live.timeline import timeline
+
+        return timeline(self.predictor, video, config)
 
     def figure(self) -> "Figure":
         """Loss and accuracy over the epochs of its training.

@@ -207,7 +207,7 @@ def predict(
 ) -> None:
     """Recognise actions in videos, and show why."""
     options.check_model(model)
-    names, overrides = _told_apart(videos)
+    names, overrides = told_apart(videos)
     with session(out, "predict", as_json) as terminal:
         from harray.api.predict import PredictOptions
         from harray.api.predict import predict as predict_videos
@@ -234,7 +234,7 @@ def predict(
             )
 
 
-def _told_apart(words: list[str]) -> tuple[list[str], list[str]]:
+def told_apart(words: list[str]) -> tuple[list[str], list[str]]:
     """Names of videos, and overrides.
 
     Raises:

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from harray.distributed.extraction_plan import moved_rows, plan_extraction
-from harray.distributed.extraction_tally import QuarantineLimit, Tally
+from harray.distributed.extraction_tally import ExtractionTally, QuarantineLimit
 from harray.distributed.extraction_worker import FAULT, ExtractionWorker
 from harray.distributed.resources import (
     actors_demand,
@@ -115,7 +115,7 @@ def extract(
         clip_ids = store.clip_ids()
         plan = plan_extraction(manifest, store.ledger(), clip_ids, stamp_of, retry)
         store.append_ledger(plan.relabelled)
-        tally = Tally(len(manifest), plan.kept, limit)
+        tally = ExtractionTally(len(manifest), plan.kept, limit)
         with reporter.progress("extracting", "clips") as update:
             update(tally.done, tally.total)
             if len(plan.todo):
@@ -144,7 +144,9 @@ class _Kept(Reporter):
         self.reporter.say(message)
 
 
-def _summary(final: Counter[str], tally: Tally, *, seconds: float, messages: list[str]) -> ExtractionSummary:
+def _summary(
+    final: Counter[str], tally: ExtractionTally, *, seconds: float, messages: list[str]
+) -> ExtractionSummary:
     return ExtractionSummary(
         inputs=tally.total,
         extracted=final[EXTRACTED],

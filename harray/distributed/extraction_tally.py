@@ -45,7 +45,7 @@ class QuarantineLimit:
         return f"{self.count:g}" if math.isinf(self.share) else f"{100 * self.share:g}%"
 
 
-class Tally:
+class ExtractionTally:
     """Counts of a run; `kept` outcomes stand from earlier runs and are not this run's to judge.
 
     Attributes:

@@ -38,3 +38,17 @@ class LiveConfig:
 
     min_precision: Fraction | None = None
     """Least share of right answers among those given, on clips not learned from; others are "unsure". None: all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimelineConfig:
+    """How a recording is divided."""
+
+    stride_share: Fraction = 0.2
+    """From one window's start to the next one's, of a window's length."""
+
+    least_sec: float = 0.6
+    """Of a segment; a shorter one between two others belongs to the one that it is likelier to."""
+
+    min_precision: Fraction | None = None
+    """As `LiveConfig.min_precision`."""

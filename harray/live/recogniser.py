@@ -98,6 +98,7 @@ class Recogniser:
         """
         source = source_named(name)
         self.networks.load()
+        self._warm_up()
         frames = captured(
             source,
             needed_pictures(self.networks.extractor.config),
@@ -122,6 +123,13 @@ class Recogniser:
             reader.close()
             self.summary.num_skipped = reader.num_skipped
             self.summary.seconds = time.monotonic() - started
+
+    def _warm_up(self) -> None:
+        """Let what is slow the first time be slow before the first frame."""
+        nothing = Picture(rgb_HWC=np.zeros((64, 64, 3), np.uint8), time_sec=0.0, wants_scene=True)
+        stream = Stream(self.traits, LiveConfig(scene=True))
+        stream.take(self.networks.see([nothing])[0])
+        decide(self.predictor, stream.last())
 
     def _steps(self, stream: Stream, arrived: list[Arrived]) -> Iterator[Step]:
         pictures, scene_sec = [], None

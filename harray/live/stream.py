@@ -31,15 +31,19 @@ PICTURE = None  # the track of the whole picture
 class Stream:
     """One camera, file or socket.
 
+    Args:
+        keeps_last: windows that a cut ends fall due too, however short; for recordings, which nobody waits for.
+
     Attributes:
         traits: of the model that decides; `adopt` changes them.
         num_cuts: camera cuts seen so far.
         num_people: tracks so far.
     """
 
-    def __init__(self, traits: ModelTraits, config: LiveConfig | None = None):
+    def __init__(self, traits: ModelTraits, config: LiveConfig | None = None, *, keeps_last: bool = False):
         self.config = config or LiveConfig()
         self.traits = traits
+        self._keeps_last, self._left = keeps_last, list[Window]()
         self.num_cuts = self.num_people = 0
         self._size_hw: tuple[int, int] | None = None
         self._tracker, self._cuts = Tracker(), CutDetector()
@@ -93,12 +97,13 @@ class Stream:
 
     def due(self) -> list[Window]:
         """Windows about which to decide now: everybody's, as often as `decisions_per_sec` says."""
+        left, self._left = self._left, []
         if not self._history.moments or self._history.end_sec < self._due_sec - TIE_SEC:
-            return []
+            return left
         period_sec = 1.0 / self.config.decisions_per_sec
         late = self._history.end_sec - self._due_sec > period_sec
         self._due_sec = (self._history.end_sec if late else self._due_sec) + period_sec
-        return self._windows(self.config.least_share * self.traits.window_sec)
+        return left + self._windows(self.config.least_share * self.traits.window_sec)
 
     def last(self) -> list[Window]:
         """As the stream ends: windows up to its last frame, however short, unless they were decided on."""
@@ -122,6 +127,10 @@ class Stream:
         """What ends with the stream."""
         events, self._ended = self._ended, []
         return events + [event for standing in self._standings.values() for event in standing.finish()]
+
+    def here(self) -> list[int]:
+        """Tracks of those who are found in the newest frame."""
+        return list(self._history.moments[-1].people) if self._history.moments else []
 
     def view(self, *, top: int = 5, with_attention: bool = False) -> dict[str, Any]:
         """What is seen and said at the newest frame, as plain values (`harray.live.view`)."""
@@ -192,6 +201,8 @@ class Stream:
 
     def _begin_anew(self) -> None:
         """A new shot: nobody of the last one goes on."""
+        if self._keeps_last:
+            self._left += self._windows(0.0)
         self.num_cuts += 1
         self._is_told = False
         self._ended += [event for standing in self._standings.values() for event in standing.finish()]

@@ -38,7 +38,7 @@ class Completion(NamedTuple):
     surprise_MTK: Tensor  # distance from prediction to observation; 0 where hidden
 
 
-class Neighbours(NamedTuple):
+class JointNeighbours(NamedTuple):
     """What each joint's neighbours in time predict; its own frame is left out."""
 
     start_MTKC: Tensor  # the cubic through them
@@ -90,7 +90,7 @@ class PCM(nn.Module):
         surprise = (error.square().sum(-1) + 1e-8).sqrt() * visible_MTK
         return Completion(completed, predicted, expected, refined, surprise)
 
-    def _predict(self, beside: Neighbours, states_MTD: Tensor) -> Tensor:
+    def _predict(self, beside: JointNeighbours, states_MTD: Tensor) -> Tensor:
         """Of each frame from the others, `[M, T, K, C]`."""
         start, closeness, away = beside
         context = torch.cat([states_MTD, PLACES * start.flatten(2), closeness[..., :2].flatten(2)], dim=-1)
@@ -170,12 +170,12 @@ class JointsAndFrames(nn.Module):
         return x_MTKD + self.mix(y)
 
 
-def _beside(seen_MTKC: Tensor, visible_MTK: Tensor) -> Neighbours:
+def _beside(seen_MTKC: Tensor, visible_MTK: Tensor) -> JointNeighbours:
     frames = neighbours_twice(visible_MTK)
     start = cubic(seen_MTKC, frames)
     away = [(joints_at(seen_MTKC, frame) - start) * (frame >= 0)[..., None] for frame in frames]
     closeness = torch.stack([_closeness(frame) for frame in frames], dim=-1)
-    return Neighbours(start, closeness, torch.stack(away, dim=-2))
+    return JointNeighbours(start, closeness, torch.stack(away, dim=-2))
 
 
 def _closeness(frame_MTK: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ Nothing is changed; what is proposed are clips to look at.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,8 @@ from harray.store.leaks import ledger_rows, overlap_of_splits
 from harray.store.test_part import scored_split, test_splits
 from harray.training.floors import ties_of
 from harray.validation.contradicted import contradicted
-from harray.validation.doubles import EXACT, MIRRORED, Double, find_doubles
-from harray.validation.same_film import same_film, small_frames
+from harray.validation.doubles import AGAIN, EXACT, MIRRORED, Double, find_doubles
+from harray.validation.same_film import same_films, small_frames
 
 FEWEST_CLIPS, FEWEST_GROUPS = 10, 3  # of a class
 TINY_SHARE = 0.08  # of the frame's height
@@ -135,7 +135,13 @@ def audit(store: FeatureStore, on_step: Callable[[str], None] = lambda note: Non
     on_step("doubles")
     doubles, ties = _doubles(material)
     on_step("labels")
-    chapters = [doubles, _leaks(material), _labels(material, ties), _nobody(material), _hardly_seen(material)]
+    chapters = [
+        doubles,
+        _leaks(material),
+        _labels(material, ties, doubles),
+        _nobody(material),
+        _hardly_seen(material),
+    ]
     chapters += [_small_classes(material), _odd(material)]
     return Audit(
         store=str(store.path),
@@ -157,7 +163,7 @@ def _doubles(material: Material) -> tuple[Chapter, list[str]]:
     sets, ties = DisjointSet(range(len(clips))), ties_of(clips)
     tied = DisjointSet(ties)
     findings = []
-    for pair in _confirmed(material, find_doubles(clips)):
+    for pair in _pairs(material):
         is_known = sets.connected(pair.first, pair.second)
         sets.merge(pair.first, pair.second)
         tied.merge(ties[pair.first], ties[pair.second])
@@ -166,11 +172,12 @@ def _doubles(material: Material) -> tuple[Chapter, list[str]]:
         first, second = pair.first, pair.second
         labels = {clips.classes[number] for number in clips.labels_N[[first, second]].tolist() if number >= 0}
         worse = _straddle(splits[first], splits[second])
-        said = f"{pair.kind}, {pair.distance:.3f} apart"
+        said = (
+            pair.kind if pair.kind == EXACT else f"{pair.kind}, by {'poses' if pair.distance else 'frames'}"
+        )
         said += f"; labels {' and '.join(sorted(labels))}" if len(labels) > 1 else ""
         said += f"; splits {'+'.join(splits[first])} and {'+'.join(splits[second])}" if worse else ""
-        # A test clip stays, or scores of before and after would be of other clips.
-        spare = first if worse and test_splits(splits[second]) else second
+        spare = _spare(material, first, second)
         paths = clips.paths[first], clips.paths[second]
         finding = Finding(paths=paths, said=said, drop=(clips.paths[spare],))
         findings.append((not worse, len(labels) < 2, pair.distance, finding))
@@ -185,18 +192,37 @@ def _doubles(material: Material) -> tuple[Chapter, list[str]]:
     return chapter, [roots[tie] for tie in ties]
 
 
-def _confirmed(material: Material, pairs: Sequence[Double]) -> Iterator[Double]:
-    """The pairs whose frames agree, or whose frames are not to be had."""
+def _spare(material: Material, first: int, second: int) -> int:
+    """Which of two doubles to drop: a test clip stays, or scores of before and after would be of other clips; else the
+    one of the larger group stays, which has its place in the data."""
+    splits, groups = material.splits, material.clips.groups
+    in_test = [bool(test_splits(splits[place])) for place in (first, second)]
+    if in_test[0] != in_test[1]:
+        return first if in_test[1] else second
+    sizes = [0 if groups[place] is None else groups.count(groups[place]) for place in (first, second)]
+    return first if sizes[0] < sizes[1] else second
 
-    @cache
-    def frames_of(place: int) -> np.ndarray | None:
-        return small_frames(material.clips.paths[place], np.asarray(material.frame_index[place]))
 
-    for pair in pairs:
-        first, second = frames_of(pair.first), frames_of(pair.second)
-        unknown = pair.kind == EXACT or first is None or second is None
-        if unknown or same_film(first, second[:, :, ::-1] if pair.kind == MIRRORED else second):
-            yield pair
+def _pairs(material: Material) -> list[Double]:
+    """Doubles by their frames where the videos still are, else by poses and scenes."""
+    clips = material.clips
+    with ThreadPoolExecutor() as pool:  # decoding leaves Python to others
+        frames = list(pool.map(small_frames, clips.paths, map(np.asarray, material.frame_index)))
+    places = [place for place, found in enumerate(frames) if found is not None]
+    found = {
+        (pair.first, pair.second): pair
+        for pair in find_doubles(clips)
+        if pair.kind == EXACT or frames[pair.first] is None or frames[pair.second] is None
+    }
+    if len(places) > 1:
+        known = np.stack([found for found in frames if found is not None])
+        for kind, pairs in zip((AGAIN, MIRRORED), same_films(known), strict=True):
+            for first, second in ((places[first], places[second]) for first, second in pairs):
+                if clips.paths[first] != clips.paths[second]:  # clips of one video are no doubles
+                    found.setdefault(
+                        (first, second), Double(first=first, second=second, kind=kind, distance=0.0)
+                    )
+    return [found[places] for places in sorted(found)]
 
 
 def _straddle(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
@@ -230,22 +256,26 @@ def _leaks(material: Material) -> Chapter:
     )
 
 
-def _labels(material: Material, ties: Sequence[str]) -> Chapter:
+def _labels(material: Material, ties: Sequence[str], doubles: Chapter) -> Chapter:
+    """Doubles that are to be dropped are not asked for their labels."""
+    dropped = {path for finding in doubles.findings for path in finding.drop}
     paths = material.clips.paths
     findings = [
         Finding(
             paths=(paths[doubt.place],),
             said=f"{doubt.label} ({doubt.probability:.1%}) looks like {doubt.instead} "
             f"({doubt.probability_instead:.0%})",
-            relabel={paths[doubt.place]: doubt.instead},
+            relabel={paths[doubt.place]: doubt.instead} if doubt.is_sure else {},
         )
         for doubt in contradicted(material.clips, ties)
+        if paths[doubt.place] not in dropped
     ]
     return Chapter(
         name="labels contradicted",
-        means="linear probes that learned from the other groups' clips expect another label: look before you relabel",
+        means="linear probes that learned from the other groups' clips expect another label, the most doubtful first; "
+        "of those that are beyond doubt another label is proposed: look before you relabel",
         findings=tuple(findings),
-        num_clips=len(findings),
+        num_clips=sum(bool(finding.relabel) for finding in findings),
     )
 
 

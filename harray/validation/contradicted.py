@@ -19,7 +19,8 @@ from harray.model.cfn import pooled_tokens
 from harray.training.floors import SMALLEST_PROBABILITY, pose_features
 from harray.training.probes import USUAL_STRENGTH, LinearProbe, dealt
 
-LEAST_LIKELY = 0.1  # a label is doubted where it is less likely than this, by clips of other groups
+UNLIKELY = 0.3  # a label is doubted where it is less likely than this, by clips of other groups
+LEAST_LIKELY = 0.1  # and another one may be proposed
 FEWEST_OF_CLASS = 4
 LAGS = (1, 4)  # frames over which speed is taken
 
@@ -33,6 +34,7 @@ class Doubt:
     instead: str
     probability: float  # of the label it has, by the other clips
     probability_instead: float
+    is_sure: bool  # whether the other label is as likely as that class's own clips are
 
 
 def contradicted(clips: ClipTensors, ties: Sequence[str]) -> list[Doubt]:
@@ -57,10 +59,9 @@ def contradicted(clips: ClipTensors, ties: Sequence[str]) -> list[Doubt]:
             for number in range(probabilities_NA.shape[1])
         ]
     )
-    doubted_N = (own_N < LEAST_LIKELY) & (instead_N >= standard_A[best_N])
-    ratio_N = np.log(np.maximum(own_N, SMALLEST_PROBABILITY)) - np.log(
-        np.maximum(instead_N, SMALLEST_PROBABILITY)
-    )
+    is_sure_N = (own_N < LEAST_LIKELY) & (instead_N >= standard_A[best_N])
+    floor = SMALLEST_PROBABILITY
+    ratio_N = np.log(np.maximum(own_N, floor)) - np.log(np.maximum(instead_N, floor))
     return [
         Doubt(
             place=known[number],
@@ -68,9 +69,10 @@ def contradicted(clips: ClipTensors, ties: Sequence[str]) -> list[Doubt]:
             instead=clips.classes[best_N[number]],
             probability=float(own_N[number]),
             probability_instead=float(instead_N[number]),
+            is_sure=bool(is_sure_N[number]),
         )
         for number in np.argsort(ratio_N, kind="stable")
-        if doubted_N[number]
+        if own_N[number] < min(UNLIKELY, instead_N[number])
     ]
 
 

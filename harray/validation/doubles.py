@@ -21,17 +21,24 @@ from harray.features.tensors import ClipTensors, normalised
 from harray.model.cfn import pooled_tokens
 from harray.training.floors import pose_features
 
-NEAR_POSES = (
-    0.1  # body sizes between the joints of two clips, root mean square: farther apart is another film
-)
-NEAR_PLACES = 0.08  # of the frame, between where people stand and in how large they are
-NEAR_SCENES = 0.45  # between directions of pooled tokens, 0 alike, 1.4 unrelated
-STANDS_OUT = 0.6  # of the distance to the third nearest other clip, where a double is nearer than that
 NUM_AROUND = 3
 ROWS_AT_ONCE = 1024
 
 Kind = Literal["exact", "encoded again", "mirrored"]
 EXACT, AGAIN, MIRRORED = "exact", "encoded again", "mirrored"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nearness:
+    """What counts as alike."""
+
+    poses: float = 0.1  # body sizes between the joints of two clips, root mean square
+    places: float = 0.08  # of the frame, between where people stand and in how large they are
+    scenes: float = 0.45  # between directions of pooled tokens, 0 alike, 1.4 unrelated
+    stands_out: float = 0.6  # of the distance to the third nearest other clip: a double is nearer
+
+
+POSES_ALONE = Nearness(poses=0.03, stands_out=0.3)  # where no scene confirms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +66,12 @@ class Prints:
 def find_doubles(clips: ClipTensors) -> list[Double]:
     """Every pair of doubles, by place; each clip is compared with all others."""
     plain, mirror = prints_of(clips), prints_of(mirror_image(clips))
+    near = POSES_ALONE if plain.scenes_ND is None else Nearness()
     found: dict[tuple[int, int], Double] = {}
     for pair in _exact(clips):
         found[pair.first, pair.second] = pair
     for kind, other in ((AGAIN, plain), (MIRRORED, mirror)):
-        for pair in _alike(plain, other, kind):
+        for pair in _alike(plain, other, kind, near):
             if clips.paths[pair.first] != clips.paths[pair.second]:  # clips of one video are no doubles
                 found.setdefault((pair.first, pair.second), pair)
     return sorted(found.values(), key=lambda pair: (pair.first, pair.second))
@@ -113,16 +121,16 @@ def _exact(clips: ClipTensors) -> Iterator[Double]:
             yield Double(first=before, second=place, kind=EXACT, distance=0.0)
 
 
-def _alike(plain: Prints, other: Prints, kind: Kind) -> Iterator[Double]:
+def _alike(plain: Prints, other: Prints, kind: Kind, near: Nearness) -> Iterator[Double]:
     num = len(plain.seen_N)
     for start in range(0, num, ROWS_AT_ONCE):
         rows = np.arange(start, min(start + ROWS_AT_ONCE, num))
         far_RN = _distances(plain.poses_ND[rows], other.poses_ND)
-        near_RN = (far_RN < NEAR_POSES) & _stands_out(far_RN, rows)
+        near_RN = (far_RN < near.poses) & _stands_out(far_RN, rows, near.stands_out)
         near_RN &= plain.seen_N[rows, None] & other.seen_N[None]
         if plain.scenes_ND is not None and other.scenes_ND is not None:
             apart_RN = _distances(plain.scenes_ND[rows], other.scenes_ND)
-            alike_RN = (apart_RN < NEAR_SCENES) & _stands_out(apart_RN, rows)
+            alike_RN = (apart_RN < near.scenes) & _stands_out(apart_RN, rows, near.stands_out)
             near_RN &= alike_RN
             if kind == AGAIN:  # nobody is seen in either: the scene alone can tell
                 nobody_RN = ~plain.seen_N[rows, None] & ~other.seen_N[None]
@@ -132,7 +140,7 @@ def _alike(plain: Prints, other: Prints, kind: Kind) -> Iterator[Double]:
             first, second = rows[row], place
             if (
                 first < second
-                and np.abs(plain.places_N3[first] - other.places_N3[second]).max() < NEAR_PLACES
+                and np.abs(plain.places_N3[first] - other.places_N3[second]).max() < near.places
             ):
                 yield Double(
                     first=int(first), second=int(second), kind=kind, distance=float(far_RN[row, place])
@@ -146,11 +154,11 @@ def _distances(rows_RD: np.ndarray, all_ND: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squares_RN, 0.0))
 
 
-def _stands_out(distance_RN: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _stands_out(distance_RN: np.ndarray, rows: np.ndarray, share: float) -> np.ndarray:
     """Where a pair is much nearer than the clips around its first one are to that."""
     distance_RN = distance_RN.copy()
     distance_RN[np.arange(len(rows)), rows] = np.inf
     if distance_RN.shape[1] <= NUM_AROUND + 1:
         return np.ones_like(distance_RN, bool)
     around_R = np.partition(distance_RN, NUM_AROUND, axis=1)[:, NUM_AROUND]
-    return distance_RN < STANDS_OUT * around_R[:, None]
+    return distance_RN < share * around_R[:, None]

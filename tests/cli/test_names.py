@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.table import Table
 
-from harray.cli.models import _told_apart, show_entry
+from harray.cli.models import show_entry, told_apart
 from harray.cli.terminal import Terminal
 from harray.errors import InputError
 from harray.videos.files import local_copy, stamp_of
@@ -27,7 +27,7 @@ FILES = (
 def test_a_file_of_any_name_is_a_video_here(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_bytes(b"film")
-    assert _told_apart([name]) == ([name], [])
+    assert told_apart([name]) == ([name], [])
     assert videos_among([name]) == [name]
     assert stamp_of(name) == stamp_of(str(tmp_path / name))
     with local_copy(name) as file:
@@ -38,9 +38,9 @@ def test_a_file_of_any_name_is_a_video_here(tmp_path, monkeypatch, name):
 
 def test_overrides_are_no_videos_and_only_say_where_weights_lie(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert _told_apart(["a.mp4", "poses.weights=x.pt"]) == (["a.mp4"], ["poses.weights=x.pt"])
+    assert told_apart(["a.mp4", "poses.weights=x.pt"]) == (["a.mp4"], ["poses.weights=x.pt"])
     with pytest.raises(InputError, match=r"^take\.no=2\.mp4: "):
-        _told_apart(["take.no=2.mp4"])
+        told_apart(["take.no=2.mp4"])
 
 
 @pytest.mark.parametrize("label", ["ca$h_$tack", "跑步", "[/bold]", "[red]x[/red]", ":smile:", r"a\[b]"])

@@ -3,7 +3,7 @@ import math
 import pyarrow as pa
 import pytest
 
-from harray.distributed.extraction_tally import QuarantineLimit, Tally
+from harray.distributed.extraction_tally import ExtractionTally, QuarantineLimit
 from harray.distributed.extraction_worker import OUTCOMES
 from harray.errors import InputError
 from harray.schema import EXTRACTED, QUARANTINED
@@ -56,7 +56,7 @@ BAD = {"status": QUARANTINED, "stage": "open", "error": "VideoError", "message":
 
 
 def test_kept_outcomes_are_counted_and_not_judged():
-    tally = Tally(12, {EXTRACTED: 1, QUARANTINED: 9}, QuarantineLimit(share=0.5))
+    tally = ExtractionTally(12, {EXTRACTED: 1, QUARANTINED: 9}, QuarantineLimit(share=0.5))
     assert tally.done == 10
     tally.add(outcomes(GOOD, BAD))
     assert tally.named() == {EXTRACTED: 2, QUARANTINED: 10, "computed": 1}
@@ -64,7 +64,7 @@ def test_kept_outcomes_are_counted_and_not_judged():
 
 
 def test_the_commonest_reasons_are_said_first():
-    tally = Tally(9, {}, QuarantineLimit(count=3))
+    tally = ExtractionTally(9, {}, QuarantineLimit(count=3))
     other = BAD | {"stage": "decode", "message": "no frame"}
     tally.add(outcomes(BAD, other, GOOD, other))
     expected = (
@@ -76,4 +76,4 @@ def test_the_commonest_reasons_are_said_first():
 
 def test_without_a_limit_nothing_stops_a_run():
     assert QuarantineLimit().share == math.inf
-    Tally(2, {}, QuarantineLimit()).add(outcomes(BAD, BAD))
+    ExtractionTally(2, {}, QuarantineLimit()).add(outcomes(BAD, BAD))

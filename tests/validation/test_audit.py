@@ -1,14 +1,16 @@
 """An audit of a store that was spoiled on purpose finds what was done to it, and accuses hardly anybody else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from harray.features.tensors import clips_from_arrays
 from harray.skeleton import layout_named
 from harray.store import FeatureStore, StoreSettings
 from harray.validation.audit import audit
 from harray.validation.audit_page import write_audit
+from harray.validation.doubles import find_doubles
 
 PEOPLE, FRAMES, JOINTS, SIDE, CHANNELS = 2, 32, 17, 3, 48
 CLASSES, GROUPS, CLIPS = 8, 12, 3  # clips per class and group
@@ -55,6 +57,8 @@ def films(random):
                 phase = random.uniform(0, 2 * np.pi)
                 swing = np.stack([np.sin(2 * np.pi * rates[label] * time + phase + d) for d in (0, 1.3)])
                 moved = np.einsum("dt,djc->tjc", swing, waves[label]) * random.normal(1, 0.15)
+                own = np.sin(2 * np.pi * random.uniform(0.5, 3) * time + random.uniform(0, 6))
+                moved += own[:, None, None] * random.normal(0, 4, (JOINTS, 2))
                 keypoints = np.zeros((PEOPLE, FRAMES, JOINTS, 3))
                 place = np.array(stand) + random.normal(0, 6, 2)
                 keypoints[0, ..., :2] = (
@@ -170,6 +174,25 @@ def test_the_files_are_what_extract_takes(spoiled, tmp_path):
     read = Corrections.read(files["drop"], files["relabel"])
     assert done["empty"] <= set(read.drop) == set(found.drop)
     assert set(read.relabel) == set(found.relabel)
+
+
+def test_doubles_are_found_by_poses_alone_where_there_is_no_scene():
+    random = np.random.default_rng(2)
+    clips = films(random)
+    again = [encoded_again(clips[place], random, place) for place in range(0, 200, 20)]
+    mirror = [mirrored(clips[place], random, place) for place in range(5, 200, 20)]
+    everything = clips + again + mirror
+    tensors = clips_from_arrays(
+        np.stack([film.keypoints for film in everything]),
+        skeleton=LAYOUT,
+        frame_size_N2=np.array([film.size for film in everything]),
+        paths=[film.path for film in everything],
+    )
+    tensors = replace(tensors, clip_ids=tensors.paths)
+    pairs = {(pair.first, pair.second - len(clips)) for pair in find_doubles(tensors)}
+    places = [*range(0, 200, 20), *range(5, 200, 20)]
+    wanted = {(place, number) for number, place in enumerate(places)}
+    assert len(pairs & wanted) >= 19 and len(pairs - wanted) <= 0.02 * len(clips)
 
 
 def test_a_clean_store_is_called_clean(tmp_path):
