@@ -55,9 +55,9 @@ class Promotion:
         """The verdict in a line."""
         who = f"{self.names.model} version {self.names.challenger}"
         if not self.verdict.passed:
-            return f"refused: {who} {'; '.join(self.verdict.reasons)}"
+            return f"refused: {who}: {'; '.join(self.verdict.reasons)}"
         did = "would be promoted" if self.dry_run else "promoted"
-        return f"{did}: {who} {'; '.join(self.verdict.reasons)}"
+        return f"{did}: {who}: {'; '.join(self.verdict.reasons)}"
 
     def to_json(self) -> dict[str, Any]:
         """verdict, reasons, aliases; and what they rest on."""

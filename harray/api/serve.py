@@ -11,7 +11,7 @@ from harray.reporting import Reporter
 from harray.serving.config import Address, ServingConfig
 from harray.serving.server import check_address, running
 from harray.tracking.location import tracking_uri
-from harray.tracking.registry import pinned, resolve_model
+from harray.tracking.registry import resolve_model
 from harray.workspace import Workspace
 
 
@@ -38,7 +38,7 @@ def served(
     with working(workspace, reporter) as (place, told):
         uri = tracking_uri(place)
         for model in filter(None, (config.model, config.shadow)):
-            resolve_model(pinned(model, uri), uri)
+            resolve_model(model, uri)  # replicas would say it later, and less clearly
         model, shadow = _absolute(config.model), config.shadow and _absolute(config.shadow)
         with running(replace(config, model=model, shadow=shadow, tracking_uri=uri), address, told.say) as url:
             yield url

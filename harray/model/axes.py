@@ -23,8 +23,10 @@ def named_axes(
     Args:
         layouts: of the network's branches.
     """
-    found: Axes = {"classify_motion.weight": {0: list(classes)}, "classify_motion.bias": {0: list(classes)}}
-    found["classify_scene.weight"] = {0: list(classes)}
+    found: Axes = {"classify_scene.weight": {0: list(classes)}}
+    for member in range(network.config.mme.num_members):
+        for part in ("weight", "bias"):
+            found[f"classify_motion.{member}.{part}"] = {0: list(classes)}
     for prefix, branch, layout in zip(("", "second."), network.branches, layouts, strict=False):
         if layout is not None:
             found |= {f"{prefix}{name}": axes for name, axes in _of_branch(branch, layout).items()}
@@ -37,11 +39,12 @@ def _of_branch(branch: PoseBranch, layout: SkeletonLayout) -> Axes:
     places: list[Hashable] = [(joint, c) for joint in joints for c in range(num_coordinates)]
     streams = stream_names(branch.mme, layout, num_coordinates)
     parts = ("mean", "median", "deviation") if branch.mme.config.medians else ("mean", "deviation")
-    found: Axes = {
-        "mme.enter.weight": {1: streams},
-        "mme.summarise.weight": {1: [(part, name) for part in parts for name in streams]},
-        "people.place_PD": {0: [*range(num_people)]},
-    }
+    found: Axes = {}
+    for member in range(branch.config.mme.num_members):
+        encoder = f"mme.members.{member}"
+        found[f"{encoder}.enter.weight"] = {1: streams}
+        found[f"{encoder}.summarise.weight"] = {1: [(part, name) for part in parts for name in streams]}
+        found[f"people.{member}.place_PD"] = {0: [*range(num_people)]}
     if branch.pcm is None:
         return found
     config = branch.config.pcm

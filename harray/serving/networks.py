@@ -22,6 +22,7 @@ from harray.inference.predictor import Prediction, Predictor
 from harray.live.config import LiveConfig
 from harray.live.networks import FrameNetworks, Picture, SeenFrame
 from harray.live.stream import decide
+from harray.live.timeline import timeline
 from harray.live.traits import ModelTraits
 from harray.live.windows import Window
 from harray.poses.detector import pose_image_size
@@ -163,7 +164,8 @@ class ModelPool:
         return said
 
     def predict_video(self, name: str, content: bytes) -> dict[str, Any]:
-        """An entry as `harray predict` gives it, with all classes; `error` where the video cannot be read.
+        """An entry as `harray predict` gives it, with all classes, and `segments` as `harray timeline` finds them;
+        `error` where the video cannot be read.
 
         A video that is too long has `refused` too.
         """
@@ -176,6 +178,8 @@ class ModelPool:
                     "refused": True,
                 }
             entry = video_entry(predictor, VideoTask(video=str(path), top=len(predictor.classes)))
+            if "top" in entry:
+                entry["segments"] = [segment.to_json() for segment in timeline(predictor, path)]
         return {key: value for key, value in entry.items() if key != "video"}
 
     def predict_keypoints(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from prometheus_client import Counter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from harray.live.stream import Stream
@@ -36,13 +37,15 @@ class Closed(Exception):
 class Mailbox:
     """Holds the newest frame; one that nobody took in time is skipped."""
 
-    def __init__(self) -> None:
+    def __init__(self, skipped: Counter) -> None:
         self.num_skipped = 0
+        self._skipped = skipped
         self._frame: tuple[FrameMessage, float] | None = None
         self._filled = asyncio.Event()
 
     def put(self, frame: FrameMessage) -> None:
-        self.num_skipped += self._frame is not None
+        if self._frame is not None:
+            self.skip()
         self._frame = frame, time.monotonic()
         self._filled.set()
 
@@ -50,8 +53,14 @@ class Mailbox:
         """A frame that came after the one that was taken, which is then skipped."""
         taken, self._frame = self._frame, None
         self._filled.clear()
-        self.num_skipped += taken is not None
+        if taken is not None:
+            self.skip()
         return taken
+
+    def skip(self) -> None:
+        """A frame is not looked at."""
+        self.num_skipped += 1
+        self._skipped.inc()
 
     async def take(self) -> tuple[FrameMessage, float]:
         """The newest frame and when it came."""
@@ -69,7 +78,7 @@ class Session:
         self.socket = socket
         self.hub = hub
         self.limits = hub.config.limits
-        self.mailbox = Mailbox()
+        self.mailbox = Mailbox(hub.counters.frames.labels(outcome="skipped"))
         self.pace = Pace(self.limits)
         self.attention = False
         self.num_sent = self.num_read = self.num_errors = 0
@@ -160,8 +169,7 @@ class Session:
             raise Malformed("time", "found a capture time that is not after the one before")
         self.newest_ms = frame.captured_ms
         if self._is_unread():
-            self.mailbox.num_skipped += 1
-            self.hub.counters.frames.labels(outcome="skipped").inc()
+            self.mailbox.skip()
             return
         self.mailbox.put(frame)
 

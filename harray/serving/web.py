@@ -28,6 +28,7 @@ PAGE = {
     "page.js": ("page.js", "text/javascript"),
 }
 KEYPOINTS_BYTES = 8 << 20  # longest JSON of keypoints
+PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0")  # FFmpeg would go and read what they name
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob: mediastream:; "
     "style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'",
@@ -192,7 +193,12 @@ async def _predicted(request: Request, hub: Hub) -> dict[str, Any]:
 
 
 async def _of_video(content: bytes, model: str, hub: Hub) -> dict[str, Any]:
-    answer = await hub.networks.predict_video(model, content)
+    if content.lstrip()[:16].startswith(PLAYLISTS):
+        raise Refused(422, "found a list of places where a video is, expected the video itself")
+    try:
+        answer = await hub.networks.predict_video(model, content)
+    except InputError as error:
+        raise Refused(422, str(error)) from error
     if "top" not in answer:
         raise Refused(413 if answer.pop("refused", False) else 422, answer["error"])
     return answer

@@ -62,6 +62,9 @@ class TrainingConfig:
     """Whether to compute in bfloat16 on a GPU."""
     state_sec: float = 5.0
     """Least time between two saves of the state that resuming needs, seconds. 0: after each epoch."""
+    balance: Fraction = 0.0
+    """How far rare classes count as common ones do: a class weighs its share of the clips to the power of minus this.
+    0: every clip weighs the same; 1: every class does."""
     init: str = ""
     """Model whose weights to start from, by names of layers, joints and classes. Empty: weights are drawn."""
     allow_leak: bool = False

@@ -27,7 +27,7 @@ from harray.training.evaluate import predict_probabilities
 from harray.training.optimisation import decay_at, new_optimizer, rate_at
 from harray.training.scene_probe import fit_scene_probe
 from harray.training.statistics import fit_priors, fit_standardisation
-from harray.training.step import TrainingStep
+from harray.training.step import TrainingStep, class_weights
 from harray.training.workers import WorkerGroup, epoch_batches
 
 MEASURING_PASS = 0  # random streams of the measurements before training: 0 and down; training counts from 1
@@ -132,9 +132,19 @@ class Trainer:
     def epochs(self, state: dict[str, Any] | None = None) -> Iterator[EpochReport]:
         """Train epoch by epoch, for callers that may stop in between; after each, `state()` can be kept."""
         self._start(state)
-        step = self._wrapped(TrainingStep(self.network, self.config, self.augmentation))
+        step = self._wrapped(
+            TrainingStep(self.network, self.config, self.augmentation, self._class_weights())
+        )
         while self.progress.epoch < self.config.num_epochs and not self._out_of_patience():
             yield self._epoch(step)
+
+    def _class_weights(self) -> Tensor | None:
+        """Of all workers' clips."""
+        if not self.config.balance:
+            return None
+        labels_N = self.train.clips.labels_N
+        counts_A = torch.bincount(labels_N[labels_N >= 0], minlength=self.network.num_classes).float()
+        return class_weights(self.workers.summed(counts_A), self.config.balance)
 
     def chosen(self) -> FusionNetwork:
         """The network with the averaged weights of the best epoch so far."""

@@ -31,9 +31,16 @@ from harray.training.config import TrainingConfig
 class TrainingStep(nn.Module):
     """Losses as a module, so that DistributedDataParallel sees one forward per step."""
 
-    def __init__(self, network: FusionNetwork, config: TrainingConfig, augmentation: AugmentationConfig):
+    def __init__(
+        self,
+        network: FusionNetwork,
+        config: TrainingConfig,
+        augmentation: AugmentationConfig,
+        class_weight_A: Tensor | None = None,
+    ):
         super().__init__()
         self.network = network
+        self.class_weight_A = class_weight_A  # of losses of recognition; None: all alike
         self.config = config
         self.augmentation = augmentation
 
@@ -93,7 +100,8 @@ class TrainingStep(nn.Module):
         """The members' mean loss: each learns to answer by itself."""
         smoothing = self.config.label_smoothing
         each = [classification_loss(logits_BA, labels_B, smoothing) for logits_BA in logits_BEA.unbind(dim=1)]
-        return torch.stack(each).mean(dim=0)
+        mean_B = torch.stack(each).mean(dim=0)
+        return mean_B if self.class_weight_A is None else mean_B * self.class_weight_A[labels_B.clamp(min=0)]
 
     @staticmethod
     def _completion(pose: Pose, batch: Augmented) -> tuple[Tensor, Tensor]:
@@ -107,3 +115,13 @@ class TrainingStep(nn.Module):
             completion_loss(pose.refined_BPTKC, pose.expected_BPTKC, batch.target_BPTKC, hidden),
             prediction_loss(pose.predicted_BPTKC, batch.target_BPTKC, known_BPTK),
         )
+
+
+def class_weights(counts_A: Tensor, balance: float) -> Tensor:
+    """Weights `[A]` of classes with so many training clips each, whose mean over those clips is 1; 0 without clips.
+
+    >>> class_weights(torch.tensor([30.0, 10.0]), 1.0)
+    tensor([0.6667, 2.0000])
+    """
+    weight_A = torch.where(counts_A > 0, counts_A.clamp(min=1) ** -balance, 0.0)
+    return weight_A * counts_A.sum() / (weight_A * counts_A).sum().clamp(min=1e-9)

@@ -145,3 +145,23 @@ def test_the_case_reasons_hidden(case, extract, harray, tmp_path):
         str(folder / name) for name in ("audio.mp4", "empty.mp4", "page.mp4")
     ]
     assert len(files) == 3, json.dumps(files)
+
+
+def test_segments_of_a_video_are_clips_of_their_own_in_the_store(extract, tmp_path):
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    write_video(videos / "long.mp4", 60)
+    (tmp_path / "parts.csv").write_text(
+        "video,start,end,label\nlong.mp4,0,1,run\nlong.mp4,1.2,2,sit\ngone.mp4,0,1,sit\n"
+    )
+    done = extract(videos, "--segments", tmp_path / "parts.csv")
+    assert done.code == 0, done.err
+    assert done.json["found"]["classes"] == {"run": 1, "sit": 1}
+    assert any("1 segments are of videos that are not there" in note for note in done.json["found"]["notes"])
+    rows = FeatureStore.open(tmp_path / "store").read(columns=["frame_index"]).to_pylist()
+    assert {row["label"]: (row["frame_index"][0], row["frame_index"][-1]) for row in rows} == {
+        "run": (0, 24),
+        "sit": (30, 49),
+    }
+    assert {row["group"] for row in rows} == {"long"}
+    assert extract(videos, "--segments", tmp_path / "parts.csv").json["computed"] == 0

@@ -44,12 +44,12 @@ def test_the_same_layout_and_classes_in_another_order_are_taken_over_whole():
     source, new = checkpoint(layout, ["run", "sit", "wave"]), network(layout, ["wave", "run", "jump"])
     taken = take_over(new, [layout], ["wave", "run", "jump"], source)
     ours, theirs = dict(new.named_parameters()), dict(source.network.named_parameters())
-    assert torch.equal(ours["mme.enter.weight"], theirs["mme.enter.weight"])
-    assert torch.equal(ours["classify_motion.weight"][:2], theirs["classify_motion.weight"][[2, 0]])
+    assert torch.equal(ours["mme.members.0.enter.weight"], theirs["mme.members.0.enter.weight"])
+    assert torch.equal(ours["classify_motion.0.weight"][:2], theirs["classify_motion.0.weight"][[2, 0]])
     drawn = dict(network(layout, ["wave", "run", "jump"]).named_parameters())
-    assert torch.equal(ours["classify_motion.weight"][2], drawn["classify_motion.weight"][2])
+    assert torch.equal(ours["classify_motion.0.weight"][2], drawn["classify_motion.0.weight"][2])
     assert (taken.joints, taken.classes, taken.new) == ((17, 17), (2, 3), ())
-    assert set(taken.partly) >= {"classify_motion.weight", "classify_motion.bias"}
+    assert set(taken.partly) >= {"classify_motion.0.weight", "classify_motion.0.bias"}
     assert "2 of 3 classes by name" in str(taken)
 
 
@@ -69,11 +69,11 @@ def test_another_layout_is_mapped_by_the_names_of_its_joints():
             )
             name = ("place", joint, c)
             assert torch.equal(
-                ours["mme.enter.weight"][:, streams.index(name)],
-                theirs["mme.enter.weight"][:, known.index(name)],
+                ours["mme.members.0.enter.weight"][:, streams.index(name)],
+                theirs["mme.members.0.enter.weight"][:, known.index(name)],
             )
     assert taken.joints == (12, 17)
-    assert torch.equal(ours["people.place_PD"][0], theirs["people.place_PD"][0])
+    assert torch.equal(ours["people.0.place_PD"][0], theirs["people.0.place_PD"][0])
     assert any(name.startswith("cfn.") for name in taken.new)
 
 
@@ -83,7 +83,7 @@ def test_every_named_axis_is_as_long_as_its_weight(layout):
     new = network(skeleton, ["a", "b"], scene=6, config=ModelConfig())
     weights = dict(new.named_parameters())
     named = named_axes(new, [skeleton], ["a", "b"])
-    assert "mme.enter.weight" in named and set(named) <= set(weights)
+    assert "mme.members.0.enter.weight" in named and set(named) <= set(weights)
     for name, axes in named.items():
         for axis, names in axes.items():
             assert len(names) == weights[name].shape[axis] == len(set(names)), name

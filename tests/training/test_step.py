@@ -13,7 +13,7 @@ from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork
 from harray.skeleton import PENN13
 from harray.training.config import TrainingConfig
-from harray.training.step import TrainingStep
+from harray.training.step import TrainingStep, class_weights
 from tests.toys import TINY_SIZES
 
 
@@ -140,3 +140,25 @@ def test_mixed_precision_computes_nearly_the_same(overrides):
     found.sum().backward()
     assert torch.allclose(found.float(), expected, rtol=0.05, atol=0.05)
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("counts", "balance", "weights"),
+    [
+        ([30.0, 10.0], 1.0, [2 / 3, 2.0]),
+        ([30.0, 10.0], 0.0, [1.0, 1.0]),
+        ([36.0, 4.0, 0.0], 0.5, [5 / 6, 2.5, 0.0]),
+    ],
+)
+def test_weights_of_classes_are_one_in_the_mean_over_clips(counts, balance, weights):
+    torch.testing.assert_close(class_weights(torch.tensor(counts), balance), torch.tensor(weights))
+
+
+def test_a_rare_class_weighs_more_in_recognition_and_not_in_completion():
+    plain, balanced = step(), step()
+    balanced.class_weight_A = torch.tensor([0.5, 1.0, 2.0])
+    once, weighed = losses_of(plain), losses_of(balanced)
+    for name in ("pose", "fusion", "scene"):
+        expected = once[name] * torch.tensor([0.5, 1.0, 2.0, 1.0])
+        torch.testing.assert_close(weighed[name], expected)
+    torch.testing.assert_close(weighed["completion"], once["completion"])

@@ -51,7 +51,10 @@ function lost(socket, event) {
   state.socket = null;
   state.inFlight = [];
   state.numAnswers = 0;
+  Object.assign(state, { answer: null, attention: null }); // what was seen is no longer known to be so
   closeSegments();
+  showPeople(null);
+  draw();
   if (event.code === 4401) return askForToken(event.reason);
   if (event.code === 4400 || event.code === 4403) {
     return setStatus("refused", event.reason || "The server refused this page");
