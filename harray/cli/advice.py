@@ -6,9 +6,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harray import workspace
 from harray.names import without_password
 
-DEFAULT_OUT = Path("harray-out")
+DEFAULT_OUT = Path(workspace.DEFAULT_OUT)
 TEST_SHARE = 0.2  # that is proposed where a store has no test part
 
 

@@ -12,7 +12,7 @@ from harray.config import leaf_types, load, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
 from harray.training.config import TrainingConfig
-from harray.workspace import local_folder
+from harray.workspace import OUT_VARIABLE, local_folder
 
 
 def _mounted(folder: Path | None) -> Path | None:
@@ -26,7 +26,7 @@ Out = Annotated[
     Path,
     typer.Option(
         "--out",
-        envvar="HARRAY_OUT",
+        envvar=OUT_VARIABLE,
         callback=_mounted,
         help="Folder for runs, reports, logs and the default tracking store.",
     ),
