@@ -69,7 +69,7 @@ def _train(
     train: ClipTensors,
     val: ClipTensors,
 ) -> tuple[float, int, float, bool]:
-    """Value, epochs, their seconds, and whether it was stopped early."""
+    """Value, epochs, their seconds, and whether it was pruned."""
     device = device_named(config.training.device)
     seconds, value, epoch = 0.0, 0.0, 0
     with threads(config.training.num_threads, device):

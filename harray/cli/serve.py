@@ -32,6 +32,7 @@ def serve(
             help="A second model on the same frames; how often it disagrees is logged to MLflow.",
         ),
     ] = None,
+    min_precision: options.MinPrecision = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
@@ -47,9 +48,16 @@ def serve(
         raise InputError(f"--replicas {replicas}: expected auto or a number from 1")
     with session(out, "serve", as_json) as terminal:
         from harray.api.serve import served, wait_for_interruption
+        from harray.live.config import LiveConfig
         from harray.serving.config import Address, ServingConfig
 
-        config = ServingConfig(model=model, shadow=shadow, token=token or None, replicas=replicas)
+        config = ServingConfig(
+            model=model,
+            shadow=shadow,
+            token=token or None,
+            replicas=replicas,
+            live=LiveConfig(min_precision=min_precision),
+        )
         address = Address(host=host, port=port)
         with served(config, address, workspace=Workspace(out, tracking_uri), reporter=terminal) as url:
             terminal.result(f"serving {model} at {url}{' (guests need the token)' if token else ''}")

@@ -10,6 +10,7 @@ import functools
 import itertools
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from harray.store.lock import writing
 from harray.store.test_part import HeldOut, as_dealt, check_named, complete, hold_out_test
 from harray.videos.datasets.asked import chosen
 from harray.videos.files import stamp_of
+from harray.videos.listing import named
 
 CLIPS_PER_SHARD = 256
 
@@ -146,9 +148,22 @@ def labelled_rows(stream: KeypointStream, options: ImportOptions) -> tuple[list[
     rows = manifest_rows(stream.path, file, labels)
     if options.protocol is not None:
         rows = _of_protocol(stream.path, rows, options.protocol)
+    if file.layout is not None:
+        messages += _counts(rows)
     if options.test_share is not None:
         check_named(str(stream.path), rows)
     return rows, said + messages
+
+
+def _counts(rows: list[dict[str, Any]]) -> list[str]:
+    """Classes, splits and groups, a line each."""
+    labels = Counter(row["label"] for row in rows)
+    without = labels.pop(None, 0)
+    splits = Counter(split for row in rows for split in row["splits"])
+    groups = Counter(row["group"] for row in rows if row["group"] is not None)
+    lines = [named("class", "classes", dict(sorted(labels.items())), without)]
+    lines += [named("split", "splits", dict(sorted(splits.items())))] if splits else []
+    return lines + ([named("group", "groups", dict(sorted(groups.items())))] if groups else [])
 
 
 def _of_protocol(path: Path, rows: list[dict[str, Any]], protocol: str) -> list[dict[str, Any]]:

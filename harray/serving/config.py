@@ -5,6 +5,7 @@ import socket
 from dataclasses import dataclass, field
 
 from harray.config import Count, Positive
+from harray.live.config import LiveConfig
 
 AUTO = "auto"
 LOCALHOST = ("127.0.0.1", "localhost", "::1")
@@ -72,6 +73,9 @@ class ServingConfig:
 
     poll_sec: Positive = 10.0
     """How often the registry is asked whether the alias has moved."""
+
+    live: LiveConfig = field(default_factory=LiveConfig)
+    """How each socket is followed, and when the answer is "unsure"."""
 
     limits: Limits = field(default_factory=Limits)
 

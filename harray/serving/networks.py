@@ -19,7 +19,7 @@ import numpy as np
 
 from harray.inference.entries import VideoTask, said_of, video_entry
 from harray.inference.predictor import Prediction, Predictor
-from harray.live.config import LiveConfig
+from harray.live.config import LiveConfig, TimelineConfig
 from harray.live.networks import FrameNetworks, Picture, SeenFrame
 from harray.live.stream import decide
 from harray.live.timeline import timeline
@@ -62,13 +62,14 @@ class FrameJob:
 class Model:
     """One loaded model."""
 
-    def __init__(self, predictor: Predictor):
+    def __init__(self, predictor: Predictor, live: LiveConfig):
         self.predictor = predictor
+        self.live = live
         self.frames = FrameNetworks(predictor.extractor).load() if predictor.checkpoint.provenance else None
 
     def facts(self) -> Facts:
         checkpoint = self.predictor.checkpoint
-        traits = ModelTraits.of(checkpoint, LiveConfig())
+        traits = ModelTraits.of(checkpoint, self.live)
         size = 0 if self.frames is None else pose_image_size(self.frames.extractor.config.poses)
         people, frames, joints, coordinates = checkpoint.network.shape
         return Facts(
@@ -106,7 +107,7 @@ class ModelPool:
             if (model := self._loaded(name)) is not None:  # by another thread, while this one waited
                 return model
             folder = resolve_model(name, self.config.tracking_uri)
-            model = Model(Predictor.load(folder, num_threads=self.num_threads))
+            model = Model(Predictor.load(folder, num_threads=self.num_threads), self.config.live)
             with self._lock:
                 self._models[name] = model
                 while len(self._models) > KEPT_MODELS:
@@ -177,9 +178,12 @@ class ModelPool:
                     "error": f"found a video of {seconds:.0f} s, expected at most {limit:g} s",
                     "refused": True,
                 }
-            entry = video_entry(predictor, VideoTask(video=str(path), top=len(predictor.classes)))
+            precision = self.config.live.min_precision
+            task = VideoTask(video=str(path), top=len(predictor.classes), min_precision=precision)
+            entry = video_entry(predictor, task)
             if "top" in entry:
-                entry["segments"] = [segment.to_json() for segment in timeline(predictor, path)]
+                found = timeline(predictor, path, TimelineConfig(min_precision=precision))
+                entry["segments"] = [segment.to_json() for segment in found]
         return {key: value for key, value in entry.items() if key != "video"}
 
     def predict_keypoints(

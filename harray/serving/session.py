@@ -140,7 +140,7 @@ class Session:
         served = self.hub.served
         before, self.served = self.served, served
         if self.stream is None or before is None or before.facts.bones != served.facts.bones:
-            self.stream = Stream(served.facts.traits)
+            self.stream = Stream(served.facts.traits, self.hub.config.live)
         else:
             self.stream.adopt(served.facts.traits)
         await self._send(hello_of(self.hub, served), counts=False)

@@ -31,7 +31,7 @@ class SweepConfig:
     objective: Literal["accuracy", "accuracy-latency"] = ACCURACY
     """Val macro F1, alone or against the time to recognise a clip."""
     reduction: int = 2
-    """Of early stopping (ASHA): one trial in so many goes on from rung to rung."""
+    """Of pruning (ASHA): one trial in so many goes on from rung to rung."""
     num_trials: int = 24
     """Trials in all, those of earlier starts included."""
     max_failed: float = 0.25
@@ -47,7 +47,7 @@ class SweepConfig:
 
     @property
     def prunes(self) -> bool:
-        """Whether hopeless trials are stopped early; with two objectives nothing says which are."""
+        """Whether trials that fall behind are pruned; with two objectives nothing says which do."""
         return self.objective == ACCURACY
 
     @property

@@ -12,6 +12,7 @@ USUAL = {
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "validate": "val",
     "dev": "val",
     "test": "test",
     "testing": "test",
@@ -20,7 +21,7 @@ USUAL = {
 }
 # In the order in which they are tried: the longer of two words that begin alike first.
 _WORD = re.compile(
-    r"(?P<split>training|train|validation|valid|val|dev|testing|test|evaluation|eval|holdout|heldout)"
+    r"(?P<split>training|train|validation|validate|valid|val|dev|testing|test|evaluation|eval|holdout|heldout)"
     r"|(?P<filler>set|split|data|part|videos?|clips?|[ _.-]+)"
     r"|(?P<number>[0-9]+)"
 )

@@ -148,7 +148,7 @@ def test_kinetics_json_and_folders(tree, tmp_path):
     }
     root = tree("abcdefghijk_000005_000015.mp4", lists={"kinetics_val.json": json.dumps(about)})
     [(label, _, [split])] = told(survey(root, "kinetics", tmp_path / "lists"), root).values()
-    assert (label, split) == ("yoga", "validate")
+    assert (label, split) == ("yoga", "val")
 
 
 def test_kinetics_labels_by_folders(tree):

@@ -30,7 +30,7 @@ def list_kinetics(asked: Asked) -> Listing:
     check_protocol(asked, ())
     found = found_below(asked)
     stems = found.by_stem()
-    entries = list(_entries(asked))
+    entries = list(dict.fromkeys(_entries(asked)))
     by_video: dict[str, list[Entry]] = {}
     for entry in entries:
         by_video.setdefault(entry.video, []).append(entry)

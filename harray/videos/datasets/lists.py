@@ -12,6 +12,7 @@ from harray.videos.segments import DEFAULT_RATE
 from harray.videos.splits import split_named
 from harray.videos.tree import VIDEO_SUFFIXES, Tree
 
+HEADERS = ("action", "class", "class_name", "label", "name", "id,name", "label,name")
 CLASS_LISTS = (
     "*class*.txt",
     "*label_map*.txt",
@@ -206,6 +207,8 @@ def read_classes(file: Path) -> dict[int, str]:
             return {int(key): str(name) for key, name in content.items()}
         return {int(number): str(name) for name, number in content.items()}
     lines = [line.strip() for line in lines_of(file) if line.strip()]
+    if lines and lines[0].lower() in HEADERS:
+        del lines[0]
     numbered = [
         re.fullmatch(r"(?:Clabel:\s*)?(\d+)(?:[\s,;:]+)(?:set:.*?;.*?;\s*)?(.+)", line) for line in lines
     ]
