@@ -7,6 +7,7 @@ import pytest
 from harray.config_keys import Key, default_text, field_docstrings, keys_named, keys_of
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.recipes import recipe_named
 from harray.synth.config import SynthConfig
 
 
@@ -72,7 +73,7 @@ def test_the_command_lists_every_key_with_the_values_of_a_recipe(harray):
     ending = harray("config", "--recipe", "skeleton", "--json")
     keys = {key["name"]: key for key in ending.json["keys"]}
     assert set(keys) == {key.name for key in keys_of(ExperimentConfig)}
-    assert keys["training.num_epochs"]["default"] == 16
+    assert keys["training.num_epochs"]["default"] == recipe_named("skeleton").training.num_epochs
 
 
 def test_the_command_finds_a_key_by_the_name_that_other_programs_give_it(harray):

@@ -253,8 +253,10 @@ def train_recorded(
     seed = experiment.training.seed
     store_digest = FeatureStore.open(store).digest()
     place = _place(uri, workspace.out)
-    mark = digest([__version__, to_dict(experiment), store_digest, workers.count, place])
-    claimed = RunFolder.claim(workspace.out / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}", mark)
+    fingerprint = digest([__version__, to_dict(experiment), store_digest, workers.count, place])
+    claimed = RunFolder.claim(
+        workspace.out / "runs", f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}", fingerprint
+    )
     folder, trained = claimed.path, None
     dump(experiment, folder / CONFIG_FILE)
     request = _request(store, experiment, folder)
