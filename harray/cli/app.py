@@ -98,6 +98,7 @@ skeleton_app.command("export")(skeletons.export)
 bench_app.command("extraction")(bench.extraction)
 bench_app.command("training")(bench.training)
 bench_app.command("tuning")(bench.tuning)
+bench_app.command("live")(bench.live)
 
 
 @app.callback(invoke_without_command=True)

@@ -120,3 +120,41 @@ def tuning(
             f"{bench.allowed_sec:.1f} s"
         )
         terminal.json(bench.to_json())
+
+
+def live(
+    video: Annotated[Path, typer.Option("--video", help="A film of one person or more, 10 frames or more.")],
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=1.0, help="Of playing it at its own speed, again and again.")
+    ] = 20.0,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="As fast as it goes, in turn.")] = 3,
+    out: options.Out = options.DEFAULT_OUT,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure live recognition: latency at a film's own speed, the rate beside YOLO.track, memory.
+
+    Without a scene branch; poses.weights=... and poses.image_size=... name the pose network of both.
+    """
+    experiment = options.build_config("default", None, ["scenes.weights=none", *(overrides or [])])
+    with session(out, "bench-live", as_json) as terminal:
+        from harray.bench.live import bench_live
+
+        bench = bench_live(
+            options.existing(video, "video", "name a film"),
+            experiment.extraction,
+            seconds=seconds,
+            rounds=rounds,
+            reporter=terminal,
+        )
+        own, rates = bench.own_speed, bench.frames_per_sec
+        terminal.result(
+            f"own speed: {own['frames']} frames, {own['skipped']} skipped; capture to decision "
+            f"{own['latency_p50_ms']} ms (p50), {own['latency_p95_ms']} ms (p95); memory "
+            f"{bench.peak_mb['first']:.0f} MB after the first film, {bench.peak_mb['last']:.0f} MB after the last"
+        )
+        terminal.result(
+            f"as fast as it goes: harray {rates['harray']:.1f} frames/s, YOLO.track {rates['yolo_track']:.1f}, "
+            f"{bench.ratio:.2f} times as fast"
+        )
+        terminal.json(bench.to_json())
