@@ -133,14 +133,23 @@ class Model:
         """
         from harray.live.recogniser import Recogniser
 
+        with working(
+            self.workspace, reporter
+        ):  # the networks' own chatter, not what goes on while events are taken
+            recogniser = Recogniser(self.predictor, config)
+            recogniser.networks.load()
         told = listener(reporter)
-        steps = Recogniser(self.predictor, config).watch(
-            str(source), own_speed=own_speed, on_message=told.say
-        )
+        steps = recogniser.watch(str(source), own_speed=own_speed, on_message=told.say)
         with contextlib.closing(steps):
             yield (event for step in steps for event in step.events)
 
-    def timeline(self, video: str | Path, *, config: "TimelineConfig | None" = None) -> "list[Segment]":
+    def timeline(
+        self,
+        video: str | Path,
+        *,
+        config: "TimelineConfig | None" = None,
+        reporter: Reporter | None = None,
+    ) -> "list[Segment]":
         """Who did what from when to when in a recording of any length: the whole picture's segments first.
 
             for segment in model.timeline("LONG.mp4"): ...
@@ -150,7 +159,11 @@ class Model:
         """
         from harray.live.timeline import timeline
 
-        return timeline(self.predictor, video, config)
+        with (
+            working(self.workspace, reporter) as (_, told),
+            told.progress("watching", "seconds") as update,
+        ):
+            return timeline(self.predictor, video, config, lambda time_sec: update(int(time_sec), 0))
 
     def figure(self) -> "Figure":
         """Loss and accuracy over the epochs of its training.

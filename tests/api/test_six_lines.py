@@ -51,6 +51,8 @@ def test_the_six_lines_work_quietly_by_text_and_by_path(
     pictures = answer.explain(named("why"))
     with model.live(named(next(videos.rglob("*.mp4"))), own_speed=False) as events:
         assert all({"label", "start_sec"} <= event.keys() for event in events)
+    for segment in model.timeline(named(next(videos.rglob("*.mp4")))):
+        assert segment.start_sec < segment.end_sec
 
     assert store.summary.extracted == 36
     assert report.scores.num_clips > 0
