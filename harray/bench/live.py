@@ -79,7 +79,8 @@ def bench_live(
         frames += found.num_frames
         peaks.append(_peak_mb())
         reporter.say(f"own speed: {frames} frames, {skipped} skipped")
-    p50, p95 = (round(float(x), 1) for x in np.percentile(np.array(latencies or [np.nan]) * 1000, [50, 95]))
+    known = np.percentile(np.array(latencies) * 1000, [50, 95]) if latencies else (None, None)
+    p50, p95 = (None if value is None else round(float(value), 1) for value in known)
     own = {"frames": frames, "skipped": skipped, "decisions": decisions}
     track = yolo_track(extraction.poses)
     rates: dict[str, list[float]] = {"harray": [], "yolo_track": []}
