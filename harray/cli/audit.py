@@ -21,7 +21,7 @@ def audit(
     out: options.Out = options.DEFAULT_OUT,
     as_json: options.Json = False,
 ) -> None:
-    """Look for doubles, leaks, wrong labels, empty and odd clips.
+    """Look for doubles, leaks, wrong labels, empty clips.
 
     Prints counts, writes a page with the worst, and csv files for `harray extract --drop drop.csv --relabel
     relabel.csv`. Nothing is changed.

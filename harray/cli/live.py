@@ -53,9 +53,10 @@ def live(
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
 ) -> None:
-    """Say who does what, now: on a camera, a stream or a film, with a label for each person.
+    """Say who does what, now.
 
-    Ctrl-C ends it; recordings and events are whole then. Skipped frames and latencies are told in the end.
+    On a camera, a stream or a film, with a label for each person. Ctrl-C ends it; recordings and events are whole
+    then. Skipped frames and latencies are told in the end.
     """
     options.check_model(model)
     place = Workspace(out, tracking_uri)
@@ -115,9 +116,10 @@ def timeline(
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
 ) -> None:
-    """Say who did what from when to when in recordings of any length.
+    """Say who did what from when to when.
 
-    Each frame passes the networks once. What lies in no segment is idle, nobody or unsure.
+    In recordings of any length. Each frame passes the networks once. What lies in no segment is idle, nobody or
+    unsure.
     """
     from harray.cli.models import told_apart
 
