@@ -90,8 +90,9 @@ def test_workers_end_like_one_process_even_if_one_of_them_is_killed_at_a_random_
         assert ours.losses == pytest.approx(theirs.losses, rel=1e-2)
         assert ours.val_loss == pytest.approx(theirs.val_loss, abs=1e-3)
     weights, expected = (load_checkpoint(r.checkpoint).network.state_dict() for r in (result, alone))
-    # Softmax does not see it: its gradient is rounding, and AdamW walks by that.
-    del expected["mme.members.0.attention.bias"]
+    # Softmax does not see what shifts all its inputs: the gradient is rounding, and AdamW walks by that.
+    for name in ("mme.members.0.attention.bias", "cfn.key.bias"):
+        del expected[name]
     for name, value in expected.items():
         assert np.allclose(weights[name], value, atol=2e-3), name
     assert (
