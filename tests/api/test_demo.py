@@ -21,12 +21,15 @@ def test_a_second_demo_in_the_same_folder_is_refused_at_once(tmp_path):
 
 
 def test_a_folder_is_free_again_however_its_holder_ended(tmp_path):
-    for ending in (None, RuntimeError(), KeyboardInterrupt()):
+    endings = (None, RuntimeError(), KeyboardInterrupt())
+    held = []
+    for ending in endings:
         try:
             with holding(tmp_path, "held"):
+                held.append(ending)
                 if ending:
                     raise ending
         except (RuntimeError, KeyboardInterrupt):
             pass
     with holding(tmp_path, "held"):
-        pass
+        assert held == list(endings)

@@ -12,15 +12,6 @@ from harray.videos.listing import Listing
 from harray.videos.segments import segment_path
 
 _FINEGYM = re.compile(r"(?P<video>.+)_E_(?P<event>\d+)_(?P<event_end>\d+)_A_(?P<start>\d+)_(?P<end>\d+)")
-CLASS_LISTS = (
-    "*class*.txt",
-    "*label_map*.txt",
-    "*classInd*.txt",
-    "*labels*.csv",
-    "*class*.csv",
-    "*labels*.json",
-    "*class*.json",
-)
 
 
 def list_something(asked: Asked) -> Listing:
