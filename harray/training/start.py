@@ -28,6 +28,7 @@ class TakenOver:
     classes: tuple[int, int]
     new: tuple[str, ...]  # weights of which nothing was taken over
     partly: tuple[str, ...]
+    old: frozenset[str] = frozenset()  # weights of which more than half was taken over
 
     def __str__(self) -> str:
         parts = [
@@ -63,7 +64,7 @@ def take_over(
     axes = named_axes(network, layouts, classes)
     their_axes = named_axes(source.network, [source.skeleton, source.second_skeleton], source.classes)
     num_weights = num_taken = 0
-    new, partly = [], []
+    new, partly, old = [], [], []
     with torch.no_grad():
         for name, weight in network.named_parameters():
             num_weights += weight.numel()
@@ -75,6 +76,8 @@ def take_over(
                 new.append(name)
             elif taken < weight.numel():
                 partly.append(name)
+            if taken > weight.numel() / 2:
+                old.append(name)
     first = layouts[0]
     joints = () if first is None else first.joints
     return TakenOver(
@@ -84,6 +87,7 @@ def take_over(
         classes=(len(set(classes) & set(source.classes)), len(classes)),
         new=tuple(new),
         partly=tuple(partly),
+        old=frozenset(old),
     )
 
 
