@@ -44,6 +44,7 @@ from harray.validation.plan import (
     every_occlusion,
     plan_trainings,
     split_as_fold,
+    start_of,
 )
 from harray.validation.verdicts import verdicts_of_cross_validation
 from harray.workspace import Workspace
@@ -140,6 +141,8 @@ def cross_validate(
                 f"note: {num} files stand under several names in different groups, so in several folds; "
                 f"`harray audit {there.path}` lists them"
             )
+        if taken := start_of(plan):
+            told.result(str(taken))
         check_tracking(place)
         found = run_plan(plan, place.out, num_workers=options.num_workers, reporter=told)
         verdicts = verdicts_of_cross_validation(found)

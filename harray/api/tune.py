@@ -142,7 +142,7 @@ def tune_recorded(config: SweepConfig, workspace: Workspace, reporter: Reporter 
 
 
 def _run(sweep: "StudySweep", runs: "SweepRuns", places: Places, reporter: Reporter) -> None:
-    from harray.training.run import origin_of, training_clips
+    from harray.training.run import origin_of, started_network, training_clips
     from harray.tuning.search import run_trials
     from harray.tuning.trial import TrialJob
 
@@ -152,6 +152,8 @@ def _run(sweep: "StudySweep", runs: "SweepRuns", places: Places, reporter: Repor
         raise InputError(
             f"store {store.path}: no clips to compare trials by; set training.val_share, or give it a val split"
         )
+    if (learning := sweep.config.experiment.learning).training.init:
+        reporter.result(str(started_network(learning, train.looked_at(learning.features.keypoints))[1]))
     job = TrialJob(
         config=sweep.config,
         folder=sweep.folder / TRIALS_FOLDER,

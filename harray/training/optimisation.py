@@ -36,7 +36,7 @@ def decay_at(num_steps: int, greatest: float) -> float:
 def new_optimizer(
     network: FusionNetwork, config: TrainingConfig, old: Collection[str] = ()
 ) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019) that decays weight matrices only; PCM and old weights have rates of their own.
+    """AdamW (Loshchilov and Hutter, 2019) that decays weight matrices only; PCM and old weights have their rates.
 
     Args:
         old: names of the weights that another model has learned before.

@@ -31,7 +31,7 @@ from harray.training.loop import EpochReport, Share, Trainer
 from harray.training.mirroring import try_mirroring
 from harray.training.probes import dealt
 from harray.training.splits import carve_val, few_of_each
-from harray.training.start import start_network
+from harray.training.start import TakenOver, start_network
 from harray.training.state import load_state, save_state
 from harray.training.workers import WorkerGroup
 
@@ -206,12 +206,9 @@ def new_trainer(
     which = learning.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
     features, decisions = decided(learning.features, train)
-    network, old = new_network(learning, train), frozenset[str]()
-    if folder := learning.training.init:
-        layouts = [train.skeleton, train.second_skeleton]
-        taken = start_network(network, layouts, train.classes, Path(folder))
-        old = taken.old
-        decisions = [*decisions, f"from {folder}: {taken}"]
+    network, taken = started_network(learning, train)
+    if taken:
+        decisions = [*decisions, str(taken)]
     trainer = Trainer(
         network,
         share_of(train, features),
@@ -219,10 +216,20 @@ def new_trainer(
         learning=dataclasses.replace(learning, features=features),
         device=device,
         measured=measured,
-        old=old,
+        old=taken.old if taken else (),
     )
     trainer.decisions = decisions
     return trainer
+
+
+def started_network(learning: LearningConfig, clips: ClipTensors) -> tuple[FusionNetwork, TakenOver | None]:
+    """A network for such clips as a training starts from it, and what it has of another model; None of none."""
+    network, folder = new_network(learning, clips), learning.training.init
+    if not folder:
+        return network, None
+    return network, start_network(
+        network, [clips.skeleton, clips.second_skeleton], clips.classes, Path(folder)
+    )
 
 
 def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfig, list[str]]:

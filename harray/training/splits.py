@@ -1,4 +1,4 @@
-"""Which of the clips train: a validation part is carved out, whole groups at a time, or a few of each class are drawn."""
+"""Which of the clips train: a validation part is carved out, whole groups at a time, or a few of a class are drawn."""
 
 import hashlib
 import math

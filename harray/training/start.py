@@ -4,7 +4,7 @@ Scales and PCM's prior are measured on the new clips, as for every training; so 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ SHOWN = 6
 class TakenOver:
     """What a network has of another one's."""
 
+    source: str = ""  # its checkpoint folder
     num_weights: int
     num_taken: int
     joints: tuple[int, int]  # of its joints, those the other model knows
@@ -32,7 +33,7 @@ class TakenOver:
 
     def __str__(self) -> str:
         parts = [
-            f"{self.num_taken / max(1, self.num_weights):.0%} of {self.num_weights} weights are taken over",
+            f"from {self.source}: {self.num_taken / max(1, self.num_weights):.0%} of {self.num_weights} weights are taken over",
             f"{self.joints[0]} of {self.joints[1]} joints and {self.classes[0]} of {self.classes[1]} classes by name",
         ]
         for what, names in (("in part", self.partly), ("new", self.new)):
@@ -50,7 +51,8 @@ def start_network(
     Raises:
         InputError: no checkpoint there.
     """
-    return take_over(network, layouts, classes, load_checkpoint(folder))
+    taken = take_over(network, layouts, classes, load_checkpoint(folder))
+    return replace(taken, source=str(folder))
 
 
 def take_over(
