@@ -32,8 +32,9 @@ class TakenOver:
     old: frozenset[str] = frozenset()  # weights of which more than half was taken over
 
     def __str__(self) -> str:
+        share = self.num_taken / max(1, self.num_weights)
         parts = [
-            f"from {self.source}: {self.num_taken / max(1, self.num_weights):.0%} of {self.num_weights} weights are taken over",
+            f"from {self.source}: {share:.0%} of {self.num_weights} weights are taken over",
             f"{self.joints[0]} of {self.joints[1]} joints and {self.classes[0]} of {self.classes[1]} classes by name",
         ]
         for what, names in (("in part", self.partly), ("new", self.new)):

@@ -31,15 +31,7 @@ from harray.store import FeatureStore
 from harray.training.calibration import calibration_error_if_exact, expected_calibration_error
 from harray.training.config import LearningConfig
 from harray.training.floors import floors
-from harray.training.run import (
-    checkpoint_of,
-    device_named,
-    fewer,
-    learned_from,
-    new_trainer,
-    origin_of,
-    threads,
-)
+from harray.training.run import device_named, fewer, fit_clips, learned_from
 
 FULL = "full"  # the variant that the others are compared with
 FUSION = "fusion"  # the part that is scored by pose and scene together
@@ -116,13 +108,9 @@ def train_fold(fold: FoldTraining) -> FoldOutcome:
     rest = sorted(set(range(len(clips))) - set(fold.held_out))
     device = device_named(training.device)
     started = time.perf_counter()
-    train = fewer(clips.select(rest), training)
-    with threads(training.num_threads, device):
-        network = new_trainer(learning, train, None, device).run()
+    fitted = fit_clips(learning, store, fewer(clips.select(rest), training), None, device)
     train_sec = time.perf_counter() - started
-    # Not calibrated: a temperature changes no answer, and costs a second training.
-    checkpoint = checkpoint_of(network, learning, train, None, origin_of(store))
-    predictor = Predictor(checkpoint, device=str(device))
+    predictor = Predictor(fitted.checkpoint, device=str(device))
     held_out = clips.select(fold.held_out)
     parts = predictions_by_part(predictor, held_out)
     probabilities = {name: part.probabilities_NA for name, part in parts.items()}
