@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harray.errors import InputError
 from harray.schema import LEDGER, MOVED
 from harray.store.ledger import extracted_rows, latest_rows, split_names
+from harray.store.parts import checked, each_of
 
 LedgerPart = tuple[Path, int, int]  # of the ledger: its file, size in bytes and modification time in ns
 
@@ -42,7 +42,7 @@ class Snapshot:
     @functools.cached_property
     def labels(self) -> tuple[str, ...]:
         """Labels of extracted clips, sorted; clips without a label add none."""
-        return tuple(sorted(set(self.extracted["label"].drop_null().to_pylist())))
+        return tuple(sorted(self.extracted["label"].drop_null().unique().to_pylist()))
 
     @functools.cached_property
     def digest(self) -> str:
@@ -50,10 +50,8 @@ class Snapshot:
 
         Independent of paths and of the order in which things were extracted.
         """
-        rows = self.extracted.select(["clip_id", "label", "group", "splits"]).to_pylist()
-        lines = sorted(
-            json.dumps([row["clip_id"], row["label"], row["group"], row["splits"]]) for row in rows
-        )
+        columns = [self.extracted[name].to_pylist() for name in ("clip_id", "label", "group", "splits")]
+        lines = sorted(json.dumps(row) for row in zip(*columns, strict=True))
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
 
@@ -78,16 +76,15 @@ def read_ledger(files: Sequence[Path]) -> pa.Table:
 
     Raises:
         InputError: a part is damaged.
+        FileNotFoundError: one is gone.
     """
-    rows = latest_rows(pa.concat_tables([_read(file) for file in files] or [LEDGER.empty_table()]))
+    parts = each_of(lambda file: checked(_read, file), files)
+    rows = latest_rows(pa.concat_tables(parts or [LEDGER.empty_table()]))
     return rows.filter(pc.field("status") != MOVED)
 
 
 def _read(file: Path) -> pa.Table:
-    try:
-        return pq.read_table(file, schema=LEDGER)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"store {file.parent.parent}: ledger/{file.name} cannot be read; run `harray store verify "
-            f"{file.parent.parent} --repair`, then the same `harray extract` again"
-        ) from error
+    """A part of the ledger; of an older one the columns that it lacks are null."""
+    with pq.ParquetFile(file) as part:
+        table = part.read(use_threads=False)
+    return table if table.schema.equals(LEDGER) else pq.read_table(file, schema=LEDGER)
