@@ -10,6 +10,7 @@ from harray.api.stores import Store, as_store
 from harray.errors import InputError
 from harray.evaluation.evaluate import evaluate as score
 from harray.evaluation.report import EvaluationReport, write_report
+from harray.files import Place
 from harray.names import short_name
 from harray.rendered.attention import with_objects
 from harray.reporting import Reporter
@@ -25,7 +26,7 @@ from harray.workspace import Workspace
 
 def evaluate(
     model: str | Path | Model,
-    store: str | Path | Store,
+    store: str | Place | Store,
     *,
     split: str = "test",
     occlusion: bool = True,
