@@ -69,6 +69,8 @@ def cross_validation_metrics(found: CrossValidation) -> dict[str, float]:
     """Scores of every part of every variant, as the table has them."""
     metrics = {}
     for name, scores in found.variants.items():
+        if scores.calibration is not None:
+            metrics[f"{name}.calibration_error"] = scores.calibration.expected_calibration_error
         for part, values in scores.parts.items():
             metrics |= {
                 f"{name}.{part}.top1": values.top1.mean,
