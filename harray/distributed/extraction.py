@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -34,6 +33,7 @@ from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import SKELETON, clip_scene_shape, keypoints_shape, make_networks_ready
 from harray.extraction.provenance import Provenance
+from harray.files import Place
 from harray.poses.config import EMBEDDED
 from harray.poses.weights import check_pose_weights
 from harray.reporting import SILENT, Reporter
@@ -91,7 +91,7 @@ class Pool:
 def extract(
     manifest: pa.Table,
     config: ExtractionConfig,
-    store_path: Path | str,
+    store_path: Place | str,
     actors: Actors = Actors(),
     limit: QuarantineLimit = QuarantineLimit(),
     retry: bool = False,

@@ -22,7 +22,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harray.errors import InputError
-from harray.files import list_files, write_atomically
+from harray.files import (
+    Place,
+    list_files,
+    list_tree,
+    place,
+    put_if_absent,
+    write_atomically,
+)
 from harray.schema import MANIFEST, clips_schema
 from harray.skeleton import SkeletonLayout, layout_from, layout_named
 from harray.store.clips import clip_rows, clips_table, shard_name, whole_videos
@@ -60,48 +67,45 @@ class StoreInfo:
 
 
 class FeatureStore:
-    """A folder of features. Make one with `create`, `open` or `open_or_create`."""
+    """A folder of features, on a disk or in a bucket. Make one with `create`, `open` or `open_or_create`."""
 
-    def __init__(self, path: Path, settings: StoreSettings):
+    def __init__(self, path: Place, settings: StoreSettings):
         self.path = path
         self.settings = settings
 
     @classmethod
-    def create(cls, path: Path | str, settings: StoreSettings) -> "FeatureStore":
+    def create(cls, path: Place | str, settings: StoreSettings) -> "FeatureStore":
         """Make an empty store.
 
         Raises:
             InputError: the folder holds something else already.
         """
-        path = Path(path).absolute()
-        if path.exists() and (
-            not path.is_dir() or any(not file.name.startswith(".") for file in path.iterdir())
-        ):
+        path = place(path).absolute()
+        text = dump_settings(settings)
+        if _holds_something(path) or not put_if_absent(path / FILE_NAME, lambda file: file.write_text(text)):
             raise InputError(
                 f"store {path}: it exists and is not empty; name a new folder or an existing store"
             )
-        path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / FILE_NAME, lambda file: file.write_text(dump_settings(settings)))
         return cls(path, settings)
 
     @classmethod
-    def open(cls, path: Path | str) -> "FeatureStore":
+    def open(cls, path: Place | str) -> "FeatureStore":
         """Open an existing store.
 
         Raises:
             InputError: no such folder, no store, or a store of another schema version.
         """
-        path = Path(path).absolute()
+        path = place(path).absolute()
         return cls(path, load_settings(path))
 
     @classmethod
-    def open_or_create(cls, path: Path | str, settings: StoreSettings) -> "FeatureStore":
+    def open_or_create(cls, path: Place | str, settings: StoreSettings) -> "FeatureStore":
         """Open the store if there is one, else create it.
 
         Raises:
             InputError: as `open` and `create`, or the store was made with other settings.
         """
-        path = Path(path).absolute()
+        path = place(path).absolute()
         if not (path / FILE_NAME).exists():
             return cls.create(path, settings)
         store = cls.open(path)
@@ -134,7 +138,7 @@ class FeatureStore:
         """Schema of the clips table."""
         return clips_schema(self.settings.shapes, self.settings.scene_shape)
 
-    def write_shard(self, rows: pa.Table | Sequence[Mapping[str, Any]]) -> Path:
+    def write_shard(self, rows: pa.Table | Sequence[Mapping[str, Any]]) -> Place:
         """Write features of some clips as one file, atomically.
 
         Args:
@@ -244,7 +248,7 @@ class FeatureStore:
 
         def read() -> list[int]:
             files = list_files(self.path / "clips", ".parquet")
-            return each_of(lambda file: checked(pq.read_metadata, file).num_rows, files)
+            return each_of(lambda file: checked(lambda copy: pq.read_metadata(copy).num_rows, file), files)
 
         return self.settings.clip_bytes * sum(undisturbed(read))
 
@@ -268,7 +272,7 @@ class FeatureStore:
             num_quarantined=len(quarantined_rows(ledger)),
             num_clips=len(clips),
             num_without_people=int((num_people == 0).sum()),
-            num_bytes=sum(file.stat().st_size for file in files),
+            num_bytes=sum(file.num_bytes for file in files),
             labels=_counts(rows["label"].drop_null()),
             splits=_counts(pc.list_flatten(rows["splits"])),
             num_groups=len(rows["group"].drop_null().unique()),
@@ -302,7 +306,16 @@ def _write_parquet(table: pa.Table, file: Path) -> None:
     )
 
 
-def _of_splits(rows: pa.Table, splits: list[str], store: Path) -> pa.Table:
+def _holds_something(path: Place) -> bool:
+    """Whether a folder has files that are not hidden, or something else has its name."""
+    if isinstance(path, Path):
+        return path.exists() and (
+            not path.is_dir() or any(not file.name.startswith(".") for file in path.iterdir())
+        )
+    return any(not file.name.startswith(".") for file in list_tree(path))
+
+
+def _of_splits(rows: pa.Table, splits: list[str], store: Place) -> pa.Table:
     there = split_names(rows)
     for split in splits:
         if split not in there:

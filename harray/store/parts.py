@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harray.errors import InputError
+from harray.files import File, local_file, local_files
 
 T = TypeVar("T")
 
@@ -29,13 +30,14 @@ def undisturbed(read: Callable[[], T]) -> T:
     return read()
 
 
-def each_of(read: Callable[[Path], T], files: Sequence[Path]) -> list[T]:
-    """What `read` gives for each file, in their order."""
+def each_of(read: Callable[[File], T], files: Sequence[File]) -> list[T]:
+    """What `read` gives for each file, in their order; what this machine has no copy of is fetched first."""
+    local_files(files)
     with ThreadPoolExecutor(READ_AT_ONCE) as threads:
         return list(threads.map(read, files))
 
 
-def read_part(file: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def read_part(file: File, columns: Sequence[str] | None = None) -> pa.Table:
     """A file of a store, or some of its columns.
 
     Raises:
@@ -43,27 +45,27 @@ def read_part(file: Path, columns: Sequence[str] | None = None) -> pa.Table:
         FileNotFoundError: it is not there any more.
     """
 
-    def read(file: Path) -> pa.Table:
-        with pq.ParquetFile(file) as part:
+    def read(copy: Path) -> pa.Table:
+        with pq.ParquetFile(copy) as part:
             return part.read(columns=columns, use_threads=False)
 
     return checked(read, file)
 
 
-def checked(read: Callable[..., Any], file: Path) -> Any:
-    """What `read` gives for a file.
+def checked(read: Callable[[Path], T], file: File) -> T:
+    """What `read` gives for a file, or for its copy on this machine.
 
     Raises:
-        InputError: the file is damaged.
+        InputError: the file is damaged, or its bucket does not answer.
         FileNotFoundError: it is not there any more.
     """
     try:
-        return read(file)
-    except FileNotFoundError:
+        return read(local_file(file))
+    except (FileNotFoundError, InputError):
         raise
     except (OSError, pa.ArrowException) as error:
-        store = file.parent.parent
+        folder = file.path.parent
         raise InputError(
-            f"store {store}: {file.parent.name}/{file.name} cannot be read; run `harray store verify "
-            f"{store} --repair`, then the same `harray extract` again"
+            f"store {folder.parent}: {folder.name}/{file.name} cannot be read; run `harray store verify "
+            f"{folder.parent} --repair`, then the same `harray extract` again"
         ) from error

@@ -1,11 +1,11 @@
 """Which clips stand in which shards of a store, and the features of some of them."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from harray.files import File
 from harray.store.clips import KEY
 from harray.store.parts import each_of, read_part
 
@@ -17,7 +17,7 @@ class Shards:
         keys: a row per stored clip, one shard's after another's; `KEY`, is_last and what else was asked for.
     """
 
-    def __init__(self, files: Sequence[Path], schema: pa.Schema, beside: Sequence[str] = ()):
+    def __init__(self, files: Sequence[File], schema: pa.Schema, beside: Sequence[str] = ()):
         """
         Args:
             schema: of the clips table.

@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from harray.files import File
 from harray.schema import LEDGER, MOVED
 from harray.store.ledger import extracted_rows, latest_rows, split_names
 from harray.store.parts import checked, each_of
-
-LedgerPart = tuple[Path, int, int]  # of the ledger: its file, size in bytes and modification time in ns
 
 NUM_REMEMBERED = 2  # stores, as where one is trained on and another one evaluated
 
@@ -55,7 +54,7 @@ class Snapshot:
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
 
-def snapshot_of(files: Sequence[Path]) -> Snapshot:
+def snapshot_of(files: Sequence[File]) -> Snapshot:
     """The snapshot that these parts of a ledger make; the latest ones are remembered in this process.
 
     Parts are added, never changed, so that their names tell whether a snapshot is still true.
@@ -63,15 +62,15 @@ def snapshot_of(files: Sequence[Path]) -> Snapshot:
     Raises:
         InputError: a part is damaged.
     """
-    return _remembered(tuple((file, (about := file.stat()).st_size, about.st_mtime_ns) for file in files))
+    return _remembered(tuple(files))
 
 
 @functools.lru_cache(maxsize=NUM_REMEMBERED)
-def _remembered(parts: tuple[LedgerPart, ...]) -> Snapshot:
-    return Snapshot(read_ledger([file for file, *_ in parts]))
+def _remembered(files: tuple[File, ...]) -> Snapshot:
+    return Snapshot(read_ledger(files))
 
 
-def read_ledger(files: Sequence[Path]) -> pa.Table:
+def read_ledger(files: Sequence[File]) -> pa.Table:
     """The latest row of every path in these parts, sorted by path; without those that moved or were retired.
 
     Raises:
@@ -83,8 +82,8 @@ def read_ledger(files: Sequence[Path]) -> pa.Table:
     return rows.filter(pc.field("status") != MOVED)
 
 
-def _read(file: Path) -> pa.Table:
+def _read(copy: Path) -> pa.Table:
     """A part of the ledger; of an older one the columns that it lacks are null."""
-    with pq.ParquetFile(file) as part:
+    with pq.ParquetFile(copy) as part:
         table = part.read(use_threads=False)
-    return table if table.schema.equals(LEDGER) else pq.read_table(file, schema=LEDGER)
+    return table if table.schema.equals(LEDGER) else pq.read_table(copy, schema=LEDGER)
