@@ -86,9 +86,7 @@ def train(
             raise missed
 
 
-def _evaluation(
-    store: Path, experiment: ExperimentConfig, model: str, where: dict[str, object]
-) -> str | None:
+def _evaluation(store: str, experiment: ExperimentConfig, model: str, where: dict[str, object]) -> str | None:
     """The command that scores a model where the store has what to score it on."""
     from harray.api.stores import Store
 

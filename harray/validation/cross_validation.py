@@ -25,6 +25,7 @@ from harray.evaluation.evaluate import predictions_by_part
 from harray.evaluation.occlusion import occluded
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips
+from harray.files import Place
 from harray.inference.predictor import Predictor
 from harray.metrics import classification_scores
 from harray.store import FeatureStore
@@ -44,7 +45,7 @@ class FoldTraining:
 
     variant: str
     fold: int
-    store: Path
+    store: Place
     learning: LearningConfig  # with the training's seed
     splits: tuple[str, ...] | None  # of the store; None for all clips
     held_out: tuple[int, ...]  # places among the labelled clips of `splits`
@@ -152,7 +153,7 @@ def labelled_rows(store: FeatureStore, splits: Sequence[str] | None) -> Any:
 
 
 @lru_cache(maxsize=1)  # a Ray worker runs many trainings on the same clips
-def labelled_clips(store: Path, store_digest: str, splits: tuple[str, ...] | None) -> ClipTensors:
+def labelled_clips(store: Place, store_digest: str, splits: tuple[str, ...] | None) -> ClipTensors:
     """The clips that `labelled_rows` lists, with their features."""
     clips = load_clips(FeatureStore.open(store), None if splits is None else list(splits))
     return clips.select((clips.labels_N >= 0).nonzero().squeeze(1))
