@@ -1,10 +1,11 @@
-"""How right live labels and timelines are, on rendered clips of actors that the model never saw.
+"""How right live labels and timelines are, and how sure, on rendered clips of actors that the model never saw.
 
-    python tests/live/live_accuracy.py MODEL [--clips 40] [--pairs 50] [--joined 125] [--seed 0]
+    python tests/live/live_accuracy.py MODEL [--clips 40] [--pairs 50] [--joined 125] [--sure 600] [--seed 0]
 
 MODEL is a checkpoint folder of `harray demo` with as many clips as the demo takes by default; its test actors are
 rendered anew. Prints one JSON object: how often the last live label is `predict`'s, labels of two who stand beside each
-other, and the timeline of clips joined with idle gaps (125 make ten minutes).
+other, the timeline of clips joined with idle gaps (125 make ten minutes), and the calibration on clips of further
+actors, more than the demo has for a test.
 """
 
 import argparse
@@ -14,10 +15,12 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
+from harray.evaluation.calibration import calibration_report
 from harray.inference import Predictor
 from harray.live.recogniser import Recogniser
 from harray.live.timeline import Segment, timeline
@@ -30,6 +33,7 @@ from harray.synth.scenes import background
 CLIPS_PER_ACTION = 30  # of the demo
 SCENES = ("room", "street", "gym", "field")
 GRID_SEC = 0.04
+MIN_PRECISION = 0.95
 Span = tuple[float, float, str]  # start, end, label
 
 
@@ -63,8 +67,8 @@ def two_people(recogniser: Recogniser, specs: list[ClipSpec], count: int, folder
         said: dict[str, str | None] = {}
         for step in recogniser.watch(str(folder / "two.mp4"), own_speed=False):
             for track in step.view["tracks"]:
-                middle = np.median([joint[0] for joint in track["keypoints"] if joint])
-                said["left" if middle < WIDTH_PX / 2 else "right"] = track["label"]
+                if places := [joint[0] for joint in track["keypoints"] if joint]:
+                    said["left" if np.median(places) < WIDTH_PX / 2 else "right"] = track["label"]
         for side, own, other in (("left", pair.left, pair.right), ("right", pair.right, pair.left)):
             label = said.get(side)
             found.append((label == own.label, label == other.label, label is None))
@@ -134,19 +138,36 @@ def f1(truth: Sequence[Span], said: Sequence[Span]) -> float:
     return 2 * len(found) / max(1, len(truth) + len(said))
 
 
+def calibration(predictor: Predictor, count: int, seed: int, folder: Path) -> dict[str, Any]:
+    """Of `predict`'s answers about clips of actors beyond the demo's own."""
+    num_actors = CLIPS_PER_ACTION + -(-count // len(predictor.classes))
+    config = SynthConfig(clips_per_action=num_actors, num_actors=num_actors, seed=seed)
+    beyond = [spec for spec in clip_specs(config) if spec.actor >= CLIPS_PER_ACTION]
+    said = []
+    for spec in beyond:
+        write_video(folder / "clip.mp4", render_clip(spec)[0])
+        probabilities = predictor.predict_video(folder / "clip.mp4").probabilities
+        said.append([probabilities[label] for label in predictor.classes])
+    labels_N = np.array([predictor.classes.index(spec.label) for spec in beyond])
+    found = calibration_report(predictor.checkpoint.calibration, MIN_PRECISION, np.array(said), labels_N)
+    return {"clips": len(beyond), "top1": float((np.argmax(said, 1) == labels_N).mean()), "said": found.line}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--pairs", type=int, default=50)
     parser.add_argument("--joined", type=int, default=125)
+    parser.add_argument("--sure", type=int, default=600, help="clips for the calibration")
     parser.add_argument("--seed", type=int, default=0, help="of the demo")
     asked = parser.parse_args()
     config = SynthConfig(clips_per_action=CLIPS_PER_ACTION, num_actors=CLIPS_PER_ACTION, seed=asked.seed)
     unseen = [spec for spec in clip_specs(config) if spec.split == "test"]
     shuffled = [unseen[i] for i in np.random.default_rng(0).permutation(len(unseen))]
     predictor = Predictor.load(asked.model, device="cpu")
-    recogniser, found = Recogniser(predictor), {}
+    recogniser = Recogniser(predictor)
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if asked.clips:
@@ -157,6 +178,8 @@ def main() -> int:
             film = [shuffled[number % len(shuffled)] for number in range(asked.joined)]
             truth = joined(film, folder / "long.mp4", asked.seed)
             found["timeline"] = timeline_scores(predictor, truth, folder / "long.mp4")
+        if asked.sure:
+            found["calibration"] = calibration(predictor, asked.sure, asked.seed, folder)
     print(json.dumps(found, indent=1))
     return 0
 

@@ -18,8 +18,8 @@ def last_labels(recogniser: Recogniser, video: str) -> dict[str, str | None]:
     said = {}
     for step in recogniser.watch(video, own_speed=False):
         for track in step.view["tracks"]:
-            middle = np.median([joint[0] for joint in track["keypoints"] if joint])
-            said["left" if middle < WIDTH_PX / 2 else "right"] = track["label"]
+            if places := [joint[0] for joint in track["keypoints"] if joint]:
+                said["left" if np.median(places) < WIDTH_PX / 2 else "right"] = track["label"]
     return said
 
 
