@@ -22,7 +22,7 @@ from harray.config import digest, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.evaluation.occlusion import HIDDEN_SHARES, KINDS
 from harray.experiment import ExperimentConfig
-from harray.files import write_atomically
+from harray.files import Place, write_atomically
 from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.store.leaks import doubles_apart, ledger_rows
@@ -112,7 +112,7 @@ class CrossValidated:
 
 
 def cross_validate(
-    store: str | Path | Store,
+    store: str | Place | Store,
     *,
     recipe: str = "default",
     config: Config | None = None,

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harray.api.session import working
@@ -15,6 +14,7 @@ from harray.api.train import as_extracted, check_trainable
 from harray.config import with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.files import Place, place
 from harray.reporting import SILENT, Reporter, Update
 from harray.search_spaces import first_point, moved, search_named, space_of
 from harray.store import FeatureStore
@@ -35,7 +35,7 @@ VAL_SHARE = 0.15  # of the training clips, where nothing else says by which clip
 
 
 def tune(
-    store: str | Path | Store,
+    store: str | Place | Store,
     sweep: SweepConfig = SweepConfig(),
     *,
     recipe: str = "default",
@@ -79,7 +79,7 @@ def keys_of(overrides: Overrides | None) -> tuple[str, ...]:
     return tuple(sorted(text.partition("=")[0] for text in overrides or []))
 
 
-def sweep_config(asked: SweepConfig, store: Path, experiment: ExperimentConfig) -> SweepConfig:
+def sweep_config(asked: SweepConfig, store: str | Place, experiment: ExperimentConfig) -> SweepConfig:
     """What a sweep of a store is asked to do, whole.
 
     Args:
@@ -98,7 +98,7 @@ def sweep_config(asked: SweepConfig, store: Path, experiment: ExperimentConfig) 
     first_point(search, experiment, asked.fixed)
     return replace(
         asked,
-        store=str(store.absolute()),
+        store=str(opened.path),
         store_digest=opened.digest(),
         experiment=experiment,
         space=space_of(search, experiment, asked.fixed),
@@ -116,7 +116,7 @@ def tune_recorded(config: SweepConfig, workspace: Workspace, reporter: Reporter 
             `resume`, none with it, a tracking store that cannot be recorded in, or no trial that is complete.
         NotRecorded: the tracking store does not take the sweep's records; its `outcome` is a `SweepOutcome`.
     """
-    started, store = time.monotonic(), Path(config.store)
+    started, store = time.monotonic(), place(config.store)
     check_trainable(store, config.experiment)
     config = replace(config, experiment=as_extracted(config.experiment, store))
     search = search_named(config.search)
@@ -146,7 +146,7 @@ def _run(sweep: "StudySweep", runs: "SweepRuns", places: Places, reporter: Repor
     from harray.tuning.search import run_trials
     from harray.tuning.trial import TrialJob
 
-    store = FeatureStore.open(Path(sweep.config.store))
+    store = FeatureStore.open(sweep.config.store)
     train, val = training_clips(sweep.config.experiment.learning, store)
     if val is None:
         raise InputError(

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -128,7 +127,7 @@ def tune(
 def rerun(
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="MLflow run of a training or of a trial.")],
     store: Annotated[
-        Path | None, typer.Option("--store", help="Where the run's store lies now, if it was moved.")
+        str | None, typer.Option("--store", help="Where the run's store lies now, if it was moved.")
     ] = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
@@ -201,7 +200,7 @@ def show_sweep(terminal: Terminal, outcome: "SweepOutcome", where: dict[str, obj
     for figure in outcome.figures:
         terminal.result(f"figure: {figure}")
     flags = {"--config": outcome.best_config, **where}
-    command = options.train_command(Path(asked.store), outcome.experiment.training, flags)
+    command = options.train_command(asked.store, outcome.experiment.training, flags)
     terminal.result(f"next: {command}")
 
 

@@ -107,6 +107,9 @@ def cross_validate(
             f"{how}; {len(found.seeds)} seeds"
         )
         terminal.result(_table(found))
+        for name, scores in found.variants.items():
+            if scores.calibration is not None:
+                terminal.result(f"{name}: {scores.calibration.line}")
         for text in validated.verdicts.values():
             terminal.result(f"verdict: {text}")
         terminal.json(validated.to_json())

@@ -14,7 +14,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -41,6 +40,7 @@ from harray.extraction.extractor import (
     with_settled_precisions,
 )
 from harray.extraction.provenance import Provenance
+from harray.files import Place, place
 from harray.networks.precision import AUTO, FP32
 from harray.poses.config import EMBEDDED
 from harray.poses.weights import check_pose_weights
@@ -88,7 +88,7 @@ class Pool:
 def extract(
     manifest: pa.Table,
     config: ExtractionConfig,
-    store_path: Path | str,
+    store_path: Place | str,
     num_actors: int | None = None,
     limit: QuarantineLimit = QuarantineLimit(),
     retry: bool = False,
@@ -116,9 +116,7 @@ def extract(
     told = _Kept(reporter, messages)
     check_weights(config)
     with contextlib.ExitStack() as held:
-        if not (
-            Path(store_path) / FILE_NAME
-        ).exists():  # what a new store holds depends on the cluster's devices
+        if not (place(store_path) / FILE_NAME).exists():  # then it depends on the cluster's devices
             check_machine(actors_demand("extraction", min(num_actors or 0, len(manifest))))
             held.enter_context(start_ray())
         config = settled(config, store_path, told)
@@ -183,25 +181,21 @@ def check_weights(config: ExtractionConfig) -> None:
     check_scene_weights(config.scenes.weights)
 
 
-def settled(config: ExtractionConfig, store_path: Path | str, reporter: Reporter) -> ExtractionConfig:
+def settled(config: ExtractionConfig, store_path: Place | str, reporter: Reporter) -> ExtractionConfig:
     """The config with `auto` precisions replaced: by those of the store that there is, so that all its features are
     made alike, else by the fastest on the devices of the cluster, to which the process is connected then.
 
     Raises:
         InputError: as `store_settings`, or no store can be read.
     """
-    path = Path(store_path).absolute()
+    path = place(store_path).absolute()
     if (path / FILE_NAME).exists():
-        made = load_settings(path).provenance
+        made = load_settings(path).provenance.precisions
         rooms = {"poses": config.poses.precision, "scenes": config.scenes.precision}
-        return with_overrides(
-            config,
-            {
-                f"{room}.precision": made.precisions.get(room, FP32)
-                for room, asked in rooms.items()
-                if asked == AUTO
-            },
-        )
+        as_made = {
+            f"{room}.precision": made.get(room, FP32) for room, asked in rooms.items() if asked == AUTO
+        }
+        return with_overrides(config, as_made)
     device = choose_pool(cluster_resources(), 1, config.poses.gpus_per_actor).device
     return with_settled_precisions(config, device, reporter.say)
 

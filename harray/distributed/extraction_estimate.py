@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import time
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -15,6 +14,7 @@ from harray.extraction.config import ExtractionConfig, needed_pictures
 from harray.extraction.extractor import ClipExtractor
 from harray.extraction.faults import ExtractionError
 from harray.extraction.reader import VideoReading
+from harray.files import Place, place
 from harray.networks.backends import choose_runtimes
 from harray.reporting import SILENT, Update, ignore
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
@@ -50,7 +50,7 @@ class Estimate:
 def estimate(
     manifest: pa.Table,
     config: ExtractionConfig,
-    store_path: Path | str,
+    store_path: Place | str,
     num_actors: int | None = None,
     retry: bool = False,
     update: Update = ignore,
@@ -68,7 +68,7 @@ def estimate(
         config = settled(config, store_path, SILENT)
         settings = store_settings(config)
         ledger, clip_ids = LEDGER.empty_table(), set()
-        if (Path(store_path) / FILE_NAME).exists():
+        if (place(store_path) / FILE_NAME).is_file():
             store = FeatureStore.open_or_create(store_path, settings)
             ledger, clip_ids = store.ledger(), store.clip_ids()
         plan = plan_extraction(manifest, ledger, clip_ids, stamp_of, retry)

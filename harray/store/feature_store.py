@@ -22,7 +22,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harray.errors import InputError
-from harray.files import list_files, write_atomically
+from harray.files import (
+    File,
+    Place,
+    list_files,
+    list_tree,
+    local_file,
+    local_files,
+    place,
+    put_if_absent,
+    write_atomically,
+)
 from harray.schema import MANIFEST, clips_schema
 from harray.skeleton import SkeletonLayout, layout_from, layout_named
 from harray.store.clips import KEY, clip_keys, clips_table, join_clips, places_of, shard_name
@@ -58,48 +68,45 @@ class StoreInfo:
 
 
 class FeatureStore:
-    """A folder of features. Make one with `create`, `open` or `open_or_create`."""
+    """A folder of features, on a disk or in a bucket. Make one with `create`, `open` or `open_or_create`."""
 
-    def __init__(self, path: Path, settings: StoreSettings):
+    def __init__(self, path: Place, settings: StoreSettings):
         self.path = path
         self.settings = settings
 
     @classmethod
-    def create(cls, path: Path | str, settings: StoreSettings) -> "FeatureStore":
+    def create(cls, path: Place | str, settings: StoreSettings) -> "FeatureStore":
         """Make an empty store.
 
         Raises:
             InputError: the folder holds something else already.
         """
-        path = Path(path).absolute()
-        if path.exists() and (
-            not path.is_dir() or any(not file.name.startswith(".") for file in path.iterdir())
-        ):
+        path = place(path).absolute()
+        text = dump_settings(settings)
+        if _holds_something(path) or not put_if_absent(path / FILE_NAME, lambda file: file.write_text(text)):
             raise InputError(
                 f"store {path}: it exists and is not empty; name a new folder or an existing store"
             )
-        path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / FILE_NAME, lambda file: file.write_text(dump_settings(settings)))
         return cls(path, settings)
 
     @classmethod
-    def open(cls, path: Path | str) -> "FeatureStore":
+    def open(cls, path: Place | str) -> "FeatureStore":
         """Open an existing store.
 
         Raises:
             InputError: no such folder, no store, or a store of another schema version.
         """
-        path = Path(path).absolute()
+        path = place(path).absolute()
         return cls(path, load_settings(path))
 
     @classmethod
-    def open_or_create(cls, path: Path | str, settings: StoreSettings) -> "FeatureStore":
+    def open_or_create(cls, path: Place | str, settings: StoreSettings) -> "FeatureStore":
         """Open the store if there is one, else create it.
 
         Raises:
             InputError: as `open` and `create`, or the store was made with other settings.
         """
-        path = Path(path).absolute()
+        path = place(path).absolute()
         if not (path / FILE_NAME).exists():
             return cls.create(path, settings)
         store = cls.open(path)
@@ -132,7 +139,7 @@ class FeatureStore:
         """Schema of the clips table."""
         return clips_schema(self.settings.shapes, self.settings.scene_shape)
 
-    def write_shard(self, rows: pa.Table | Sequence[Mapping[str, Any]]) -> Path:
+    def write_shard(self, rows: pa.Table | Sequence[Mapping[str, Any]]) -> Place:
         """Write features of some clips as one file, atomically.
 
         Args:
@@ -178,7 +185,7 @@ class FeatureStore:
         """Every clip_id whose features are here to the last, whether the ledger knows of it or not."""
         keys = [self.schema.field(name) for name in (*KEY, "is_last")]
         tables = [pa.schema(keys).empty_table()]
-        for file in list_files(self.path / "clips", ".parquet"):
+        for file in self._shards():
             tables.append(self._table(file, columns=[field.name for field in keys]).cast(pa.schema(keys)))
         return set(places_of(pa.concat_tables(tables)))
 
@@ -223,7 +230,7 @@ class FeatureStore:
 
     def num_bytes_in_memory(self) -> int:
         """Of all features, as `read` gives them; asks the shards' footers only."""
-        footers = [self._read(pq.read_metadata, file) for file in list_files(self.path / "clips", ".parquet")]
+        footers = [self._read(pq.read_metadata, file) for file in self._shards()]
         return self.settings.clip_bytes * sum(footer.num_rows for footer in footers)
 
     def digest(self) -> str:
@@ -244,7 +251,7 @@ class FeatureStore:
             num_quarantined=len(quarantined_rows(ledger)),
             num_clips=len(people),
             num_without_people=people.count(0),
-            num_bytes=sum(file.stat().st_size for file in files),
+            num_bytes=sum(file.num_bytes for file in files),
             labels=_counts(rows["label"].drop_null().to_pylist()),
             splits=_counts(split for splits in rows["splits"].to_pylist() for split in splits),
             num_groups=len(rows["group"].drop_null().unique()),
@@ -253,17 +260,24 @@ class FeatureStore:
             settings=self.settings,
         )
 
-    def _table(self, file: Path, **options: Any) -> pa.Table:
+    def _shards(self) -> list[File]:
+        """Of a bucket, those that this machine has no copy of are fetched together."""
+        files = list_files(self.path / "clips", ".parquet")
+        local_files(files)
+        return files
+
+    def _table(self, file: File, **options: Any) -> pa.Table:
         """Raises InputError: the file is damaged."""
         return self._read(pq.read_table, file, **options)
 
-    def _read(self, read: Callable[..., Any], file: Path, **options: Any) -> Any:
+    def _read(self, read: Callable[..., Any], file: File, **options: Any) -> Any:
         """Raises InputError: the file is damaged."""
+        copy = local_file(file)
         try:
-            return read(file, **options)
+            return read(copy, **options)
         except (OSError, pa.ArrowException) as error:
             raise InputError(
-                f"store {self.path}: {file.parent.name}/{file.name} cannot be read; run `harray store verify "
+                f"store {self.path}: {file.path.parent.name}/{file.name} cannot be read; run `harray store verify "
                 f"{self.path} --repair`, then the same `harray extract` again"
             ) from error
 
@@ -273,7 +287,7 @@ class FeatureStore:
         schema = pa.schema([self.schema.field(name) for name in dict.fromkeys(names)])
         tables: list[pa.Table] = []
         seen: set[tuple[str, int]] = set()
-        for file in list_files(self.path / "clips", ".parquet"):
+        for file in self._shards():
             keys = clip_keys(self._table(file, columns=KEY))
             new = {key: i for i, key in enumerate(keys) if key[0] in clip_ids and key not in seen}
             if new:
@@ -295,7 +309,16 @@ def _write_parquet(table: pa.Table, file: Path) -> None:
     )
 
 
-def _of_splits(rows: pa.Table, splits: list[str], store: Path) -> pa.Table:
+def _holds_something(path: Place) -> bool:
+    """Whether a folder has files that are not hidden, or something else has its name."""
+    if isinstance(path, Path):
+        return path.exists() and (
+            not path.is_dir() or any(not file.name.startswith(".") for file in path.iterdir())
+        )
+    return any(not file.name.startswith(".") for file in list_tree(path))
+
+
+def _of_splits(rows: pa.Table, splits: list[str], store: Place) -> pa.Table:
     there = split_names(rows)
     for split in splits:
         if split not in there:

@@ -1,14 +1,14 @@
 """Inputs that are to be there no more: their ledger rows go, their features stay where other inputs may use them."""
 
 from collections.abc import Collection
-from pathlib import Path
 
+from harray.files import Place
 from harray.schema import MOVED
 from harray.store.feature_store import FeatureStore
 from harray.store.lock import writing
 
 
-def retire(path: Path, inputs: Collection[str], command: str) -> int:
+def retire(path: Place, inputs: Collection[str], command: str) -> int:
     """Take inputs out of a store's ledger; how many it had.
 
     Args:

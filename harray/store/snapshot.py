@@ -11,10 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harray.errors import InputError
+from harray.files import File, local_files
 from harray.schema import LEDGER, MOVED
 from harray.store.ledger import extracted_rows, latest_rows, split_names
-
-LedgerPart = tuple[Path, int, int]  # of the ledger: its file, size in bytes and modification time in ns
 
 NUM_REMEMBERED = 2  # stores, as where one is trained on and another one evaluated
 
@@ -57,7 +56,7 @@ class Snapshot:
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
 
-def snapshot_of(files: Sequence[Path]) -> Snapshot:
+def snapshot_of(files: Sequence[File]) -> Snapshot:
     """The snapshot that these parts of a ledger make; the latest ones are remembered in this process.
 
     Parts are added, never changed, so that their names tell whether a snapshot is still true.
@@ -65,29 +64,31 @@ def snapshot_of(files: Sequence[Path]) -> Snapshot:
     Raises:
         InputError: a part is damaged.
     """
-    return _remembered(tuple((file, (about := file.stat()).st_size, about.st_mtime_ns) for file in files))
+    return _remembered(tuple(files))
 
 
 @functools.lru_cache(maxsize=NUM_REMEMBERED)
-def _remembered(parts: tuple[LedgerPart, ...]) -> Snapshot:
-    return Snapshot(read_ledger([file for file, *_ in parts]))
+def _remembered(files: tuple[File, ...]) -> Snapshot:
+    return Snapshot(read_ledger(files))
 
 
-def read_ledger(files: Sequence[Path]) -> pa.Table:
+def read_ledger(files: Sequence[File]) -> pa.Table:
     """The latest row of every path in these parts, sorted by path; without those that moved or were retired.
 
     Raises:
         InputError: a part is damaged.
     """
-    rows = latest_rows(pa.concat_tables([_read(file) for file in files] or [LEDGER.empty_table()]))
+    tables = [_read(file, copy) for file, copy in zip(files, local_files(files), strict=True)]
+    rows = latest_rows(pa.concat_tables(tables or [LEDGER.empty_table()]))
     return rows.filter(pc.field("status") != MOVED)
 
 
-def _read(file: Path) -> pa.Table:
+def _read(file: File, copy: Path) -> pa.Table:
     try:
-        return pq.read_table(file, schema=LEDGER)
+        return pq.read_table(copy, schema=LEDGER)
     except (OSError, pa.ArrowException) as error:
+        store = file.path.parent.parent
         raise InputError(
-            f"store {file.parent.parent}: ledger/{file.name} cannot be read; run `harray store verify "
-            f"{file.parent.parent} --repair`, then the same `harray extract` again"
+            f"store {store}: ledger/{file.name} cannot be read; run `harray store verify "
+            f"{store} --repair`, then the same `harray extract` again"
         ) from error

@@ -19,6 +19,7 @@ from harray.errors import InputError
 from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips, normalised, without_false_tracks
+from harray.files import Place
 from harray.metrics import Scores
 from harray.model.network import FusionNetwork, StreamShape
 from harray.store import FeatureStore
@@ -40,7 +41,7 @@ from harray.training.workers import WorkerGroup
 class TrainingRequest:
     """What to train on what, and where the checkpoint goes; the same for one process and for many workers."""
 
-    store: Path
+    store: Place
     out: Path  # the checkpoint folder
     learning: LearningConfig = field(default_factory=LearningConfig)
     experiment_yaml: str = ""  # kept beside the checkpoint for the record
@@ -56,7 +57,7 @@ def parts_of(learning: LearningConfig) -> list[dict[str, Any]]:
     return [to_dict(learning.features), to_dict(learning.model), to_dict(learning.training)]
 
 
-def learned_from(learning: LearningConfig, store: Path) -> str:
+def learned_from(learning: LearningConfig, store: Place) -> str:
     """A digest of everything that decides the outcome, the store's clips included."""
     return digest([*parts_of(learning), FeatureStore.open(store).digest()])
 
