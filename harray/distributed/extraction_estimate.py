@@ -20,7 +20,7 @@ from harray.reporting import SILENT, Update, ignore
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
 from harray.store.feature_store import FeatureStore
 from harray.store.settings import FILE_NAME
-from harray.videos.files import stamp_of
+from harray.videos.files import stamps_of
 
 PROBED = 4  # videos; the first warms up and is not timed
 
@@ -71,7 +71,7 @@ def estimate(
         if (place(store_path) / FILE_NAME).is_file():
             store = FeatureStore.open_or_create(store_path, settings)
             ledger, clip_ids = store.ledger(), store.clip_ids()
-        plan = plan_extraction(manifest, ledger, clip_ids, stamp_of, retry)
+        plan = plan_extraction(manifest, ledger, clip_ids, stamps_of, retry)
         pool = pool_for(len(plan.todo) or 1, num_actors, config.poses.gpus_per_actor, "extraction")
     poses, digest = config.poses, settings.provenance.digest
     runtime, *_ = choose_runtimes(poses.backend, poses.precision, pool.device, "poses")

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harray.errors import InputError
-from harray.files import File, local_files
+from harray.files import File
 from harray.schema import LEDGER, MOVED
 from harray.store.ledger import extracted_rows, latest_rows, split_names
+from harray.store.parts import checked, each_of
 
 NUM_REMEMBERED = 2  # stores, as where one is trained on and another one evaluated
 
@@ -41,7 +41,7 @@ class Snapshot:
     @functools.cached_property
     def labels(self) -> tuple[str, ...]:
         """Labels of extracted clips, sorted; clips without a label add none."""
-        return tuple(sorted(set(self.extracted["label"].drop_null().to_pylist())))
+        return tuple(sorted(self.extracted["label"].drop_null().unique().to_pylist()))
 
     @functools.cached_property
     def digest(self) -> str:
@@ -49,10 +49,8 @@ class Snapshot:
 
         Independent of paths and of the order in which things were extracted.
         """
-        rows = self.extracted.select(["clip_id", "label", "group", "splits"]).to_pylist()
-        lines = sorted(
-            json.dumps([row["clip_id"], row["label"], row["group"], row["splits"]]) for row in rows
-        )
+        columns = [self.extracted[name].to_pylist() for name in ("clip_id", "label", "group", "splits")]
+        lines = sorted(json.dumps(row) for row in zip(*columns, strict=True))
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
 
@@ -77,18 +75,15 @@ def read_ledger(files: Sequence[File]) -> pa.Table:
 
     Raises:
         InputError: a part is damaged.
+        FileNotFoundError: one is gone.
     """
-    tables = [_read(file, copy) for file, copy in zip(files, local_files(files), strict=True)]
-    rows = latest_rows(pa.concat_tables(tables or [LEDGER.empty_table()]))
+    parts = each_of(lambda file: checked(_read, file), files)
+    rows = latest_rows(pa.concat_tables(parts or [LEDGER.empty_table()]))
     return rows.filter(pc.field("status") != MOVED)
 
 
-def _read(file: File, copy: Path) -> pa.Table:
-    try:
-        return pq.read_table(copy, schema=LEDGER)
-    except (OSError, pa.ArrowException) as error:
-        store = file.path.parent.parent
-        raise InputError(
-            f"store {store}: ledger/{file.name} cannot be read; run `harray store verify "
-            f"{store} --repair`, then the same `harray extract` again"
-        ) from error
+def _read(copy: Path) -> pa.Table:
+    """A part of the ledger; of an older one the columns that it lacks are null."""
+    with pq.ParquetFile(copy) as part:
+        table = part.read(use_threads=False)
+    return table if table.schema.equals(LEDGER) else pq.read_table(copy, schema=LEDGER)
