@@ -3,6 +3,7 @@
 Every round measures all ways, one after the other, so that whatever else the machine does falls on all of them.
 
     in_process            as `harray train`, one thread
+    without_pcm           the same, hidden joints filled with zeros: what completion costs
     bare                  forward, losses, backward and step alone, on batches that lie ready: the limit
     ray_1, ray_2          Ray Train with one worker and with two, from the first epoch's end to the last's
     ray_1_2_threads       Ray Train with one worker of two threads
@@ -40,11 +41,12 @@ from harray.store import FeatureStore
 from harray.training.loop import EpochReport
 from harray.training.run import TrainingRequest, new_network, training_clips
 
-IN_PROCESS, BARE = "in_process", "bare"
+IN_PROCESS, WITHOUT_PCM, BARE = "in_process", "without_pcm", "bare"
 RAY_1, RAY_1_TWO_THREADS, RAY_2 = "ray_1", "ray_1_2_threads", "ray_2"
 SMALL, SMALL_TWO_THREADS, NUMPY = "small", "small_2_threads", "numpy_augmentation"
 RATIOS = (  # how many times as long the first takes as the second
     (IN_PROCESS, BARE),
+    (IN_PROCESS, WITHOUT_PCM),
     (RAY_1, IN_PROCESS),
     (RAY_2, RAY_1_TWO_THREADS),
     (SMALL, NUMPY),
@@ -108,11 +110,13 @@ def bench_training(
         InputError: a store that cannot be trained on.
     """
     request = _request(store, experiment, num_epochs)
+    without_pcm = with_overrides(request, {"learning.model.pcm.enabled": False})
     small = _request(store, skeleton_small(), num_epochs, val_share=0.0)
     with ExitStack() as stack:
         ways: dict[str, Callable[[], Taken]] = {}
         for way, measure, wanted, num_threads in (
             (IN_PROCESS, harray_seconds, request, 1),
+            (WITHOUT_PCM, harray_seconds, without_pcm, 1),
             (BARE, bare_seconds, request, 1),
             (SMALL, harray_seconds, small, 1),
             (SMALL_TWO_THREADS, harray_seconds, small, 2),

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 
 from harray.bench.sample_loop import augment_one
-from harray.features.augment import Augmented
-from harray.features.config import AugmentationConfig
+from harray.features.augment import Augmented, augment
 from harray.features.rowrandom import RowRandom
 from harray.features.tensors import ClipTensors
 from harray.store import FeatureStore
@@ -53,11 +52,11 @@ def harray_seconds(request: TrainingRequest) -> Taken:
 
 
 def bare_seconds(request: TrainingRequest) -> Taken:
-    """The limit: forward, losses, backward and optimizer step of the same network on batches that lie ready."""
+    """The limit: the same network's forward, losses, backward and optimizer step on augmented batches that lie ready."""
     config, clips = request.learning.training, _train_clips(request)
     torch.set_num_threads(config.num_threads)
     step = TrainingStep(
-        new_network(request.learning, clips), config, AugmentationConfig(enabled=False)
+        new_network(request.learning, clips), config, request.learning.features.augmentation
     ).train()
     optimizer = new_optimizer(step.network, config)
     ready = _ready_batches(request, clips)
@@ -88,13 +87,20 @@ def sample_loop_seconds(request: TrainingRequest) -> Taken:
 def _ready_batches(
     request: TrainingRequest, clips: ClipTensors
 ) -> list[tuple[Augmented, torch.Tensor, RowRandom]]:
-    ready = share_of(clips, request.learning.features).clips
-    config, batches = request.learning.training, []
+    ready, config = share_of(clips, request.learning.features).clips, request.learning.training
+    batches = []
     for rows in epoch_batches(len(ready), config.batch_size, seed=config.seed, epoch=1):
-        part = ready.select(rows)
-        keypoints, visible = part.keypoints_NPTKC, part.visible_NPTK
-        variant = Augmented(keypoints, visible, keypoints, visible, part.tokens_NSD)
-        batches.append((variant, part.labels_N, RowRandom(config.seed, 1, part.rows_N)))
+        part, random = ready.select(rows), RowRandom(config.seed, 1, ready.rows_N[rows])
+        variant = augment(
+            part.keypoints_NPTKC,
+            part.visible_NPTK,
+            part.tokens_NSD,
+            config=request.learning.features.augmentation,
+            layout=clips.skeleton,
+            scene_grid=clips.scene_grid,
+            random=random,
+        )
+        batches.append((variant, part.labels_N, random))
     return batches
 
 
