@@ -52,7 +52,7 @@ def harray_seconds(request: TrainingRequest) -> Taken:
 
 
 def bare_seconds(request: TrainingRequest) -> Taken:
-    """The limit: the same network's forward, losses, backward and optimizer step on augmented batches that lie ready."""
+    """The limit: the same network's forward, losses, backward and step on augmented batches that lie ready."""
     config, clips = request.learning.training, _train_clips(request)
     torch.set_num_threads(config.num_threads)
     step = TrainingStep(
