@@ -155,11 +155,23 @@ def _displacement(
     """px `[..., 2]` from one detection to another, broadcast: the median of the joints that both show, else of the
     boxes' centres: a box changes with every raised arm, and with whoever stands before it."""
     both = _both(keypoints, poses)
-    moved = np.where(both[..., None], poses[..., :2] - keypoints[..., :2], np.nan)
     by_box = (others[..., :2] + others[..., 2:] - box[..., :2] - box[..., 2:]) / 2
     enough = both.sum(axis=-1)[..., None] >= MIN_JOINTS
-    by_joints = np.nanmedian(np.where(enough[..., None], moved, 0.0), axis=-2)
+    by_joints = _median_joint(poses[..., :2] - keypoints[..., :2], both)
     return np.where(enough, by_joints, by_box)
+
+
+def _median_joint(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """`[..., 2]`: the medians over the joints of `[..., K, 2]` that are counted, `[..., K]`; anything where none is.
+
+    `np.nanmedian` takes twenty times as long for so few.
+    """
+    num_joints = counted.shape[-1]
+    ordered = np.sort(np.where(counted[..., None], values, np.inf), axis=-2).reshape(-1, num_joints, 2)
+    num = np.maximum(counted.sum(axis=-1), 1).ravel()
+    rows = np.arange(len(num))
+    median = (ordered[rows, (num - 1) // 2] + ordered[rows, num // 2]) / 2
+    return median.reshape(*counted.shape[:-1], 2)
 
 
 def _pose_similarity(
