@@ -242,6 +242,7 @@ def _extract(
     reporter: Reporter,
     retry: bool = False,
 ) -> Store:
+    from harray.distributed.extraction import Actors
     from harray.distributed.extraction import extract as extract_on_ray
     from harray.store.retire import retire
     from harray.store.test_part import complete, hold_out_test
@@ -250,7 +251,7 @@ def _extract(
         manifest,
         config,
         path,
-        num_actors=options.num_actors,
+        actors=Actors(number=options.num_actors),
         limit=options.quarantine_limit(),
         retry=retry,
         reporter=reporter,

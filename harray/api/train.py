@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import yaml
 
 from harray import __version__
 from harray.api.models import Model
 from harray.api.session import working
-from harray.api.starting import Config, Overrides, start_from
+from harray.api.starting import StartOptions, start_from
 from harray.api.stores import Store, as_store
 from harray.config import digest, dump, to_dict, with_overrides
 from harray.distributed.training_demand import cluster_for
@@ -173,29 +173,27 @@ def val_part(store: Place, training: TrainingConfig) -> str:
 def train(
     store: str | Place | Store,
     *,
-    recipe: str = "default",
-    config: Config | None = None,
-    overrides: Overrides | None = None,
     register: str | None = None,
     workers: int | Workers = 0,
     workspace: Workspace | None = None,
     reporter: Reporter | None = None,
+    **options: Unpack[StartOptions],
 ) -> Model:
     """Train on a store, recorded in MLflow: config, metrics per epoch, the model.
 
     The same call after an interruption, however that happened, goes on in the same run.
 
     Args:
-        recipe, config, overrides: what the experiment starts from, as of `start_from`.
         register: the model's name in the registry; None registers nothing.
         workers: of Ray Train; 0 trains in this process.
+        options: recipe, config, overrides and init: what the experiment starts from, as of `start_from`.
 
     Raises:
         InputError: a store that cannot be trained on, a bad name, or more workers than the cluster holds.
         Diverged: the loss is no longer a number.
         NotRecorded: the tracking store does not take the run; its `outcome` is the `Model` where training is done.
     """
-    start, there = start_from(recipe, config, overrides), as_store(store)
+    start, there = start_from(**options), as_store(store)
     spread = Workers(count=workers) if isinstance(workers, int) else workers
     device = start.experiment.training.device
     with working(workspace, reporter) as (place, told), cluster_for(spread.count, device, told):

@@ -119,6 +119,14 @@ ConfigFile = Annotated[
         help="YAML config of an earlier run to start from, instead of a recipe.",
     ),
 ]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="MODEL",
+        help="Start from its weights, by names of layers, joints and classes: training.init=MODEL.",
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -143,6 +151,11 @@ def build_config(recipe: str, config_file: Path | None, overrides: list[str] | N
     """Recipe or file first, then the command line's overrides."""
     start = load(ExperimentConfig, config_file) if config_file else recipes.recipe_named(recipe)
     return with_overrides(start, parse_overrides(start, overrides or []))
+
+
+def starting_from(init: str | None, overrides: list[str] | None) -> list[str]:
+    """The overrides, with the model to start from."""
+    return [*(overrides or []), *([f"training.init={init}"] if init else [])]
 
 
 def existing(path: Path, what: str, hint: str) -> Path:

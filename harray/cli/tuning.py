@@ -68,6 +68,7 @@ def tune(
     split: FinalSplit = DEFAULT_SPLIT,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
+    init: options.Init = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     overrides: options.Overrides = None,
@@ -83,6 +84,7 @@ def tune(
     from harray.tuning.config import SweepConfig
 
     options.check_store(store)
+    overrides = options.starting_from(init, overrides)
     experiment = options.build_config(recipe, config, overrides)
     asked = SweepConfig(
         recipe=str(config or recipe),

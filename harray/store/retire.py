@@ -2,9 +2,13 @@
 
 from collections.abc import Collection
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from harray.files import Place
 from harray.schema import MOVED
 from harray.store.feature_store import FeatureStore
+from harray.store.ledger import renewed
 from harray.store.lock import writing
 
 
@@ -19,9 +23,7 @@ def retire(path: Place, inputs: Collection[str], command: str) -> int:
     """
     with writing(path, command):
         store = FeatureStore.open(path)
-        rows = [row for row in store.ledger().to_pylist() if row["path"] in inputs]
-        gone = [
-            {name: value for name, value in row.items() if name != "time"} | {"status": MOVED} for row in rows
-        ]
-        store.append_ledger(gone)
+        ledger = store.ledger()
+        rows = ledger.filter(pc.is_in(ledger["path"], pa.array(inputs, pa.string())))
+        store.append_ledger(renewed(rows, {"status": MOVED}))
     return len(rows)

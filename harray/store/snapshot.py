@@ -4,16 +4,15 @@ import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harray.errors import InputError
-from harray.files import File, local_files
+from harray.files import File
 from harray.schema import LEDGER, MOVED
 from harray.store.ledger import extracted_rows, latest_rows, split_names
+from harray.store.parts import checked, each_of, read_part
 
 NUM_REMEMBERED = 2  # stores, as where one is trained on and another one evaluated
 
@@ -41,7 +40,7 @@ class Snapshot:
     @functools.cached_property
     def labels(self) -> tuple[str, ...]:
         """Labels of extracted clips, sorted; clips without a label add none."""
-        return tuple(sorted(set(self.extracted["label"].drop_null().to_pylist())))
+        return tuple(sorted(self.extracted["label"].drop_null().unique().to_pylist()))
 
     @functools.cached_property
     def digest(self) -> str:
@@ -49,10 +48,8 @@ class Snapshot:
 
         Independent of paths and of the order in which things were extracted.
         """
-        rows = self.extracted.select(["clip_id", "label", "group", "splits"]).to_pylist()
-        lines = sorted(
-            json.dumps([row["clip_id"], row["label"], row["group"], row["splits"]]) for row in rows
-        )
+        columns = [self.extracted[name].to_pylist() for name in ("clip_id", "label", "group", "splits")]
+        lines = sorted(json.dumps(row) for row in zip(*columns, strict=True))
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
 
@@ -77,18 +74,22 @@ def read_ledger(files: Sequence[File]) -> pa.Table:
 
     Raises:
         InputError: a part is damaged.
+        FileNotFoundError: one is gone.
     """
-    tables = [_read(file, copy) for file, copy in zip(files, local_files(files), strict=True)]
-    rows = latest_rows(pa.concat_tables(tables or [LEDGER.empty_table()]))
+    rows = latest_rows(pa.concat_tables(each_of(read_ledger_part, files) or [LEDGER.empty_table()]))
     return rows.filter(pc.field("status") != MOVED)
 
 
-def _read(file: File, copy: Path) -> pa.Table:
-    try:
-        return pq.read_table(copy, schema=LEDGER)
-    except (OSError, pa.ArrowException) as error:
-        store = file.path.parent.parent
-        raise InputError(
-            f"store {store}: ledger/{file.name} cannot be read; run `harray store verify "
-            f"{store} --repair`, then the same `harray extract` again"
-        ) from error
+def read_ledger_part(file: File) -> pa.Table:
+    """All rows of a part; of an older one the columns that it lacks are null.
+
+    Raises:
+        InputError: the part is damaged.
+        FileNotFoundError: it is gone.
+    """
+    table = read_part(file, checksums=True)
+    return (
+        table
+        if table.schema.equals(LEDGER)
+        else checked(lambda copy: pq.read_table(copy, schema=LEDGER), file)
+    )

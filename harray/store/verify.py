@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from harray.files import File, list_files, local_file, move, unfinished_files
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
-from harray.store.clips import clip_keys, num_people, places_of, shard_name
+from harray.store.clips import clip_keys, num_people, shard_name, whole_videos
 from harray.store.feature_store import FeatureStore
 from harray.store.ledger import extracted_rows, quarantined_rows
 
@@ -48,7 +48,7 @@ def verify(store: FeatureStore) -> Verification:
     features = _clips(store, problems, damaged)
     problems += _ledger_problems(ledger)
     extracted = extracted_rows(ledger)
-    there, used = set(places_of(features)), set(extracted["clip_id"].to_pylist())
+    there, used = set(whole_videos(features).clip_ids.to_pylist()), set(extracted["clip_id"].to_pylist())
     lost = [row["path"] for row in extracted.to_pylist() if row["clip_id"] not in there]
     problems += _listed("extracted inputs without features", lost)
     return Verification(

@@ -31,8 +31,8 @@ from harray.training.floors import ties_of
 from harray.training.loop import EpochReport, Share, Trainer
 from harray.training.mirroring import try_mirroring
 from harray.training.probes import dealt
-from harray.training.splits import carve_val
-from harray.training.start import start_network
+from harray.training.splits import carve_val, few_of_each
+from harray.training.start import TakenOver, start_network
 from harray.training.state import load_state, save_state
 from harray.training.workers import WorkerGroup
 
@@ -207,11 +207,9 @@ def new_trainer(
     which = learning.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
     features, decisions = decided(learning.features, train)
-    network = new_network(learning, train)
-    if folder := learning.training.init:
-        layouts = [train.skeleton, train.second_skeleton]
-        taken = start_network(network, layouts, train.classes, Path(folder))
-        decisions = [*decisions, f"from {folder}: {taken}"]
+    network, taken = started_network(learning, train)
+    if taken:
+        decisions = [*decisions, str(taken)]
     trainer = Trainer(
         network,
         share_of(train, features),
@@ -219,9 +217,20 @@ def new_trainer(
         learning=dataclasses.replace(learning, features=features),
         device=device,
         measured=measured,
+        old=taken.old if taken else (),
     )
     trainer.decisions = decisions
     return trainer
+
+
+def started_network(learning: LearningConfig, clips: ClipTensors) -> tuple[FusionNetwork, TakenOver | None]:
+    """A network for such clips as a training starts from it, and what it has of another model; None of none."""
+    network, folder = new_network(learning, clips), learning.training.init
+    if not folder:
+        return network, None
+    return network, start_network(
+        network, [clips.skeleton, clips.second_skeleton], clips.classes, Path(folder)
+    )
 
 
 def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfig, list[str]]:
@@ -310,7 +319,15 @@ def training_clips(learning: LearningConfig, store: FeatureStore) -> tuple[ClipT
         val = train.select(taken)
         train = train.select(sorted(set(range(len(train))) - set(taken)))
     val = val.select((val.labels_N >= 0).nonzero().squeeze(1))  # the others cannot select
-    return train, val if len(val) else None
+    return fewer(train, config), val if len(val) else None
+
+
+def fewer(train: ClipTensors, config: TrainingConfig) -> ClipTensors:
+    """The clips that `training.clips_per_class` leaves."""
+    if (most := config.clips_per_class) is None:
+        return train
+    labels, names = train.labels_N.tolist(), train.clip_ids
+    return train.select(few_of_each(labels, train.groups, names, most=most, seed=config.seed))
 
 
 def new_network(learning: LearningConfig, clips: ClipTensors) -> FusionNetwork:

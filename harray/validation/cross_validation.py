@@ -32,7 +32,7 @@ from harray.store import FeatureStore
 from harray.training.calibration import calibration_error_if_exact, expected_calibration_error
 from harray.training.config import LearningConfig
 from harray.training.floors import floors
-from harray.training.run import device_named, fit_clips, learned_from
+from harray.training.run import device_named, fewer, fit_clips, learned_from
 
 FULL = "full"  # the variant that the others are compared with
 FUSION = "fusion"  # the part that is scored by pose and scene together
@@ -109,7 +109,7 @@ def train_fold(fold: FoldTraining) -> FoldOutcome:
     rest = sorted(set(range(len(clips))) - set(fold.held_out))
     device = device_named(training.device)
     started = time.perf_counter()
-    fitted = fit_clips(learning, store, clips.select(rest), None, device)
+    fitted = fit_clips(learning, store, fewer(clips.select(rest), training), None, device)
     train_sec = time.perf_counter() - started
     predictor = Predictor(fitted.checkpoint, device=str(device))
     held_out = clips.select(fold.held_out)
