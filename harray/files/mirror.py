@@ -162,12 +162,13 @@ def kept(folder: Path) -> Generator[None]:
     """While a command works, and in its end, send what is new in a mirror; outside of one nothing happens.
 
     Raises:
-        BucketError: in the end the bucket refuses, or does not answer.
+        BucketError: at the beginning or in the end the bucket refuses, or does not answer.
     """
     mirror = mirror_of(folder)
     if mirror is None:
         yield
         return
+    next(bucket.objects(mirror.remote / LOCK_FILE), None)  # hours later would be too late
     over = threading.Event()
 
     def send_often() -> None:
@@ -179,10 +180,14 @@ def kept(folder: Path) -> Generator[None]:
     thread.start()
     try:
         yield
-    finally:
+    except BaseException:
         over.set()
-        thread.join()
-        mirror.send()
+        with contextlib.suppress(BucketError):  # whatever ended the command says more
+            mirror.send()
+        raise
+    over.set()
+    thread.join()
+    mirror.send()
 
 
 class Held:
