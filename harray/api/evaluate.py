@@ -13,6 +13,7 @@ from harray.errors import InputError
 from harray.evaluation.across import read_class_map
 from harray.evaluation.evaluate import evaluate as score
 from harray.evaluation.report import EvaluationReport, write_report
+from harray.files import Place
 from harray.names import short_name
 from harray.rendered.attention import with_objects
 from harray.reporting import Reporter
@@ -43,7 +44,7 @@ class EvaluateOptions:
 
 def evaluate(
     model: str | Path | Model,
-    store: str | Path | Store,
+    store: str | Place | Store,
     *,
     split: str = "test",
     options: EvaluateOptions = EvaluateOptions(),

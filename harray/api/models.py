@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from harray.api.session import listener, working
+from harray.files import Place
 from harray.reporting import Reporter
 from harray.tracking.registry import CHAMPION, check_model_name
 from harray.workspace import Workspace
@@ -101,7 +102,7 @@ class Model:
 
     def evaluate(
         self,
-        store: "str | Path | Store",
+        store: "str | Place | Store",
         *,
         split: str = "test",
         occlusion: bool = True,

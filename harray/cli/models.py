@@ -26,14 +26,7 @@ def train(
     store: options.Store,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
-    init: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="MODEL",
-            help="Start from its weights, by names of layers, joints and classes: training.init=MODEL.",
-        ),
-    ] = None,
+    init: options.Init = None,
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="DDP workers of Ray Train; 0 trains in this process.")
     ] = 0,
@@ -52,7 +45,7 @@ def train(
 
     The run is recorded in MLflow: config, metrics per epoch, the model.
     """
-    overrides = [*(overrides or []), *([f"training.init={init}"] if init else [])]
+    overrides = options.starting_from(init, overrides)
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     from harray.api.stores import Store
@@ -93,9 +86,7 @@ def train(
             raise missed
 
 
-def _evaluation(
-    store: Path, experiment: ExperimentConfig, model: str, where: dict[str, object]
-) -> str | None:
+def _evaluation(store: str, experiment: ExperimentConfig, model: str, where: dict[str, object]) -> str | None:
     """The command that scores a model where the store has what to score it on."""
     from harray.api.stores import Store
 

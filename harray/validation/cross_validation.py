@@ -25,13 +25,14 @@ from harray.evaluation.evaluate import predictions_by_part
 from harray.evaluation.occlusion import occluded
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips
+from harray.files import Place
 from harray.inference.predictor import Predictor
 from harray.metrics import classification_scores
 from harray.store import FeatureStore
 from harray.training.calibration import calibration_error_if_exact, expected_calibration_error
 from harray.training.config import LearningConfig
 from harray.training.floors import floors
-from harray.training.run import device_named, fit_clips, learned_from
+from harray.training.run import device_named, fewer, fit_clips, learned_from
 
 FULL = "full"  # the variant that the others are compared with
 FUSION = "fusion"  # the part that is scored by pose and scene together
@@ -44,7 +45,7 @@ class FoldTraining:
 
     variant: str
     fold: int
-    store: Path
+    store: Place
     learning: LearningConfig  # with the training's seed
     splits: tuple[str, ...] | None  # of the store; None for all clips
     held_out: tuple[int, ...]  # places among the labelled clips of `splits`
@@ -108,7 +109,7 @@ def train_fold(fold: FoldTraining) -> FoldOutcome:
     rest = sorted(set(range(len(clips))) - set(fold.held_out))
     device = device_named(training.device)
     started = time.perf_counter()
-    fitted = fit_clips(learning, store, clips.select(rest), None, device)
+    fitted = fit_clips(learning, store, fewer(clips.select(rest), training), None, device)
     train_sec = time.perf_counter() - started
     predictor = Predictor(fitted.checkpoint, device=str(device))
     held_out = clips.select(fold.held_out)
@@ -152,7 +153,7 @@ def labelled_rows(store: FeatureStore, splits: Sequence[str] | None) -> Any:
 
 
 @lru_cache(maxsize=1)  # a Ray worker runs many trainings on the same clips
-def labelled_clips(store: Path, store_digest: str, splits: tuple[str, ...] | None) -> ClipTensors:
+def labelled_clips(store: Place, store_digest: str, splits: tuple[str, ...] | None) -> ClipTensors:
     """The clips that `labelled_rows` lists, with their features."""
     clips = load_clips(FeatureStore.open(store), None if splits is None else list(splits))
     return clips.select((clips.labels_N >= 0).nonzero().squeeze(1))
