@@ -17,7 +17,8 @@ from harray.distributed.resources import Demand, check_possible
 from harray.errors import InputError
 from harray.store.tries import MAX_TRIES
 
-Task, Result = TypeVar("Task"), TypeVar("Result")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 LOOK_SEC = 30.0  # without a result, before the cluster is checked again
 
 

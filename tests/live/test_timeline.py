@@ -82,7 +82,7 @@ def test_elan_has_a_tier_a_person():
     assert times[annotation.get("TIME_SLOT_REF1")] == "1250"
 
 
-@pytest.mark.parametrize(("fps", "start", "end"), [(25.0, 32, 51), (30.0, 38, 61), (12.5, 17, 26)])
+@pytest.mark.parametrize(("fps", "start", "end"), [(25.0, 32, 51), (30.0, 39, 61), (12.5, 17, 26)])
 def test_label_studio_counts_frames_at_the_videos_own_rate(fps, start, end):
     (task,) = json.loads(as_label_studio(SEGMENTS, "a video.mp4", fps))
     assert task["predictions"][0]["result"][1]["value"]["ranges"] == [{"start": start, "end": end}]
