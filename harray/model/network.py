@@ -152,9 +152,15 @@ class PoseBranch(nn.Module):
         filled = fill_hidden(own, visible_MTK, self.config.pcm.fill)
         return Completion(filled, filled, filled, filled, torch.zeros_like(own[..., 0])), centre_MC
 
-    def streams(self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor) -> Tensor:
-        """MME's input streams of everybody present, `[M, T, D]`, before standardisation."""
-        present_BP = self._present(visible_BPTK)
+    def streams(
+        self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor, present_BP: Tensor | None = None
+    ) -> Tensor:
+        """MME's input streams of everybody present, `[M, T, D]`, before standardisation.
+
+        Args:
+            present_BP: whose streams; None for those of whom a joint is visible.
+        """
+        present_BP = self._present(visible_BPTK) if present_BP is None else present_BP
         completion, centre_MC = self.complete(keypoints_BPTKC[present_BP], visible_BPTK[present_BP])
         return self._streams(completion, centre_MC, visible_BPTK, present_BP)
 
