@@ -148,6 +148,11 @@ class Predictor:
         device: str | None = None,
         num_threads: int | None = None,
     ):
+        """Raises InputError: a model that learned without labels, so that it tells no classes."""
+        if not checkpoint.classes:
+            raise InputError(
+                "this model is pretrained without labels and tells no classes; `harray train --from` it"
+            )
         self.checkpoint = checkpoint
         self.overrides = overrides or {}
         self.num_threads = num_threads
@@ -192,7 +197,7 @@ class Predictor:
             raise InputError(
                 "this model learned from imported skeletons; give it keypoints, or a store to evaluate"
             )
-        config = kept.provenance.config(self.overrides)
+        config = kept.provenance.config_for_prediction(self.overrides, str(self.device))
         return ClipExtractor(config, str(self.device), self.num_threads)
 
     def without_pcm(self) -> "Predictor":
