@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import pytest
 from harray.errors import InputError
 from harray.live.recording import Window
 from harray.synth.render import write_video
+from tests.clusters import free_ports
 from tests.live.cameras import NetworkCamera, write_film
 from tests.serving.models import frames_of
 
@@ -128,6 +130,40 @@ def test_a_camera_that_breaks_off_is_connected_again_and_ctrl_c_leaves_everythin
     assert said["cuts"] >= 1 and said["people"] >= 2  # nobody goes on from before the break
     assert each_begin_has_an_end(watcher.events())
     assert num_frames(watcher.saved) >= 10
+
+
+def test_an_rtsp_camera_is_watched_and_tried_again_once_it_is_switched_off(little_model, jacks, tmp_path):
+    pytest.importorskip("aio_rtsp_toolkit")
+    write_video(tmp_path / "camera" / "1.mp4", np.concatenate([jacks, jacks[::-1]] * 4))
+    (port,) = free_ports(1)
+    code = f"import asyncio; from aio_rtsp_toolkit import server; asyncio.run(server.serve('.', '127.0.0.1', {port}))"
+    camera = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "camera",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port)
+        watcher = Watcher(little_model, f"rtsp://127.0.0.1:{port}/1.mp4", tmp_path)
+        watcher.wait_for(lambda: "jumping_jacks" in labels_of(watcher.events()), "the label")
+        camera.kill()
+        watcher.wait_for(lambda: "connecting again in 1 s" in watcher.log.read_text(), "a second try")
+        watcher.process.send_signal(signal.SIGINT)
+        watcher.ended()
+    finally:
+        camera.kill()
+        camera.wait()
+    assert each_begin_has_an_end(watcher.events())
+
+
+def wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + PATIENCE_SEC
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing listens on port {port}")
 
 
 def test_a_camera_that_does_not_answer_is_told_in_a_line(harray, little_model, tmp_path):
