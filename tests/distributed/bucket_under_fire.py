@@ -154,7 +154,10 @@ def main() -> None:
         root, videos = Path(folder), Path(folder) / "videos"
         variables = variables | {"AWS_ENDPOINT_URL": proxy.url}
         os.environ.update(variables)
-        rendered = render_dataset(videos, SynthConfig(clips_per_action=options.clips_per_action))
+        rendered = render_dataset(
+            videos,
+            SynthConfig(clips_per_action=options.clips_per_action, num_actors=options.clips_per_action),
+        )
         print(f"{rendered.num_clips} clips", flush=True)
         if "fire" in options.only:
             fire(root, videos, rendered.num_clips, options.kills, proxy)
