@@ -25,6 +25,13 @@ SCHEMES = ("s3", "gs", "az")
 PATIENCE_SEC = 60.0
 MAX_BACKOFF_SEC = 5.0
 _VARIABLES = ("AWS_", "GOOGLE_", "AZURE_")  # of the environment, which decide how a bucket is reached
+_OTHER_WAYS = {  # to credentials than a profile, which obstore takes by itself
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_SKIP_SIGNATURE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+}
 _NO_CREDENTIALS = ("169.254.169.254", "metadata.google.internal", "Account must be specified")
 _TRANSIENT = ("409 Conflict", "error sending request", "timed out", "503 ", "500 ", "502 ", "504 ")
 
@@ -259,7 +266,24 @@ def _client(bucket: str, variables: tuple[tuple[str, str], ...]) -> "ObjectStore
         "retry_timeout": timedelta(seconds=PATIENCE_SEC),
         "backoff": {"max_backoff": timedelta(seconds=MAX_BACKOFF_SEC)},
     }
-    return from_url(bucket, client_options=cast(Any, options), retry_config=cast(Any, retries))
+    asked = _profile(bucket) if bucket.startswith("s3:") and not _OTHER_WAYS & told.keys() else {}
+    return from_url(bucket, client_options=cast(Any, options), retry_config=cast(Any, retries), **asked)
+
+
+def _profile(bucket: str) -> dict[str, Any]:
+    """What `~/.aws` or the machine's role says, by boto3, where it is installed; obstore reads no profiles.
+
+    Raises:
+        BucketError: nothing does.
+    """
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ImportError:
+        return {}
+    try:
+        return {"credential_provider": Boto3CredentialProvider()}
+    except ValueError as error:
+        raise BucketError(f"{bucket}: no credentials; set {_credentials(bucket)}") from error
 
 
 def _retried(path: BucketPath, call: Callable[[], T]) -> T:
@@ -302,12 +326,12 @@ def _explained(error: Exception, path: BucketPath) -> BucketError:
     if "NoSuchBucket" in text or "ContainerNotFound" in text:
         return BucketError(f"{path.bucket}: no such bucket; make it, or name another one")
     if any(sign in text for sign in _NO_CREDENTIALS):
-        return BucketError(f"{path}: no credentials; set {_credentials(path)}")
+        return BucketError(f"{path}: no credentials; set {_credentials(path.bucket)}")
     if any(sign in text for sign in ("403 Forbidden", "401 Unauthorized")):
         code = text.partition("<Code>")[2].partition("</Code>")[0]
         why = f" ({code})" if code else ""
         return BucketError(
-            f"{path}: access denied{why}; look at {_credentials(path)} and at what they may do"
+            f"{path}: access denied{why}; look at {_credentials(path.bucket)} and at what they may do"
         )
     if "501 Not Implemented" in text:
         return BucketError(f"{path.bucket}: it knows no conditional writes; use a server that has them")
@@ -320,9 +344,9 @@ def _explained(error: Exception, path: BucketPath) -> BucketError:
     return BucketError(f"{path}: {' '.join(text.split())[:300]}")
 
 
-def _credentials(path: BucketPath) -> str:
+def _credentials(bucket: str) -> str:
     return {
         "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_ENDPOINT_URL, where it is not Amazon's)",
         "gs": "GOOGLE_APPLICATION_CREDENTIALS",
         "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
-    }[path.bucket.partition(":")[0]]
+    }[bucket.partition(":")[0]]
