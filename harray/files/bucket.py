@@ -179,10 +179,13 @@ def create(path: BucketPath, content: bytes | Path) -> Version | None:
     """
     from obstore.exceptions import AlreadyExistsError
 
+    def make() -> Version:
+        return _version(_client_of(path).put(path.key, content, mode="create"))
+
     deadline = time.monotonic() + PATIENCE_SEC
     for wait_sec in _back_off():
         try:
-            return _retried(path, lambda: _version(_client_of(path).put(path.key, content, mode="create")))
+            return _retried(path, make, (AlreadyExistsError,))
         except AlreadyExistsError as error:  # or a 409, which says only that another one was writing too
             if stat(path) is not None:
                 return None
@@ -206,7 +209,7 @@ def replace(path: BucketPath, content: bytes, version: Version) -> Version | Non
         return _version(_client_of(path).put(path.key, content, mode=cast(Any, version)))
 
     try:
-        return _retried(path, swap)
+        return _retried(path, swap, (PreconditionError,))
     except (PreconditionError, FileNotFoundError):
         return None
 
@@ -286,20 +289,23 @@ def _profile(bucket: str) -> dict[str, Any]:
         raise BucketError(f"{bucket}: no credentials; set {_credentials(bucket)}") from error
 
 
-def _retried(path: BucketPath, call: Callable[[], T]) -> T:
+def _retried(path: BucketPath, call: Callable[[], T], answers: tuple[type[Exception], ...] = ()) -> T:
     """What a call gives, tried again after faults that pass.
 
+    Args:
+        answers: errors of obstore that tell the caller what it asked, and are raised.
+
     Raises:
-        FileNotFoundError, AlreadyExistsError, PreconditionError: as obstore.
+        FileNotFoundError: no such object.
         BucketError: whatever else.
     """
-    from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+    from obstore.exceptions import BaseError
 
     deadline = time.monotonic() + PATIENCE_SEC
     for wait_sec in _back_off():
         try:
             return call()
-        except (AlreadyExistsError, PreconditionError):
+        except answers:
             raise
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
