@@ -70,6 +70,7 @@ COMMANDS: tuple[Callable, ...] = (
     data.extract,
     audit.audit,
     models.train,
+    models.pretrain,
     tuning.tune,
     tuning.rerun,
     models.evaluate,
