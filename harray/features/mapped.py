@@ -3,7 +3,7 @@
     store --shard by shard--> CACHE/mapped/DIGEST/{keypoints,...}.bin --mapped--> MappedRows --a batch's rows--> Tensor
 
 The operating system reads the pages that a batch touches and drops them when memory is short. All processes of a
-machine share the files; the last set of clips is kept for the next training on it.
+machine share the files; the last sets of clips are kept for the next training on them.
 
 Letters: N clips, X whatever a clip has.
 """
@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,7 @@ from harray.store.shards import FoundClips
 
 PIECE_BYTES = 64 << 20  # that are read at a time where all clips are gone through
 DONE_FILE = "done.json"
+NUM_KEPT = 4  # sets of clips, such as those of train and of val
 
 
 class MappedRows:
@@ -52,17 +54,30 @@ class MappedRows:
     def shape(self) -> torch.Size:
         return torch.Size([len(self), *self._whole.shape[1:]])
 
+    @property
+    def num_in_piece(self) -> int:
+        """How many rows are read at a time where all are gone through."""
+        return max(1, PIECE_BYTES // (self._whole[0].numel() * self._whole.element_size()))
+
     def select(self, index: Tensor) -> "MappedRows":
         """Rows of these rows, unread."""
         return MappedRows(self._whole, index if self._rows_N is None else self._rows_N[index])
 
-    def __getitem__(self, index: Tensor | slice) -> Tensor:
-        if self._rows_N is None:
-            return self._whole[index].clone()
-        return self._whole[self._rows_N[index]]
+    def flatten(self, first: int, last: int) -> "MappedRows":
+        return MappedRows(self._whole.flatten(first, last), self._rows_N)
+
+    def contiguous(self) -> "MappedRows":
+        return self
+
+    def __getitem__(self, index: Any) -> Any:
+        """Some rows, read; or `[..., i]`, a part of all of them, unread."""
+        if isinstance(index, tuple):
+            return MappedRows(self._whole[index], self._rows_N)
+        rows = self._whole[index] if self._rows_N is None else self._whole[self._rows_N[index]]
+        return rows.contiguous().clone() if isinstance(index, slice) else rows.contiguous()
 
     def split(self, size: int) -> Iterator[Tensor]:
-        """All rows, so many at a time."""
+        """All rows, so many at a time, read."""
         for first in range(0, len(self), size):
             yield self[first : first + size]
 
@@ -85,11 +100,20 @@ def mapped_columns(found: FoundClips, columns: Sequence[str]) -> dict[str, Tenso
     with FileLock(root / ".lock"):  # whoever else wants them waits until they are written
         folder = root / name
         if not (folder / DONE_FILE).exists():
-            for other in root.iterdir():
-                shutil.rmtree(other, ignore_errors=True)  # whoever has them mapped keeps them
+            _forget(root)
             _write(found, columns, folder)
+        (folder / DONE_FILE).touch()
         files = json.loads((folder / DONE_FILE).read_text())
         return {column: _mapped(folder / f"{column}.bin", **files[column]) for column in columns}
+
+
+def _forget(root: Path) -> None:
+    """Remove what was not finished, and the longest unused; whoever has it mapped keeps it."""
+    done = sorted(root.glob(f"*/{DONE_FILE}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    kept = [file.parent for file in done[: NUM_KEPT - 1]]
+    for folder in root.iterdir():
+        if folder.is_dir() and folder not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(found: FoundClips, columns: Sequence[str], folder: Path) -> None:
@@ -129,8 +153,3 @@ def scratch(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 def array_of(column: pa.ChunkedArray) -> np.ndarray:
     """A fixed-shape tensor column as one array `[N, X]`."""
     return np.concatenate([chunk.to_numpy_ndarray() for chunk in column.chunks if len(chunk)])
-
-
-def rows_of_piece(row_bytes: int) -> int:
-    """How many rows of so many bytes are read at a time."""
-    return max(1, PIECE_BYTES // max(1, row_bytes))
