@@ -81,7 +81,7 @@ Storage = Annotated[
         "--storage",
         envvar="HARRAY_STORAGE",
         metavar="URI",
-        help="Where workers save their state, reached by every node, such as s3://BUCKET/ray. Default: --out.",
+        help="Where workers save their state, reached by every node, if not under --out.",
     ),
 ]
 MaxFailures = Annotated[
