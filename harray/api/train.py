@@ -18,7 +18,7 @@ from harray.config import digest, dump, to_dict, with_overrides
 from harray.distributed.training_demand import cluster_for
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
-from harray.files import Place
+from harray.files import Place, remote_of
 from harray.metrics import Scores
 from harray.names import sqlite_file
 from harray.reporting import SILENT, Reporter
@@ -120,7 +120,7 @@ def check_trainable(store: Place, experiment: ExperimentConfig, num_workers: int
             raise InputError(
                 f"store {store}: no split {wanted!r}, it has {', '.join(splits)}; set training.train_split=NAME"
             )
-    if len(labels := opened.labels()) < 2:
+    if experiment.training.use_labels and len(labels := opened.labels()) < 2:
         raise InputError(f"store {store}: found {len(labels)} labels, expected at least two to tell apart")
     test_part(store, experiment.training)
     if not num_workers:
@@ -150,6 +150,8 @@ def val_part(store: Place, training: TrainingConfig) -> str:
     """What val is in such a training and what it chooses, in a line; the same clips that `training_clips` takes."""
     from harray.training.splits import carve_val
 
+    if not training.use_labels:
+        return "val: none, since no labels are used; the last epoch is kept"
     chooses = "choose the epoch" if training.patience else "choose nothing: the last epoch is kept"
     opened = FeatureStore.open(store)
     splits = opened.splits()
@@ -262,7 +264,7 @@ def train_recorded(
     tags = {
         **origin_tags_of(request.store, store_digest, seed, labels.recipe),
         "harray.num_workers": str(workers.count),
-        "harray.folder": str(folder),
+        "harray.folder": str(remote_of(folder)),
         **labels.tags,
     }
     title = labels.title or run_name(labels.recipe, store, seed)

@@ -170,9 +170,15 @@ class PoseBranch(nn.Module):
         incomplete_M = ~visible_MTK.flatten(1).all(dim=1)
         return incomplete_M & random.chance("pcm.learns", self.config.pcm.learning_share)
 
-    def streams(self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor) -> Tensor:
-        """MME's input streams of everybody present, `[M, T, D]`, before standardisation."""
-        present_BP = self._present(visible_BPTK)
+    def streams(
+        self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor, present_BP: Tensor | None = None
+    ) -> Tensor:
+        """MME's input streams of everybody present, `[M, T, D]`, before standardisation.
+
+        Args:
+            present_BP: whose streams; None for those of whom a joint is visible.
+        """
+        present_BP = self._present(visible_BPTK) if present_BP is None else present_BP
         completion, centre_MC = self.complete(keypoints_BPTKC[present_BP], visible_BPTK[present_BP])
         return self._streams(completion, centre_MC, visible_BPTK, present_BP)
 
