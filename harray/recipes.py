@@ -54,7 +54,7 @@ def skeleton() -> ExperimentConfig:
         pose_only(),
         {
             "model.pcm.hidden_size": 32,
-            "model.mme.num_members": 2,
+            "model.mme.num_members": 3,
             "model.mme.summary": False,
             "model.mme.width": 64,
             "model.mme.kernel_size": 3,
