@@ -3,6 +3,8 @@
 Letters: M rows (people of clips), B batch, P people, T frames, K joints, C coordinates, E pairs of joints.
 """
 
+from itertools import combinations
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -52,7 +54,7 @@ def _windowed(x_MTD: Tensor, window: int) -> Tensor:
 
 def pairwise_distances(keypoints_MTKC: Tensor) -> Tensor:
     """Distances of every two joints of one person, `[M, T, E]` with E = K (K - 1) / 2."""
-    first, second = torch.triu_indices(keypoints_MTKC.shape[2], keypoints_MTKC.shape[2], offset=1)
+    first, second = zip(*combinations(range(keypoints_MTKC.shape[2]), 2), strict=True)
     return lengths(keypoints_MTKC[:, :, first] - keypoints_MTKC[:, :, second])
 
 
