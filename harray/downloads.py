@@ -2,13 +2,12 @@
 
 import dataclasses
 import hashlib
-import os
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from harray.errors import InputError
-from harray.files import write_atomically
+from harray.files import cache_dir, write_atomically
 
 TIMEOUT_SEC = 30.0
 
@@ -20,15 +19,6 @@ class Release:
     name: str
     url: str
     sha256: str
-
-
-def cache_dir() -> Path:
-    """Where downloads are kept: `HARRAY_CACHE`, else the user's cache folder."""
-    if folder := os.environ.get("HARRAY_CACHE"):
-        return Path(folder).absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("harray", appauthor=False))
 
 
 def weights_cache() -> Path:

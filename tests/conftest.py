@@ -56,6 +56,14 @@ def ray_cluster():
     handle.shutdown()
 
 
+@pytest.fixture(scope="session")
+def little_model(tmp_path_factory) -> Path:
+    """A checkpoint that tells `tests.serving.models.LABELS` apart by poses, trained within seconds."""
+    from tests.serving.models import little_checkpoint
+
+    return little_checkpoint(tmp_path_factory.mktemp("little"))
+
+
 @dataclass
 class Ending:
     """How a command ended: exit code, what it printed, and its JSON where it printed one."""

@@ -2,8 +2,9 @@ import hashlib
 
 import pytest
 
-from harray.downloads import Release, cache_dir, fetch, weights_cache, whereabouts
+from harray.downloads import Release, fetch, weights_cache, whereabouts
 from harray.errors import InputError
+from harray.files import cache_dir
 
 CONTENT = b"weights of a network"
 

@@ -58,6 +58,7 @@ OWNERS = {  # library -> the rooms that may import it
     "optuna": {"tuning", "bench"},
     "mlflow": {"tracking"},
     "ultralytics": {"poses", "rendered", "bench"},
+    "obstore": {"files"},
     "onnx": {"networks"},
     "onnxruntime": {"networks"},
     "openvino": {"networks"},
@@ -150,9 +151,10 @@ def test_rooms_import_only_what_stands_to_their_left_and_libraries_stay_with_the
 
 
 def test_the_command_line_calls_api_and_nothing_else():
-    """Beside it, it knows configs, names and errors; bench/ measures and has no other face. Types may be named."""
+    """Beside it, it knows configs, names, places and errors; bench/ measures and has no other face. Types may be
+    named."""
     known = re.compile(
-        r"harray\.(api|bench|cli|config|config_keys|errors|experiment|names|recipes|reporting|search_spaces|workspace|"
+        r"harray\.(api|bench|cli|config|config_keys|errors|experiment|files|names|recipes|reporting|search_spaces|workspace|"
         r"__version__|\w+\.config)(\.|$)"
     )
     callers = [*(PACKAGE / "cli").glob("*.py"), *(ROOT / "jobs").glob("*.py")]

@@ -7,6 +7,7 @@ from typing import Any
 
 from harray.api.session import working
 from harray.api.stores import Store, as_store
+from harray.files import Place
 from harray.names import short_name
 from harray.reporting import Reporter
 from harray.validation.audit import NUM_STEPS, Audit
@@ -32,7 +33,7 @@ class Audited:
 
 
 def audit(
-    store: str | Path | Store, workspace: Workspace | None = None, reporter: Reporter | None = None
+    store: str | Place | Store, workspace: Workspace | None = None, reporter: Reporter | None = None
 ) -> Audited:
     """Find doubles, leaks, doubtful labels, empty and odd clips; nothing is changed.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from harray.api.starting import Start
 from harray.errors import InputError
+from harray.files import Place
 from harray.store import FeatureStore
 from harray.tracking.location import probe, tracking_uri
 from harray.tracking.origin import origin_tags_of, run_name
@@ -41,7 +42,7 @@ def check_tracking(workspace: Workspace) -> None:
         )
 
 
-def record_comparison(found: Comparison, store: Path, start: Start, workspace: Workspace) -> str:
+def record_comparison(found: Comparison, store: Place, start: Start, workspace: Workspace) -> str:
     """Record a comparison as a run: metrics, the verdicts as tags, all of it as a file; returns the run's id.
 
     Args:
@@ -68,6 +69,8 @@ def cross_validation_metrics(found: CrossValidation) -> dict[str, float]:
     """Scores of every part of every variant, as the table has them."""
     metrics = {}
     for name, scores in found.variants.items():
+        if scores.calibration is not None:
+            metrics[f"{name}.calibration_error"] = scores.calibration.expected_calibration_error
         for part, values in scores.parts.items():
             metrics |= {
                 f"{name}.{part}.top1": values.top1.mean,

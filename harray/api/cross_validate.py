@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 import harray
 from harray.api.comparisons import Comparison, check_tracking, cross_validation_metrics, record_comparison
 from harray.api.session import working
-from harray.api.starting import Config, Overrides, start_from
+from harray.api.starting import StartOptions, start_from
 from harray.api.stores import Store, as_store
 from harray.api.train import with_known_start
 from harray.config import digest, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.evaluation.occlusion import HIDDEN_SHARES, KINDS
 from harray.experiment import ExperimentConfig
-from harray.files import write_atomically
+from harray.files import Place, write_atomically
 from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.store.leaks import doubles_apart, ledger_rows
@@ -44,6 +44,7 @@ from harray.validation.plan import (
     every_occlusion,
     plan_trainings,
     split_as_fold,
+    start_of,
 )
 from harray.validation.verdicts import verdicts_of_cross_validation
 from harray.workspace import Workspace
@@ -112,25 +113,27 @@ class CrossValidated:
 
 
 def cross_validate(
-    store: str | Path | Store,
+    store: str | Place | Store,
     *,
-    recipe: str = "default",
-    config: Config | None = None,
-    overrides: Overrides | None = None,
     options: CrossValidateOptions = CrossValidateOptions(),
     workspace: Workspace | None = None,
     reporter: Reporter | None = None,
+    **starting: Unpack[StartOptions],
 ) -> CrossValidated:
     """Train on all folds but one and score that one, for every fold, seed and variant; recorded as one run.
 
     No held-out clip chooses anything: every training runs all its epochs. Finished trainings are kept in the
     workspace, and the same call goes on after an interruption.
 
+    Args:
+        options: what is compared.
+        starting: recipe, config, overrides and init: what the experiment starts from, as of `start_from`.
+
     Raises:
         InputError: no store, no such split or part, too few groups for the folds, more workers than the cluster holds,
             or a tracking store that does not answer.
     """
-    start, there = start_from(recipe, config, overrides), as_store(store)
+    start, there = start_from(**starting), as_store(store)
     with working(workspace, reporter) as (place, told):
         plan = plan_comparison(there.features, with_known_start(start.experiment, place), options)
         if num := doubles_apart(ledger_rows(there.features)):
@@ -138,6 +141,8 @@ def cross_validate(
                 f"note: {num} files stand under several names in different groups, so in several folds; "
                 f"`harray audit {there.path}` lists them"
             )
+        if taken := start_of(plan):
+            told.result(str(taken))
         check_tracking(place)
         found = run_plan(plan, place.out, num_workers=options.num_workers, reporter=told)
         verdicts = verdicts_of_cross_validation(found)

@@ -21,7 +21,7 @@ from harray.config import with_overrides
 from harray.distributed.resources import start_ray
 from harray.evaluation.report import EvaluationReport
 from harray.experiment import ExperimentConfig
-from harray.files import holding
+from harray.files import Place, holding
 from harray.names import without_password
 from harray.reporting import Reporter
 from harray.store import FeatureStore
@@ -48,7 +48,7 @@ class DemoOutcome:
     model_version: int | None  # None where it could not be registered
     run_id: str
     tracking_uri: str
-    store: Path
+    store: Place
     predictions: list[dict[str, Any]]
     train_sec: float
     sweep: SweepOutcome

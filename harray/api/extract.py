@@ -10,11 +10,12 @@ from harray.api.stores import Store, as_store
 from harray.config import parse_overrides
 from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
+from harray.files import Place, place
 from harray.names import is_uri
 from harray.reporting import SILENT, Reporter
 from harray.videos.corrections import Corrections
 from harray.videos.listing import Listing
-from harray.workspace import Workspace, local_folder
+from harray.workspace import Workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,7 +85,7 @@ class NothingExtracted(InputError):
 
 def list_source(
     videos: str | Path,
-    store: str | Path | None = None,
+    store: str | Place | None = None,
     options: ExtractOptions = ExtractOptions(),
     *,
     reporter: Reporter = SILENT,
@@ -103,7 +104,7 @@ def list_source(
 
     options.quarantine_limit()  # refused before anything is listed
     corrections = options.corrections()
-    folder = None if store is None else local_folder(store)
+    folder = None if store is None else place(store)
     if options.test_share is not None and folder is not None:
         check_share(folder, options.test_share)
     source = videos if is_uri(videos) else Path(videos)
@@ -132,7 +133,7 @@ def list_source(
 
 def extract(
     videos: str | Path | Listing,
-    store: str | Path | Store,
+    store: str | Place | Store,
     *,
     recipe: str = "default",
     config: Config | None = None,
@@ -145,7 +146,7 @@ def extract(
 
     Args:
         videos: folder of class folders, a manifest.csv, the root of `options.dataset`, or what `list_source` gave.
-        store: folder; made where there is none.
+        store: folder, or a bucket's URI; made where there is none.
         recipe, config, overrides: what decides how clips are cut and which networks read them, as of `start_from`.
 
     Raises:
@@ -153,7 +154,7 @@ def extract(
         NothingExtracted: every video was quarantined.
     """
     experiment = start_from(recipe, config, overrides).experiment
-    path = local_folder(store.path if isinstance(store, Store) else store).absolute()
+    path = place(store.path if isinstance(store, Store) else store).absolute()
     with working(workspace, reporter) as (_, told):
         if isinstance(videos, Listing):
             listing = videos
@@ -166,7 +167,7 @@ def extract(
 
 def estimate(
     videos: str | Path | Listing,
-    store: str | Path | Store,
+    store: str | Place | Store,
     *,
     recipe: str = "default",
     config: Config | None = None,
@@ -181,7 +182,7 @@ def estimate(
         InputError: as `extract`.
     """
     experiment = start_from(recipe, config, overrides).experiment
-    path = local_folder(store.path if isinstance(store, Store) else store).absolute()
+    path = place(store.path if isinstance(store, Store) else store).absolute()
     with working(workspace, reporter) as (_, told):
         from harray.distributed.extraction_estimate import estimate as estimated
 
@@ -197,7 +198,7 @@ def estimate(
 
 
 def retry(
-    store: str | Path | Store,
+    store: str | Place | Store,
     *,
     stage: str | None = None,
     overrides: Overrides | None = None,
@@ -236,11 +237,12 @@ def retry(
 def _extract(
     manifest: "pa.Table",
     config: ExtractionConfig,
-    path: Path,
+    path: Place,
     options: ExtractOptions,
     reporter: Reporter,
     retry: bool = False,
 ) -> Store:
+    from harray.distributed.extraction import Actors
     from harray.distributed.extraction import extract as extract_on_ray
     from harray.store.retire import retire
     from harray.store.test_part import complete, hold_out_test
@@ -249,7 +251,7 @@ def _extract(
         manifest,
         config,
         path,
-        num_actors=options.num_actors,
+        actors=Actors(number=options.num_actors),
         limit=options.quarantine_limit(),
         retry=retry,
         reporter=reporter,

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from harray.api.session import listener
 from harray.api.stores import Store, as_store
+from harray.files import Place, place
 from harray.interchange.skeleton_import import Imported, ImportOptions, import_skeletons
 from harray.reporting import Reporter
-from harray.workspace import local_folder
 
 if TYPE_CHECKING:
     from harray.interchange.skeleton_export import Exported
@@ -17,7 +17,7 @@ __all__ = ["ImportOptions", "Imported", "export_keypoints", "import_keypoints"]
 
 def import_keypoints(
     source: str | Path,
-    store: str | Path | Store,
+    store: str | Place | Store,
     *,
     options: ImportOptions = ImportOptions(),
     reporter: Reporter | None = None,
@@ -31,13 +31,13 @@ def import_keypoints(
     """
     from harray.store.test_part import check_share
 
-    folder = local_folder(store.path if isinstance(store, Store) else store).absolute()
+    folder = place(store.path if isinstance(store, Store) else store).absolute()
     if options.test_share is not None:
         check_share(folder, options.test_share)
     return import_skeletons(Path(source), folder, options, listener(reporter))
 
 
-def export_keypoints(store: str | Path | Store, file: str | Path, *, overwrite: bool = False) -> "Exported":
+def export_keypoints(store: str | Place | Store, file: str | Path, *, overwrite: bool = False) -> "Exported":
     """Write a store's labelled clips as a skeleton pickle for PYSKL or MMAction2.
 
     Raises:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from harray.api.session import listener, working
+from harray.files import Place
 from harray.reporting import Reporter
 from harray.tracking.registry import CHAMPION, check_model_name
 from harray.workspace import Workspace
@@ -97,17 +98,23 @@ class Model:
 
     def evaluate(
         self,
-        store: "str | Path | Store",
+        store: "str | Place | Store",
         *,
         split: str = "test",
         occlusion: bool = True,
+        classes: str | Path | Mapping[str, str] | None = None,
         reporter: Reporter | None = None,
     ) -> "EvaluationReport":
-        """Score it on a split of a store, as `harray.evaluate` does."""
-        from harray.api.evaluate import evaluate
+        """Score it on a split of a store, as `harray.evaluate` does.
 
+        Args:
+            classes: for a store of another data set, the model's class by label, or a csv `label,class` of it.
+        """
+        from harray.api.evaluate import EvaluateOptions, evaluate
+
+        options = EvaluateOptions(occlusion=occlusion, classes=classes)
         return evaluate(
-            self, store, split=split, occlusion=occlusion, workspace=self.workspace, reporter=reporter
+            self, store, split=split, options=options, workspace=self.workspace, reporter=reporter
         )
 
     @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 from harray.api.session import working
 from harray.errors import InputError
+from harray.files import Place
 from harray.names import short_name
 from harray.reporting import Reporter
 from harray.store import FeatureStore
@@ -35,7 +36,7 @@ class Question:
     version: int
     alias: str = CHAMPION
     split: str = "test"
-    store: Path | None = None  # None for the one that the challenger learned from
+    store: Place | None = None  # None for the one that the challenger learned from
     dry_run: bool = False  # neither record anything nor move the alias
 
 

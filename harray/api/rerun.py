@@ -3,11 +3,11 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from harray.config import leaf_types, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.files import Place
 from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.tracking.location import tracking_uri
@@ -40,7 +40,7 @@ class Rerun:
 
 
 def rerun_recorded(
-    run_id: str, workspace: Workspace, reporter: Reporter = SILENT, *, store: Path | None = None
+    run_id: str, workspace: Workspace, reporter: Reporter = SILENT, *, store: str | Place | None = None
 ) -> Rerun:
     """Train as a run did, for as many epochs, in this process, recorded as a run of its own.
 
@@ -123,11 +123,11 @@ def compared(
     )
 
 
-def _store_of(recorded: RecordedRun, store: Path | None) -> FeatureStore:
+def _store_of(recorded: RecordedRun, store: str | Place | None) -> FeatureStore:
     where = store or recorded.tags.get("harray.store")
     if where is None:
         raise InputError(f"run {recorded.run_id}: it did not record its store; name it by --store")
-    opened = FeatureStore.open(Path(where))
+    opened = FeatureStore.open(where)
     then, found = recorded.tags.get("harray.store_digest"), opened.digest()
     if then != found:
         raise InputError(

@@ -1,9 +1,10 @@
-"""What an experiment starts from: a recipe, a recorded configuration or another verb's outcome, and overrides of it."""
+"""What an experiment starts from: a recipe, a recorded configuration or another verb's outcome, overrides of it, and
+the model whose weights it takes over."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypedDict, runtime_checkable
 
 from harray import recipes
 from harray.config import load, parse_overrides, with_overrides
@@ -18,8 +19,25 @@ class HasExperiment(Protocol):
     def experiment(self) -> ExperimentConfig: ...
 
 
+@runtime_checkable
+class HasCheckpoint(Protocol):
+    """What a checkpoint folder belongs to, such as a model."""
+
+    @property
+    def checkpoint(self) -> Path: ...
+
+
 Config = str | Path | ExperimentConfig | HasExperiment
 Overrides = Mapping[str, Any] | Sequence[str]
+
+
+class StartOptions(TypedDict, total=False):
+    """What `start_from` takes, and with it every verb that trains."""
+
+    recipe: str
+    config: Config | None
+    overrides: Overrides | None
+    init: str | Path | HasCheckpoint | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +53,10 @@ class Start:
 
 
 def start_from(
-    recipe: str = "default", config: Config | None = None, overrides: Overrides | None = None
+    recipe: str = "default",
+    config: Config | None = None,
+    overrides: Overrides | None = None,
+    init: str | Path | HasCheckpoint | None = None,
 ) -> Start:
     """The configuration (or the recipe, where none is given) with the overrides.
 
@@ -43,6 +64,7 @@ def start_from(
         recipe: by name, of `harray.recipes`.
         config: YAML file of an earlier run, or an object that is or holds an `ExperimentConfig`.
         overrides: by dotted key, such as {"training.num_epochs": 20}; or texts such as "training.num_epochs=20".
+        init: a model whose weights to start from, as an object or by its MODEL; None draws weights.
 
     Raises:
         InputError: no such recipe, file or key, or a value that does not fit.
@@ -56,6 +78,11 @@ def start_from(
             start = Start(experiment=load(ExperimentConfig, Path(config)), name=str(config))
         case _:
             start = Start(experiment=config.experiment)
-    if isinstance(overrides, Mapping):
-        return start.with_overrides(overrides)
-    return start.with_overrides(parse_overrides(start.experiment, list(overrides or [])))
+    if not isinstance(overrides, Mapping):
+        overrides = parse_overrides(start.experiment, list(overrides or []))
+    start = start.with_overrides(overrides)
+    if init is None:
+        return start
+    return start.with_overrides(
+        {"training.init": str(init.checkpoint if isinstance(init, HasCheckpoint) else init)}
+    )

@@ -4,12 +4,11 @@ import contextlib
 import html
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harray.files import Place, place
 from harray.store import FeatureStore
 from harray.training.config import TrainingConfig
-from harray.workspace import local_folder
 
 if TYPE_CHECKING:
     from harray.distributed.extraction import ExtractionSummary
@@ -19,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Features of clips in a folder.
+    """Features of clips in a folder, on a disk or in a bucket.
 
     Attributes:
-        path: absolute folder.
+        path: absolute folder, or a place in a bucket.
         summary: what became of the inputs; None where the store was opened, not extracted.
         held_out: its test part, where harray dealt one.
     """
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Place,
         summary: "ExtractionSummary | None" = None,
         held_out: "HeldOut | None" = None,
     ) -> None:
@@ -37,7 +36,7 @@ class Store:
         Raises:
             InputError: nothing there, or no store.
         """
-        self.path = local_folder(path).absolute()
+        self.path = place(path).absolute()
         self.summary = summary
         self.held_out = held_out
         assert self.features
@@ -140,7 +139,7 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} ({count})" for name, count in counts.items()) or "none"
 
 
-def as_store(store: "str | Path | Store") -> Store:
+def as_store(store: "str | Place | Store") -> Store:
     """The store, opened where it is named by its folder.
 
     Raises:

@@ -5,19 +5,20 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import yaml
 
 from harray import __version__
 from harray.api.models import Model
 from harray.api.session import working
-from harray.api.starting import Config, Overrides, start_from
+from harray.api.starting import StartOptions, start_from
 from harray.api.stores import Store, as_store
 from harray.config import digest, dump, to_dict, with_overrides
 from harray.distributed.training_demand import cluster_for
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.files import Place
 from harray.metrics import Scores
 from harray.names import sqlite_file
 from harray.reporting import SILENT, Reporter
@@ -89,7 +90,7 @@ class Trained:
         return f"models:/{self.registered.name}/{self.registered.version}" if self.registered else self.model
 
 
-def as_extracted(experiment: ExperimentConfig, store: Path) -> ExperimentConfig:
+def as_extracted(experiment: ExperimentConfig, store: Place) -> ExperimentConfig:
     """The experiment with the settings that the store was extracted with, so that what is recorded is what was done."""
     return with_overrides(experiment, FeatureStore.open(store).settings.provenance.overrides())
 
@@ -105,7 +106,7 @@ def with_known_start(experiment: ExperimentConfig, workspace: Workspace) -> Expe
     return with_overrides(experiment, {"training.init": str(resolve_model(init, tracking_uri(workspace)))})
 
 
-def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int = 0) -> None:
+def check_trainable(store: Place, experiment: ExperimentConfig, num_workers: int = 0) -> None:
     """Refuse, before anything is started, what cannot be trained on.
 
     Raises:
@@ -131,7 +132,7 @@ def check_trainable(store: Path, experiment: ExperimentConfig, num_workers: int 
         )
 
 
-def test_part(store: Path, training: TrainingConfig) -> Overlap | None:
+def test_part(store: Place, training: TrainingConfig) -> Overlap | None:
     """What the split that will score such a training shares with what it learns from; None without such a split.
 
     Raises:
@@ -145,7 +146,7 @@ def test_part(store: Path, training: TrainingConfig) -> Overlap | None:
     return check_no_leak(opened, learned, scored, training.allow_leak, learned_before(training))
 
 
-def val_part(store: Path, training: TrainingConfig) -> str:
+def val_part(store: Place, training: TrainingConfig) -> str:
     """What val is in such a training and what it chooses, in a line; the same clips that `training_clips` takes."""
     from harray.training.splits import carve_val
 
@@ -170,31 +171,29 @@ def val_part(store: Path, training: TrainingConfig) -> str:
 
 
 def train(
-    store: str | Path | Store,
+    store: str | Place | Store,
     *,
-    recipe: str = "default",
-    config: Config | None = None,
-    overrides: Overrides | None = None,
     register: str | None = None,
     workers: int | Workers = 0,
     workspace: Workspace | None = None,
     reporter: Reporter | None = None,
+    **options: Unpack[StartOptions],
 ) -> Model:
     """Train on a store, recorded in MLflow: config, metrics per epoch, the model.
 
     The same call after an interruption, however that happened, goes on in the same run.
 
     Args:
-        recipe, config, overrides: what the experiment starts from, as of `start_from`.
         register: the model's name in the registry; None registers nothing.
         workers: of Ray Train; 0 trains in this process.
+        options: recipe, config, overrides and init: what the experiment starts from, as of `start_from`.
 
     Raises:
         InputError: a store that cannot be trained on, a bad name, or more workers than the cluster holds.
         Diverged: the loss is no longer a number.
         NotRecorded: the tracking store does not take the run; its `outcome` is the `Model` where training is done.
     """
-    start, there = start_from(recipe, config, overrides), as_store(store)
+    start, there = start_from(**options), as_store(store)
     spread = Workers(count=workers) if isinstance(workers, int) else workers
     device = start.experiment.training.device
     with working(workspace, reporter) as (place, told), cluster_for(spread.count, device, told):
@@ -217,7 +216,7 @@ def train(
 
 
 def train_recorded(
-    store: Path,
+    store: Place,
     experiment: ExperimentConfig,
     workspace: Workspace,
     reporter: Reporter = SILENT,
@@ -336,7 +335,7 @@ def _floors_on_val(request: "TrainingRequest") -> dict[str, Scores]:
     return {} if val is None else floor_scores(train, val, request.learning.features)
 
 
-def _request(store: Path, experiment: ExperimentConfig, folder: Path) -> "TrainingRequest":
+def _request(store: Place, experiment: ExperimentConfig, folder: Path) -> "TrainingRequest":
     from harray.training.run import TrainingRequest
 
     return TrainingRequest(

@@ -4,17 +4,17 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from harray.api.session import working
-from harray.api.starting import Config, Overrides, start_from
+from harray.api.starting import Overrides, StartOptions, start_from
 from harray.api.stores import Store, as_store
 from harray.api.sweeps import Sweep
-from harray.api.train import as_extracted, check_trainable
+from harray.api.train import as_extracted, check_trainable, with_known_start
 from harray.config import with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.files import Place, place
 from harray.reporting import SILENT, Reporter, Update
 from harray.search_spaces import first_point, moved, search_named, space_of
 from harray.store import FeatureStore
@@ -35,30 +35,29 @@ VAL_SHARE = 0.15  # of the training clips, where nothing else says by which clip
 
 
 def tune(
-    store: str | Path | Store,
+    store: str | Place | Store,
     sweep: SweepConfig = SweepConfig(),
     *,
-    recipe: str = "default",
-    config: Config | None = None,
-    overrides: Overrides | None = None,
     register: str | None = None,
     workspace: Workspace | None = None,
     reporter: Reporter | None = None,
+    **options: Unpack[StartOptions],
 ) -> Sweep:
     """Search hyperparameters: every trial trains on the store and is a run in MLflow, nested in the sweep's.
 
     Args:
         sweep: what to search and how long, such as `SweepConfig(search="optimisation", num_trials=20)`; what it says of
             store and experiment is filled in.
-        recipe, config, overrides: what the first trial is, as of `start_from`; what `overrides` names is not searched.
         register: train the best on train and val, register it under this name, and score it on the test split.
+        options: recipe, config, overrides and init: what the first trial is, as of `start_from`; what `overrides` names
+            is not searched, and every trial starts from `init`.
 
     Raises:
         InputError: as of `tune_recorded`, or a bad name.
         NotRecorded: the tracking store does not take the runs; its `outcome` is the `Sweep` where there is one.
     """
-    start, there = start_from(recipe, config, overrides), as_store(store)
-    asked = replace(sweep, recipe=start.name, fixed=keys_of(overrides))
+    start, there = start_from(**options), as_store(store)
+    asked = replace(sweep, recipe=start.name, fixed=keys_of(options.get("overrides")))
     asked = sweep_config(asked, there.path, start.experiment)
     with working(workspace, reporter) as (place, told):
         outcome, missed = outcome_of(lambda: tune_recorded(asked, place, told))
@@ -79,7 +78,7 @@ def keys_of(overrides: Overrides | None) -> tuple[str, ...]:
     return tuple(sorted(text.partition("=")[0] for text in overrides or []))
 
 
-def sweep_config(asked: SweepConfig, store: Path, experiment: ExperimentConfig) -> SweepConfig:
+def sweep_config(asked: SweepConfig, store: str | Place, experiment: ExperimentConfig) -> SweepConfig:
     """What a sweep of a store is asked to do, whole.
 
     Args:
@@ -98,7 +97,7 @@ def sweep_config(asked: SweepConfig, store: Path, experiment: ExperimentConfig) 
     first_point(search, experiment, asked.fixed)
     return replace(
         asked,
-        store=str(store.absolute()),
+        store=str(opened.path),
         store_digest=opened.digest(),
         experiment=experiment,
         space=space_of(search, experiment, asked.fixed),
@@ -116,9 +115,10 @@ def tune_recorded(config: SweepConfig, workspace: Workspace, reporter: Reporter 
             `resume`, none with it, a tracking store that cannot be recorded in, or no trial that is complete.
         NotRecorded: the tracking store does not take the sweep's records; its `outcome` is a `SweepOutcome`.
     """
-    started, store = time.monotonic(), Path(config.store)
-    check_trainable(store, config.experiment)
-    config = replace(config, experiment=as_extracted(config.experiment, store))
+    started, store = time.monotonic(), place(config.store)
+    experiment = with_known_start(config.experiment, workspace)
+    check_trainable(store, experiment)
+    config = replace(config, experiment=as_extracted(experiment, store))
     search = search_named(config.search)
     first = first_point(search, config.experiment, config.fixed)
     for name, (asked, found) in moved(first, config.experiment).items():
@@ -142,16 +142,18 @@ def tune_recorded(config: SweepConfig, workspace: Workspace, reporter: Reporter 
 
 
 def _run(sweep: "StudySweep", runs: "SweepRuns", places: Places, reporter: Reporter) -> None:
-    from harray.training.run import origin_of, training_clips
+    from harray.training.run import origin_of, started_network, training_clips
     from harray.tuning.search import run_trials
     from harray.tuning.trial import TrialJob
 
-    store = FeatureStore.open(Path(sweep.config.store))
+    store = FeatureStore.open(sweep.config.store)
     train, val = training_clips(sweep.config.experiment.learning, store)
     if val is None:
         raise InputError(
             f"store {store.path}: no clips to compare trials by; set training.val_share, or give it a val split"
         )
+    if (learning := sweep.config.experiment.learning).training.init:
+        reporter.result(str(started_network(learning, train.looked_at(learning.features.keypoints))[1]))
     job = TrialJob(
         config=sweep.config,
         folder=sweep.folder / TRIALS_FOLDER,

@@ -1,13 +1,12 @@
 """A sweep's winner, trained once more on all but test."""
 
-from pathlib import Path
-
 from harray.api.evaluate import evaluate
 from harray.api.models import Model
 from harray.api.sweeps import Sweep
 from harray.api.train import RunLabels, train_recorded
 from harray.config import with_overrides
 from harray.experiment import ExperimentConfig
+from harray.files import Place, place
 from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.tracking.runs import PARENT_TAG, NotRecorded, outcome_of
@@ -35,7 +34,7 @@ def train_winner(
         NotRecorded: the tracking store does not take the model or its scores; its `outcome` is the `Sweep`, with the
             model where there is one.
     """
-    store, found = Path(outcome.config.store), Sweep(outcome)
+    store, found = place(outcome.config.store), Sweep(outcome)
     labels = RunLabels(
         recipe=outcome.config.recipe,
         title=f"winner, trial {outcome.best[0].number}, on train + val",
@@ -65,7 +64,7 @@ def tags_of_winner(outcome: SweepOutcome) -> dict[str, str]:
     return {PARENT_TAG: sweep, "harray.sweep_run": sweep, "harray.trial": str(outcome.best[0].number)}
 
 
-def winner_on_all(outcome: SweepOutcome, store: Path) -> ExperimentConfig:
+def winner_on_all(outcome: SweepOutcome, store: Place) -> ExperimentConfig:
     """The winner's configuration for its last training: on train and val, for as many epochs as it took."""
     winner = outcome.experiment
     splits, training = FeatureStore.open(store).splits(), winner.training

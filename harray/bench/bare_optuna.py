@@ -32,7 +32,7 @@ class TrialTime:
 def bare_times(asked: SweepConfig) -> tuple[float, list[TrialTime]]:
     """Wall time of the loop, and its trials; reading the clips is not in it."""
     base = asked.experiment
-    train, val = training_clips(base.learning, FeatureStore.open(Path(asked.store)))
+    train, val = training_clips(base.learning, FeatureStore.open(asked.store))
     assert val is not None, "the sweep that this is compared with has refused such a store"
     started = time.perf_counter()
     study = optuna.create_study(

@@ -33,6 +33,7 @@ from harray.bench.training_ways import (
 from harray.config import with_overrides
 from harray.distributed.training_demand import cluster_for
 from harray.experiment import ExperimentConfig
+from harray.files import Place, place
 from harray.recipes import skeleton_small
 from harray.reporting import Update, ignore
 from harray.store import FeatureStore
@@ -91,7 +92,7 @@ class TrainingBench:
 
 
 def bench_training(
-    store: Path,
+    store: str | Place,
     experiment: ExperimentConfig,
     rounds: int = 2,
     num_epochs: int = 3,
@@ -140,7 +141,9 @@ def bench_training(
     )
 
 
-def _request(store: Path, experiment: ExperimentConfig, num_epochs: int, **changes: float) -> TrainingRequest:
+def _request(
+    store: str | Place, experiment: ExperimentConfig, num_epochs: int, **changes: float
+) -> TrainingRequest:
     training = dataclasses.replace(
         experiment.training,
         num_epochs=num_epochs + 1,
@@ -150,7 +153,7 @@ def _request(store: Path, experiment: ExperimentConfig, num_epochs: int, **chang
         **changes,
     )
     return TrainingRequest(
-        store=store.absolute(),
+        store=place(store).absolute(),
         out=Path("model"),
         learning=dataclasses.replace(experiment.learning, training=training),
     )

@@ -6,12 +6,12 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 from harray.api.tune import sweep_config, tune_recorded
 from harray.bench.processes import equal_priority
 from harray.experiment import ExperimentConfig
+from harray.files import Place
 from harray.reporting import SILENT, Reporter
 from harray.tuning.config import SweepConfig
 from harray.workspace import Workspace
@@ -60,7 +60,7 @@ class TuningBench:
 
 
 def bench_tuning(
-    store: Path, experiment: ExperimentConfig, num_trials: int, reporter: Reporter = SILENT
+    store: str | Place, experiment: ExperimentConfig, num_trials: int, reporter: Reporter = SILENT
 ) -> TuningBench:
     """Measure, the loop first, each in a fresh process or cluster."""
     asked = SweepConfig(search=SEARCH, num_trials=num_trials, at_once=1)

@@ -1,9 +1,7 @@
 """The command that looks for what is wrong with a store's data."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from harray.cli import options
 from harray.cli.terminal import Terminal, session
@@ -17,7 +15,7 @@ MOST_CHARS = 150
 
 
 def audit(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="Feature store.")],
+    store: options.StoreArgument,
     out: options.Out = options.DEFAULT_OUT,
     as_json: options.Json = False,
 ) -> None:

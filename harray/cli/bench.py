@@ -1,5 +1,6 @@
 """Measurements that print rates and ratios."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -119,6 +120,47 @@ def tuning(
             f"after the first, and {bench.first_trial_after_sec:.1f} s to start and to end; allowed in all: "
             f"{bench.allowed_sec:.1f} s"
         )
+        terminal.json(bench.to_json())
+
+
+def scale(
+    num_inputs: Annotated[
+        int,
+        typer.Option(
+            "--inputs", min=1000, help="The largest number; each power of ten below it comes first."
+        ),
+    ] = 100_000,
+    out: options.Out = options.DEFAULT_OUT,
+    as_json: options.Json = False,
+) -> None:
+    """Measure what harray adds to an input of an extraction, and whether that grows with their number.
+
+    Listing, planning, Ray Data, ledger and reading, with an extractor that does nothing, on empty files in the
+    system's folder for temporary files. Writes OUT/bench-scale.json.
+    """
+    with session(out, "bench-scale", as_json) as terminal:
+        from harray.bench.scale import SHOWN, bench_scale, sizes_up_to
+
+        with terminal.progress("measuring", "sizes") as update:
+            bench = bench_scale(sizes_up_to(num_inputs), update)
+        table = Table("inputs", "ms an input", "ratio", *SHOWN, "driver MB", "store MB", "files", box=None)
+        for point in bench.points:
+            table.add_row(
+                f"{point.num_inputs:,}",
+                f"{point.overhead_ms:.2f}",
+                f"{bench.ratio(point):.2f}",
+                *(f"{point.seconds[stage]:.1f} s" for stage in SHOWN),
+                f"{point.driver_mb:.0f}",
+                f"{point.disk_mb:.0f}",
+                f"{point.num_files}",
+            )
+        terminal.result(table)
+        terminal.result("ms an input: all but start and again; ratio: to that of 10,000 inputs")
+        if (ten_times := bench.ten_times()) is not None:
+            terminal.result(ten_times.line())
+        file = out / "bench-scale.json"
+        file.write_text(json.dumps(bench.to_json(), indent=2) + "\n")
+        terminal.result(f"figures: {file}")
         terminal.json(bench.to_json())
 
 

@@ -162,7 +162,7 @@ def extract(
 
 
 def store_retry(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="Feature store.")],
+    store: options.StoreArgument,
     stage: Annotated[
         Literal["open", "decode", "pose", "scene"] | None,
         typer.Option("--stage", help="Only what failed there."),
@@ -195,7 +195,7 @@ def store_retry(
 
 
 def store_verify(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="Feature store.")],
+    store: options.StoreArgument,
     repair: Annotated[
         bool, typer.Option("--repair", help="Move damaged files to STORE/damaged, for `extract` to restore.")
     ] = False,
@@ -228,7 +228,7 @@ def store_verify(
 
 
 def store_info(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="Feature store.")],
+    store: options.StoreArgument,
     failed: Annotated[
         bool, typer.Option("--failed", help="List every quarantined file with its reason, and nothing else.")
     ] = False,

@@ -26,14 +26,7 @@ def train(
     store: options.Store,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
-    init: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="MODEL",
-            help="Start from its weights, by names of layers, joints and classes: training.init=MODEL.",
-        ),
-    ] = None,
+    init: options.Init = None,
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="DDP workers of Ray Train; 0 trains in this process.")
     ] = 0,
@@ -52,7 +45,7 @@ def train(
 
     The run is recorded in MLflow: config, metrics per epoch, the model.
     """
-    overrides = [*(overrides or []), *([f"training.init={init}"] if init else [])]
+    overrides = options.starting_from(init, overrides)
     experiment = options.build_config(recipe, config, overrides)
     options.check_store(store)
     from harray.api.stores import Store
@@ -93,9 +86,7 @@ def train(
             raise missed
 
 
-def _evaluation(
-    store: Path, experiment: ExperimentConfig, model: str, where: dict[str, object]
-) -> str | None:
+def _evaluation(store: str, experiment: ExperimentConfig, model: str, where: dict[str, object]) -> str | None:
     """The command that scores a model where the store has what to score it on."""
     from harray.api.stores import Store
 
@@ -143,7 +134,9 @@ def show_training(terminal: Terminal, trained: "Trained", next_command: str) -> 
 def evaluate(
     model: options.Model,
     store: options.Store,
-    split: Annotated[str, typer.Option("--split", help="Which split of the store.")] = "test",
+    split: Annotated[
+        str, typer.Option("--split", help="Which split of the store; all: every clip.")
+    ] = "test",
     occlusion: Annotated[bool, typer.Option(help="Measure accuracy with joints hidden.")] = True,
     min_precision: options.MinPrecision = None,
     allow_leak: Annotated[
@@ -152,6 +145,14 @@ def evaluate(
             "--allow-leak", help="Score a test split though the model learned from clips or groups of it."
         ),
     ] = False,
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            "--classes",
+            metavar="MAP.csv",
+            help="For a store of another data set: label,class of the same meaning; no class leaves a label out.",
+        ),
+    ] = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     as_json: options.Json = False,
@@ -161,8 +162,12 @@ def evaluate(
     Prints scores, pose-only and scene-only, accuracy with joints hidden; writes an HTML report.
     """
     options.check_model(model)
-    options.check_split(store, split)
+    if split == "all":
+        options.check_store(store)
+    else:
+        options.check_split(store, split)
     with session(out, "evaluate", as_json) as terminal:
+        from harray.api.evaluate import EvaluateOptions
         from harray.api.evaluate import evaluate as score
         from harray.api.outcomes import outcome_of
 
@@ -171,9 +176,9 @@ def evaluate(
                 model,
                 store,
                 split=split,
-                occlusion=occlusion,
-                min_precision=min_precision,
-                allow_leak=allow_leak,
+                options=EvaluateOptions(
+                    occlusion=occlusion, min_precision=min_precision, allow_leak=allow_leak, classes=classes
+                ),
                 workspace=Workspace(out, tracking_uri),
                 reporter=terminal,
             )
@@ -256,6 +261,8 @@ def show_scores(terminal: Terminal, report: "EvaluationReport") -> None:
     """Scores of an evaluation, by pose and scene together and apart."""
     scores = report.scores
     terminal.result(f"{scores.num_clips} clips of {report.split!r} evaluated, {report.num_missing} missing")
+    for line in report.class_map.lines if report.class_map else ():
+        terminal.result(line)
     if report.num_learned:
         terminal.result(
             f"no test: the model's weights or its epoch were chosen by {report.num_learned} of these"

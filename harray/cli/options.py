@@ -11,12 +11,18 @@ from harray.cli.advice import DEFAULT_OUT as DEFAULT_OUT
 from harray.config import leaf_types, load, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
+from harray.files import place
 from harray.training.config import TrainingConfig
 from harray.workspace import OUT_VARIABLE, local_folder
 
 
 def _mounted(folder: Path | None) -> Path | None:
     return None if folder is None else local_folder(folder)
+
+
+def _reachable(store: str | None) -> str | None:
+    """A folder, or a bucket that harray can speak to; else refused."""
+    return store and str(place(store))
 
 
 Json = Annotated[
@@ -32,7 +38,16 @@ Out = Annotated[
     ),
 ]
 Store = Annotated[
-    Path, typer.Option("--store", callback=_mounted, help="Feature store, made by `harray extract`.")
+    str,
+    typer.Option(
+        "--store",
+        metavar="PLACE",
+        callback=_reachable,
+        help="Feature store, made by `harray extract`: a folder, or a bucket's s3://, gs:// or az://.",
+    ),
+]
+StoreArgument = Annotated[
+    str, typer.Argument(metavar="STORE", callback=_reachable, help="Feature store, a folder or a bucket's.")
 ]
 Model = Annotated[
     str,
@@ -94,6 +109,14 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", help="YAML config of an earlier run to start from, instead of a recipe."),
 ]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="MODEL",
+        help="Start from its weights, by names of layers, joints and classes: training.init=MODEL.",
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -120,6 +143,11 @@ def build_config(recipe: str, config_file: Path | None, overrides: list[str] | N
     return with_overrides(start, parse_overrides(start, overrides or []))
 
 
+def starting_from(init: str | None, overrides: list[str] | None) -> list[str]:
+    """The overrides, with the model to start from."""
+    return [*(overrides or []), *([f"training.init={init}"] if init else [])]
+
+
 def existing(path: Path, what: str, hint: str) -> Path:
     """The path, absolute; refused where nothing is there."""
     if not path.exists():
@@ -127,7 +155,7 @@ def existing(path: Path, what: str, hint: str) -> Path:
     return path.absolute()
 
 
-def check_store(store: Path) -> None:
+def check_store(store: str) -> None:
     """Refuse early, before heavy imports, what is no store.
 
     Raises:
@@ -138,7 +166,7 @@ def check_store(store: Path) -> None:
     Store(store)
 
 
-def check_split(store: Path, split: str) -> None:
+def check_split(store: str, split: str) -> None:
     """Refuse early a split that a store does not have.
 
     Raises:
@@ -155,7 +183,7 @@ def check_split(store: Path, split: str) -> None:
     )
 
 
-def no_test_part(store: Path, training: TrainingConfig) -> str:
+def no_test_part(store: str, training: TrainingConfig) -> str:
     """What to say of a store without a split that scores what is so trained; empty where it has one."""
     from harray.api.stores import Store
 
@@ -172,7 +200,7 @@ def no_test_part(store: Path, training: TrainingConfig) -> str:
 
 
 def train_command(
-    store: Path, training: TrainingConfig, flags: dict[str, object], overrides: list[str] | None = None
+    store: str, training: TrainingConfig, flags: dict[str, object], overrides: list[str] | None = None
 ) -> str:
     """The command that trains on a store as it is: on the split that it has, holding out a test part if it has none."""
     from harray.api.stores import Store

@@ -11,13 +11,14 @@ from harray import recipes
 from harray.cli import advice, options
 from harray.cli.terminal import Terminal
 from harray.errors import InputError
+from harray.files import place
 
 
 def import_(
     pickle: Annotated[
         Path, typer.Argument(metavar="SOURCE", help="File or folder of keypoints; or a skeleton pickle.")
     ],
-    store: Annotated[Path, typer.Option("--store", help="Feature store; made where there is none.")],
+    store: options.Store,
     skeleton: Annotated[
         str | None,
         typer.Option(
@@ -102,7 +103,7 @@ def import_(
     rate = imported.computed / imported.seconds if imported.seconds else 0.0
     values = {name: value for name, value in dataclasses.asdict(imported).items() if name != "held_out"}
     part = imported.held_out and dataclasses.asdict(imported.held_out)
-    about = {"clips_per_sec": rate, "store": str(store.absolute()), "test_part": part}
+    about = {"clips_per_sec": rate, "store": str(place(store).absolute()), "test_part": part}
     terminal.json({**values, **about})
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -69,6 +68,7 @@ def tune(
     split: FinalSplit = DEFAULT_SPLIT,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
+    init: options.Init = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     overrides: options.Overrides = None,
@@ -84,6 +84,7 @@ def tune(
     from harray.tuning.config import SweepConfig
 
     options.check_store(store)
+    overrides = options.starting_from(init, overrides)
     experiment = options.build_config(recipe, config, overrides)
     asked = SweepConfig(
         recipe=str(config or recipe),
@@ -128,7 +129,7 @@ def tune(
 def rerun(
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="MLflow run of a training or of a trial.")],
     store: Annotated[
-        Path | None, typer.Option("--store", help="Where the run's store lies now, if it was moved.")
+        str | None, typer.Option("--store", help="Where the run's store lies now, if it was moved.")
     ] = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
@@ -201,7 +202,7 @@ def show_sweep(terminal: Terminal, outcome: "SweepOutcome", where: dict[str, obj
     for figure in outcome.figures:
         terminal.result(f"figure: {figure}")
     flags = {"--config": outcome.best_config, **where}
-    command = options.train_command(Path(asked.store), outcome.experiment.training, flags)
+    command = options.train_command(asked.store, outcome.experiment.training, flags)
     terminal.result(f"next: {command}")
 
 

@@ -59,6 +59,7 @@ def cross_validate(
     store: options.Store,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
+    init: options.Init = None,
     folds: NumFolds = 5,
     leave_one_group_out: LeaveOneGroupOut = False,
     seeds: Seeds = 3,
@@ -87,7 +88,7 @@ def cross_validate(
             store,
             recipe=recipe,
             config=config,
-            overrides=overrides,
+            overrides=options.starting_from(init, overrides),
             options=CrossValidateOptions(
                 num_folds=None if leave_one_group_out else folds,
                 num_seeds=seeds,
@@ -107,6 +108,9 @@ def cross_validate(
             f"{how}; {len(found.seeds)} seeds"
         )
         terminal.result(_table(found))
+        for name, scores in found.variants.items():
+            if scores.calibration is not None:
+                terminal.result(f"{name}: {scores.calibration.line}")
         for text in validated.verdicts.values():
             terminal.result(f"verdict: {text}")
         terminal.json(validated.to_json())
@@ -123,6 +127,7 @@ def ablate(
     workers: NumWorkers = None,
     recipe: options.Recipe = "default",
     config: options.ConfigFile = None,
+    init: options.Init = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
     overrides: options.Overrides = None,
@@ -142,7 +147,7 @@ def ablate(
             store,
             recipe=recipe,
             config=config,
-            overrides=overrides,
+            overrides=options.starting_from(init, overrides),
             options=CrossValidateOptions(
                 score_split=split, num_seeds=seeds, without=without, hide=("all",), num_workers=workers
             ),

@@ -13,14 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from harray.distributed.extraction_plan import moved_rows, plan_extraction
 from harray.distributed.extraction_tally import ExtractionTally, QuarantineLimit
-from harray.distributed.extraction_worker import FAULT, ExtractionWorker
+from harray.distributed.extraction_worker import FAULT, OUTCOMES, ExtractionWorker
 from harray.distributed.resources import (
     actors_demand,
     check_demand,
@@ -33,6 +33,7 @@ from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import SKELETON, clip_scene_shape, keypoints_shape, make_networks_ready
 from harray.extraction.provenance import Provenance
+from harray.files import Place
 from harray.poses.config import EMBEDDED
 from harray.poses.weights import check_pose_weights
 from harray.reporting import SILENT, Reporter
@@ -44,9 +45,10 @@ from harray.store.ledger import noted
 from harray.store.lock import writing
 from harray.store.settings import StoreSettings
 from harray.store.tries import Tries
-from harray.videos.files import stamp_of
+from harray.videos.files import stamps_of
 
-MAX_BATCH = 16  # videos per shard; a killed actor loses less than this
+MAX_BATCH = 16  # videos; a killed actor loses less than this ...
+MANY_BATCHES = 10_000  # ... or than such a part of all; more batches would only be more work for the driver
 
 # By default glibc gives every thread an arena of memory, and each grows to the largest clip. One for all: a third
 # less memory, and a tenth of the page faults.
@@ -67,6 +69,16 @@ class ExtractionSummary:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Actors:
+    """What is asked for."""
+
+    number: int | None = None
+    """So many, or one per video where those are fewer; None for one per core, or as many as the GPUs hold."""
+    worker: type[ExtractionWorker] = ExtractionWorker
+    """What they run."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Pool:
     """How extraction uses the cluster."""
 
@@ -79,8 +91,8 @@ class Pool:
 def extract(
     manifest: pa.Table,
     config: ExtractionConfig,
-    store_path: Path | str,
-    num_actors: int | None = None,
+    store_path: Place | str,
+    actors: Actors = Actors(),
     limit: QuarantineLimit = QuarantineLimit(),
     retry: bool = False,
     on_outcomes: Callable[[pa.Table], None] = lambda outcomes: None,
@@ -90,8 +102,6 @@ def extract(
 
     Args:
         manifest: of `schema.MANIFEST`.
-        num_actors: so many actors, or one per video where those are fewer; None for one per core, or as many as
-            the GPUs hold.
         limit: when so many inputs of this run are quarantined, it stops.
         retry: whether to take again what was quarantined, changed or not.
         on_outcomes: called with the `OUTCOMES` rows of every batch as it is finished.
@@ -113,21 +123,21 @@ def extract(
     with writing(store.path, "harray extract"):
         Tries(store.path).clear()
         clip_ids = store.clip_ids()
-        plan = plan_extraction(manifest, store.ledger(), clip_ids, stamp_of, retry)
+        plan = plan_extraction(manifest, store.ledger(), clip_ids, stamps_of, retry)
         store.append_ledger(plan.relabelled)
         tally = ExtractionTally(len(manifest), plan.kept, limit)
         with reporter.progress("extracting", "clips") as update:
             update(tally.done, tally.total)
             if len(plan.todo):
-                check_machine(actors_demand("extraction", min(num_actors or 0, len(plan.todo))))
+                check_machine(actors_demand("extraction", min(actors.number or 0, len(plan.todo))))
                 with start_ray():
-                    for outcomes in _run(plan.todo, config, store, clip_ids, num_actors, told):
+                    for outcomes in _run(plan.todo, config, store, clip_ids, actors, told):
                         on_outcomes(outcomes)
                         tally.add(outcomes)
                         update(tally.done, tally.total, tally.note())
-        for kind, count, path, text in noted(tally.noted):
+        for kind, count, path, text in noted(pa.concat_tables([OUTCOMES.empty_table(), *tally.noted])):
             told.say(f"{kind}, {count} of {tally.total} videos, such as {path}: {text}")
-        store.append_ledger(moved_rows(store.ledger(), manifest, stamp_of))
+        store.append_ledger(moved_rows(store.ledger(), manifest, stamps_of))
         final = recorded_outcomes(store, manifest)
     return _summary(final, tally, seconds=time.monotonic() - started, messages=messages)
 
@@ -182,7 +192,7 @@ def weights_messages(config: ExtractionConfig, manifest: pa.Table) -> list[str]:
             f"scene weights are random (seed {config.scenes.seed}): they tell colours and textures apart, "
             "not objects; use scenes.weights=imagenet for real videos"
         )
-    if config.poses.weights == EMBEDDED and set(manifest["dataset"].to_pylist()) != {"procedural"}:
+    if config.poses.weights == EMBEDDED and manifest["dataset"].unique().to_pylist() != ["procedural"]:
         messages.append(
             "the embedded pose weights know drawn figures only, and these videos are not all procedural: "
             "expect wrong keypoints; use poses.weights=yolov8n-pose.pt"
@@ -245,7 +255,7 @@ def pool_for(num_videos: int, num_actors: int | None, gpus_per_actor: float, pur
 
 def batch_size_for(num_videos: int, num_actors: int) -> int:
     """Videos per batch: at least four batches for every actor, so that all finish at about the same time."""
-    return max(1, min(MAX_BATCH, num_videos // (4 * num_actors)))
+    return max(1, min(max(MAX_BATCH, num_videos // MANY_BATCHES), num_videos // (4 * num_actors)))
 
 
 def recorded_outcomes(store: FeatureStore, manifest: pa.Table) -> Counter[str]:
@@ -255,8 +265,8 @@ def recorded_outcomes(store: FeatureStore, manifest: pa.Table) -> Counter[str]:
         RuntimeError: it lacks some; inputs = extracted + quarantined must hold.
     """
     ledger = store.ledger()
-    status = dict(zip(ledger["path"].to_pylist(), ledger["status"].to_pylist(), strict=True))
-    counts = Counter(status.get(path, "missing") for path in manifest["path"].to_pylist())
+    found = pc.index_in(manifest["path"], ledger["path"])
+    counts = Counter(ledger["status"].take(found).fill_null("missing").to_pylist())
     if counts[EXTRACTED] + counts[QUARANTINED] != len(manifest):
         raise RuntimeError(f"{len(manifest)} inputs, but the ledger accounts for {dict(counts)}")
     return counts
@@ -275,7 +285,7 @@ def _run(
     config: ExtractionConfig,
     store: FeatureStore,
     clip_ids: set[str],
-    num_actors: int | None,
+    actors: Actors,
     reporter: Reporter,
 ) -> Iterator[pa.Table]:
     """Outcome rows of each batch as it is finished.
@@ -283,7 +293,7 @@ def _run(
     Raises:
         InputError: the cluster is too small, or the store cannot be written.
     """
-    pool = pool_for(len(todo), num_actors, config.poses.gpus_per_actor, "extraction")
+    pool = pool_for(len(todo), actors.number, config.poses.gpus_per_actor, "extraction")
     check_demand(actors_demand("extraction", pool.num_threads, pool.gpus_per_actor, todo.nbytes), reporter)
     for message in make_networks_ready(config, pool.device):
         reporter.say(message)
@@ -301,7 +311,7 @@ def _run(
     }
     with _quiet_data():
         outcomes = ray.data.from_arrow(batches).map_batches(
-            ExtractionWorker,
+            actors.worker,
             fn_constructor_kwargs=arguments,
             batch_size=rows,
             batch_format="pyarrow",

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import time
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -15,12 +14,13 @@ from harray.extraction.config import ExtractionConfig
 from harray.extraction.extractor import ClipExtractor
 from harray.extraction.faults import ExtractionError
 from harray.extraction.reader import VideoReading
+from harray.files import Place, place
 from harray.networks.backends import choose_backend
 from harray.reporting import Update, ignore
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
 from harray.store.feature_store import FeatureStore
 from harray.store.settings import FILE_NAME
-from harray.videos.files import stamp_of
+from harray.videos.files import stamps_of
 
 PROBED = 4  # videos; the first warms up and is not timed
 
@@ -49,7 +49,7 @@ class Estimate:
 def estimate(
     manifest: pa.Table,
     config: ExtractionConfig,
-    store_path: Path | str,
+    store_path: Place | str,
     num_actors: int | None = None,
     retry: bool = False,
     update: Update = ignore,
@@ -64,10 +64,10 @@ def estimate(
     """
     settings = store_settings(config)
     ledger, clip_ids = LEDGER.empty_table(), set()
-    if (Path(store_path) / FILE_NAME).exists():
+    if (place(store_path) / FILE_NAME).is_file():
         store = FeatureStore.open_or_create(store_path, settings)
         ledger, clip_ids = store.ledger(), store.clip_ids()
-    plan = plan_extraction(manifest, ledger, clip_ids, stamp_of, retry)
+    plan = plan_extraction(manifest, ledger, clip_ids, stamps_of, retry)
     with start_ray():
         pool = pool_for(len(plan.todo) or 1, num_actors, config.poses.gpus_per_actor, "extraction")
     digest = settings.provenance.digest

@@ -1,23 +1,23 @@
-"""Which inputs of a manifest are to be extracted, decided from the ledger and the files' stamps."""
+"""Which inputs of a manifest are to be extracted, decided from the ledger and the files' stamps.
+
+extract   not seen yet, or the file changed, or its features are gone
+relabel   the outcome stands, the manifest says something new of it
+keep      all else
+"""
 
 import dataclasses
-import enum
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from harray.schema import EXTRACTED, LEDGER, MANIFEST, MOVED, QUARANTINED
+from harray.schema import EXTRACTED, LEDGER, MANIFEST, MOVED
+from harray.store.ledger import extracted_rows, renewed
 from harray.videos.files import Stamp
 
-
-class PlannedStep(enum.Enum):
-    """What to do with an input."""
-
-    EXTRACT = "extract"  # not seen yet, or the file changed, or its features are gone
-    RELABEL = "relabel"  # the outcome stands, the manifest says something new of it
-    KEEP = "keep"
+StampsOf = Callable[[Sequence[str]], list[Stamp | None]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class ExtractionPlan:
     """
 
     todo: pa.Table
-    relabelled: list[dict[str, Any]]
+    relabelled: pa.Table
     kept: dict[str, int]
 
     @property
@@ -42,71 +42,80 @@ class ExtractionPlan:
 def plan_extraction(
     manifest: pa.Table,
     ledger: pa.Table,
-    clip_ids: set[str],
-    stamp_of: Callable[[str], Stamp | None],
+    clip_ids: Collection[str],
+    stamps_of: StampsOf,
     retry: bool = False,
 ) -> ExtractionPlan:
-    """Decide for every input.
+    """Decide for every input: a file that did not change since keeps its outcome, good or bad; an extracted file that
+    is gone keeps its features.
 
     Args:
         manifest: of `schema.MANIFEST`, each path once.
         ledger: the latest row of every path.
         clip_ids: clips whose features are in the store.
-        stamp_of: stamp of the file at a path, None where there is none.
+        stamps_of: stamps of the files at some paths, None where there is none.
         retry: whether what was quarantined is to be extracted again, changed or not.
     """
-    known = {row["path"]: row for row in ledger.to_pylist()}
-    todo, relabelled, kept = [], [], Counter()
-    for row in manifest.to_pylist():
-        before = known.get(row["path"])
-        step = next_step(row, before, stamp_of(row["path"]), clip_ids)
-        if retry and before is not None and before["status"] == QUARANTINED:
-            step = PlannedStep.EXTRACT
-        if before is None or step is PlannedStep.EXTRACT:
-            todo.append({**row, "attempts": before["attempts"] if before else 0})
-            continue
-        kept[before["status"]] += 1
-        if step is PlannedStep.RELABEL:
-            outcome = {name: value for name, value in before.items() if name != "time"}
-            relabelled.append({**outcome, **row})
-    schema = MANIFEST.append(pa.field("attempts", LEDGER.field("attempts").type))
+    found = pc.index_in(manifest["path"], ledger["path"])
+    is_known = pc.is_valid(found).to_numpy()
+    rows, before = manifest.filter(pa.array(is_known)), ledger.take(found.drop_null())
+    again = _again(before, stamps_of(rows["path"].to_pylist()), clip_ids, retry)
+    is_todo = ~is_known
+    is_todo[is_known] = again
+    attempts = np.zeros(len(manifest), np.int32)
+    attempts[is_known] = before["attempts"].to_numpy()
+    todo = manifest.append_column(
+        pa.field("attempts", LEDGER.field("attempts").type), pa.array(attempts)
+    ).filter(pa.array(is_todo))
+    rows, before = rows.filter(pa.array(~again)), before.filter(pa.array(~again))
+    is_new = pa.array(~_said_alike(rows, before))
     return ExtractionPlan(
-        todo=pa.Table.from_pylist(todo, schema=schema), relabelled=relabelled, kept=dict(kept)
+        todo=todo,
+        relabelled=renewed(
+            before.filter(is_new), {name: rows[name].filter(is_new) for name in MANIFEST.names}
+        ),
+        kept=dict(Counter(before["status"].to_pylist())),
     )
 
 
-def moved_rows(
-    ledger: pa.Table, manifest: pa.Table, stamp_of: Callable[[str], Stamp | None]
-) -> list[dict[str, Any]]:
+def moved_rows(ledger: pa.Table, manifest: pa.Table, stamps_of: StampsOf) -> pa.Table:
     """Ledger rows that retire paths whose file is gone and whose clip the manifest names under another path: a moved
     folder must not count twice, nor a file moved from train to test stand in both."""
-    named = set(manifest["path"].to_pylist())
-    rows = [row for row in ledger.to_pylist() if row["status"] == EXTRACTED]
-    here = {row["clip_id"] for row in rows if row["path"] in named}
-    gone = [
-        row
-        for row in rows
-        if row["path"] not in named and row["clip_id"] in here and stamp_of(row["path"]) is None
-    ]
-    return [
-        {name: value for name, value in row.items() if name != "time"} | {"status": MOVED} for row in gone
-    ]
+    rows = extracted_rows(ledger)
+    is_named = pc.is_in(rows["path"], manifest["path"])
+    here = rows["clip_id"].filter(is_named)
+    others = rows.filter(pc.and_(pc.invert(is_named), pc.is_in(rows["clip_id"], here)))
+    is_gone = [stamp is None for stamp in stamps_of(others["path"].to_pylist())]
+    return renewed(others.filter(pa.array(is_gone, pa.bool_())), {"status": MOVED})
 
 
-def next_step(
-    row: Mapping[str, Any], before: Mapping[str, Any] | None, stamp: Stamp | None, clip_ids: set[str]
-) -> PlannedStep:
-    """Decide for one input: a file that did not change since keeps its outcome, good or bad; an extracted file that
-    is gone keeps its features."""
-    if before is None:
-        return PlannedStep.EXTRACT
-    is_extracted = before["status"] == EXTRACTED
-    has_changed = stamp != _stamp_then(before) and not (is_extracted and stamp is None)
-    if has_changed or (is_extracted and before["clip_id"] not in clip_ids):
-        return PlannedStep.EXTRACT
-    same = all(row[name] == before[name] for name in MANIFEST.names)
-    return PlannedStep.KEEP if same else PlannedStep.RELABEL
+def _again(
+    before: pa.Table, stamps: Sequence[Stamp | None], clip_ids: Collection[str], retry: bool
+) -> np.ndarray:
+    """Which inputs with these outcomes are to be extracted again."""
+    is_extracted = _flags(pc.equal(before["status"], EXTRACTED))
+    has_features = _flags(pc.is_in(before["clip_id"], pa.array(clip_ids, pa.string())))
+    is_gone = np.array([stamp is None for stamp in stamps], bool)
+    then = zip(before["num_bytes"].to_pylist(), before["modified_ns"].to_pylist(), strict=True)
+    has_changed = np.array(
+        [
+            stamp != (None if num_bytes is None else (num_bytes, modified_ns))
+            for stamp, (num_bytes, modified_ns) in zip(stamps, then, strict=True)
+        ],
+        bool,
+    )
+    lacks_features = is_extracted & ~has_features
+    return (has_changed & ~(is_extracted & is_gone)) | lacks_features | (retry & ~is_extracted)
 
 
-def _stamp_then(before: Mapping[str, Any]) -> Stamp | None:
-    return None if before["num_bytes"] is None else (before["num_bytes"], before["modified_ns"])
+def _said_alike(rows: pa.Table, before: pa.Table) -> np.ndarray:
+    """Where the manifest says what the ledger has."""
+    alike = np.ones(len(rows), bool)
+    for name in MANIFEST.names:
+        pairs = zip(rows[name].to_pylist(), before[name].to_pylist(), strict=True)
+        alike &= np.fromiter((now == then for now, then in pairs), bool, len(rows))
+    return alike
+
+
+def _flags(column: pa.ChunkedArray) -> np.ndarray:
+    return column.to_numpy().astype(bool)

@@ -5,9 +5,11 @@ import math
 from collections import Counter
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from harray.errors import InputError
 from harray.schema import EXTRACTED, QUARANTINED
+from harray.store.ledger import extracted_rows, quarantined_rows
 
 JUDGED_FROM = 50  # inputs, before a share of them says anything
 REASONS_SHOWN = 3
@@ -51,7 +53,7 @@ class ExtractionTally:
     Attributes:
         counts: "extracted", "quarantined" and "computed" (clips), the kept ones included.
         worker_peak_mb: the most memory that any worker had.
-        noted: outcome rows of extracted videos of which something is to be said.
+        noted: outcome rows of extracted videos of which something is to be said, by batch.
     """
 
     def __init__(self, total: int, kept: dict[str, int], limit: QuarantineLimit):
@@ -61,7 +63,7 @@ class ExtractionTally:
         self.counts = Counter(kept)
         self.reasons: Counter[tuple[str, str, str]] = Counter()
         self.worker_peak_mb = 0.0
-        self.noted: list[dict[str, str]] = []
+        self.noted: list[pa.Table] = []
 
     @property
     def done(self) -> int:
@@ -83,14 +85,14 @@ class ExtractionTally:
         Raises:
             InputError: more is quarantined than the limit allows.
         """
-        for row in outcomes.to_pylist():
-            self.counts[row["status"]] += 1
-            self.counts["computed"] += row["computed"]
-            self.worker_peak_mb = max(self.worker_peak_mb, row["peak_mb"])
-            if row["status"] == EXTRACTED and row["message"]:
-                self.noted.append({name: row[name] for name in ("path", "status", "message")})
-            if row["status"] == QUARANTINED:
-                self.reasons[row["stage"], row["error"], row["message"]] += 1
+        self.counts.update(outcomes["status"].to_pylist())
+        self.counts["computed"] += pc.sum(outcomes["computed"]).as_py() or 0
+        self.worker_peak_mb = max(self.worker_peak_mb, pc.max(outcomes["peak_mb"]).as_py() or 0.0)
+        told = outcomes.filter(pc.field("message").is_valid())
+        if len(told):
+            self.noted.append(extracted_rows(told))
+        for row in quarantined_rows(outcomes).to_pylist():
+            self.reasons[row["stage"], row["error"], row["message"]] += 1
         self._refuse_excess()
 
     def _refuse_excess(self) -> None:

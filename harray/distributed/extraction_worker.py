@@ -85,7 +85,7 @@ class ExtractionWorker:
         self.settings = provenance.digest
         self.clip_ids = set(clip_ids)
         self.store = FeatureStore.open(store)
-        self.extractor = ClipExtractor(config, device, num_threads).load()
+        self.extractor = self._networks(config, device, num_threads)
         self.tries = Tries(self.store.path)
         self.name = f"{socket.gethostname()} {os.getpid()}"
 
@@ -124,12 +124,15 @@ class ExtractionWorker:
                     begun.reading.close()
             raise
 
+    def _networks(self, config: ExtractionConfig, device: str, num_threads: int) -> ClipExtractor:
+        return ClipExtractor(config, device, num_threads).load()
+
+    def _reading(self, path: str) -> VideoReading:
+        return VideoReading(path, self.videos, self.settings, self.clip_ids.__contains__, self.needed)
+
     def _start(self, path: str) -> "_Started":
         deaths = self.tries.begin(path)
-        if deaths >= MAX_TRIES:
-            return _Started(deaths=deaths, reading=None)
-        reading = VideoReading(path, self.videos, self.settings, self.clip_ids.__contains__, self.needed)
-        return _Started(deaths=deaths, reading=reading)
+        return _Started(deaths=deaths, reading=None if deaths >= MAX_TRIES else self._reading(path))
 
     def _outcome(
         self, row: dict[str, Any], started: "_Started", batch: "_Batch", start_next: Callable[[], None]

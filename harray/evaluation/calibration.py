@@ -11,6 +11,7 @@ import numpy as np
 from harray.training.calibration import (
     Calibration,
     accuracy_at_coverage,
+    calibration_error_if_exact,
     expected_calibration_error,
     reliability,
 )
@@ -23,6 +24,7 @@ class CalibrationReport:
     temperature: float
     how: str  # by which clips the temperature was found
     expected_calibration_error: float
+    calibration_error_if_exact: float  # what chance alone gives so few clips, were the probabilities exact
     min_precision: float | None  # that was asked for
     threshold: float  # probability below which an answer is "unsure"
     precision: float | None  # share right of those answered; None where none is
@@ -34,9 +36,12 @@ class CalibrationReport:
     def line(self) -> str:
         """In a sentence."""
         right = "none" if self.precision is None else f"{self.precision:.3f} of them right"
+        said = f'"unsure" below {self.threshold:.2f}: {self.coverage:.0%} answered, {right}'
+        if self.min_precision is not None and self.threshold == 0:
+            said = f"no threshold is needed for {self.min_precision:g}: all answered, {right}"
         return (
-            f"expected calibration error {self.expected_calibration_error:.3f} (temperature {self.temperature:.2f}, "
-            f'{self.how}); "unsure" below {self.threshold:.2f}: {self.coverage:.0%} answered, {right}'
+            f"expected calibration error {self.expected_calibration_error:.3f} (exact probabilities on so many clips: "
+            f"{self.calibration_error_if_exact:.3f}; temperature {self.temperature:.2f}, {self.how}); {said}"
         )
 
 
@@ -54,6 +59,7 @@ def calibration_report(
         temperature=calibration.temperature,
         how=calibration.how,
         expected_calibration_error=expected_calibration_error(probabilities_NA, labels_N),
+        calibration_error_if_exact=calibration_error_if_exact(probabilities_NA),
         min_precision=min_precision,
         threshold=threshold,
         precision=float(is_right_N[answered_N].mean()) if answered_N.any() else None,

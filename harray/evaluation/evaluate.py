@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from harray.errors import InputError
+from harray.evaluation.across import ClassMap, as_known, compared, in_layout
 from harray.evaluation.calibration import calibration_report
 from harray.evaluation.findings import ClassScores, Mistake
 from harray.evaluation.occlusion import HIDDEN_SHARES, KINDS, occlusion_curves
@@ -23,6 +24,8 @@ from harray.store import FeatureStore
 from harray.store.ledger import quarantined_rows
 from harray.training.floors import floor_scores
 
+ALL = "all"  # in place of a split
+
 
 def evaluate(
     predictor: Predictor,
@@ -32,15 +35,18 @@ def evaluate(
     model: str,
     occlusion: bool = True,
     min_precision: float | None = None,
+    class_names: Mapping[str, str] | None = None,
     update: Update = ignore,
 ) -> EvaluationReport:
-    """Evaluate on every extracted clip of `split`.
+    """Evaluate on every extracted clip of `split`, or of the store for `all`.
 
     Args:
         model: the name under which the report speaks of the checkpoint.
         occlusion: whether to measure accuracy and completion with joints hidden (some forty more passes over
             the clips).
         min_precision: share of right answers for which the threshold of "unsure" is chosen; None: one in two.
+        class_names: of a store of other labels, the model's class by label (evaluation/across.py); then other joints
+            are no hindrance either. None: the store has the model's.
         update: told of steps done, steps in all, and what comes next.
 
     Raises:
@@ -54,7 +60,11 @@ def evaluate(
 
     step("scores")
     classes = predictor.classes
-    clips = clips_for(predictor, store, split)
+    found = None
+    if class_names is None:
+        clips = clips_for(predictor, store, split)
+    else:
+        found, clips = clips_across(predictor, store, split, class_names)
     labels_N = clips.labels_N.numpy()
     by_part = predictions_by_part(predictor, clips)
     fusion_NA = by_part["fusion"].probabilities_NA
@@ -88,6 +98,7 @@ def evaluate(
         mistakes=_mistakes(clips, fusion_NA, classes),
         floors={} if learned is None else floor_scores(learned, clips, predictor.checkpoint.features),
         num_floor_clips=0 if learned is None else len(learned),
+        class_map=found,
     )
 
 
@@ -121,6 +132,11 @@ def scene_is_noise(predictor: Predictor, clips: ClipTensors) -> ClipTensors:
     return replace(clips, tokens_NSD=torch.cat(noise))
 
 
+def splits_named(store: FeatureStore, split: str) -> list[str] | None:
+    """The splits that `split` names: itself, or all clips (None) for `all` where none is called so."""
+    return None if split == ALL and ALL not in store.splits() else [split]
+
+
 def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTensors:
     """Labelled clips of a split in the model's classes and layout.
 
@@ -134,16 +150,37 @@ def clips_for(predictor: Predictor, store: FeatureStore, split: str) -> ClipTens
             f"store {store.path} holds {store.skeleton.name} skeletons, the model was trained on {layout.name}; "
             "evaluate on a store of the model's layout"
         )
-    labels = set(store.read([split], columns=[])["label"].drop_null().to_pylist())
+    splits = splits_named(store, split)
+    labels = set(store.read(splits, columns=[])["label"].drop_null().to_pylist())
     if strange := sorted(labels - set(predictor.classes)):
         raise InputError(
             f"store {store.path}: split {split!r} has labels that the model does not know: {', '.join(strange[:5])}; "
-            f"it knows {', '.join(predictor.classes[:8])}; evaluate on a store of its classes"
+            f"it knows {', '.join(predictor.classes[:8])}; evaluate on a store of its classes, or name theirs by "
+            "--classes"
         )
     if not labels:
         raise InputError(f"store {store.path}: no clip of split {split!r} has a label to compare with")
-    clips = load_clips(store, [split], predictor.classes).looked_at(which)
+    clips = load_clips(store, splits, predictor.classes).looked_at(which)
     return clips.select((clips.labels_N >= 0).nonzero().squeeze(1))
+
+
+def clips_across(
+    predictor: Predictor, store: FeatureStore, split: str, class_names: Mapping[str, str]
+) -> tuple[ClassMap, ClipTensors]:
+    """Clips of another data set's split as the model knows them, and what cannot be compared.
+
+    Raises:
+        InputError: no such split, label or class, or nothing to compare.
+    """
+    splits = splits_named(store, split)
+    labels = store.read(splits, columns=[])["label"].to_pylist()
+    found = compared(class_names, labels, store.labels(), predictor.classes)
+    clips = load_clips(store, splits).looked_at(predictor.checkpoint.features.keypoints)
+    clips = as_known(clips, found, predictor.classes)
+    if clips.skeleton.name != predictor.checkpoint.skeleton.name:
+        clips, absent = in_layout(clips, predictor.checkpoint.skeleton)
+        found = replace(found, absent_joints=absent)
+    return found, clips
 
 
 def learned_clips(predictor: Predictor, store: FeatureStore, scored: ClipTensors) -> ClipTensors | None:
@@ -160,7 +197,9 @@ def learned_clips(predictor: Predictor, store: FeatureStore, scored: ClipTensors
 
 
 def _num_quarantined(store: FeatureStore, split: str) -> int:
-    return sum(split in splits for splits in quarantined_rows(store.ledger())["splits"].to_pylist())
+    splits = splits_named(store, split)
+    missing = quarantined_rows(store.ledger())["splits"].to_pylist()
+    return len(missing) if splits is None else sum(split in names for names in missing)
 
 
 def _num_learned(learned_clips: Collection[str] | None, clips: ClipTensors) -> int | None:

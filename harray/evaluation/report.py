@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harray.evaluation.across import ClassMap
 from harray.evaluation.calibration import CalibrationReport
 from harray.evaluation.figures import (
     calibration_figure,
@@ -49,6 +50,7 @@ class EvaluationReport:
     num_floor_clips: int = 0  # that the floors learned from: the model's, as far as the store has them
     objects: Mapping[str, Mapping[str, ObjectAttention]] = field(default_factory=dict)
     """By part, then label; of a rendered store with scenes (rendered/attention.py), else {}."""
+    class_map: ClassMap | None = None  # of another data set's labels; None: they are the model's classes
     page: Path | None = None  # the HTML page, where it was written
 
     def to_json(self) -> dict:
@@ -75,6 +77,7 @@ class EvaluationReport:
                 for part, labels in self.objects.items()
             },
             "per_class": {row.label: asdict(row) for row in self.per_class},
+            "class_map": None if self.class_map is None else asdict(self.class_map),
         }
 
     def figure(self) -> "Figure":

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harray.errors import InputError
+from harray.files import Place
 from harray.interchange.clip_labels import is_class_names, with_labels
 from harray.interchange.keypoint_files import Reading, read_keypoints
 from harray.interchange.labels import class_names, labels_of
@@ -88,7 +89,7 @@ class Imported:
 
 def import_skeletons(
     path: Path,
-    store_path: Path,
+    store_path: Place,
     options: ImportOptions,
     reporter: Reporter = SILENT,
 ) -> Imported:

@@ -13,9 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harray.downloads import cache_dir
 from harray.errors import InputError
-from harray.files import write_atomically
+from harray.files import cache_dir, write_atomically
 from harray.networks.runtimes import EXPORTED, ONNX, OPENVINO
 from harray.networks.spec import NetworkSpec, on_host
 

@@ -8,8 +8,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harray.downloads import Release, cache_dir, fetch, sha256_of, whereabouts
+from harray.downloads import Release, fetch, sha256_of, whereabouts
 from harray.errors import InputError
+from harray.files import cache_dir
 from harray.networks.checkpoints import names_in
 from harray.poses.config import EMBEDDED
 from harray.poses.embedded import EMBEDDED_WEIGHTS, load_embedded_model

@@ -1,14 +1,16 @@
-"""The clips table: rows to Arrow, names of shards, and clips joined to the ledger. Pure functions.
+"""The clips table: rows to Arrow, names of shards, and which clips belong to a video. Pure functions.
 
 Letters: P people, T frames, K joints, C coordinates.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from harray.schema import LEDGER
 
@@ -53,36 +55,80 @@ def clip_keys(table: pa.Table) -> list[tuple[str, int]]:
     return list(zip(table["clip_id"].to_pylist(), table["span"].to_pylist(), strict=True))
 
 
-def places_of(features: pa.Table) -> dict[str, list[int]]:
-    """clip_id -> where its clips stand, in order of time, each once; videos of which a clip is missing are left out."""
-    spans, last = features["span"].to_pylist(), features["is_last"].to_pylist()
-    found: dict[str, dict[int, int]] = {}
-    for place, clip_id in enumerate(features["clip_id"].to_pylist()):
-        found.setdefault(clip_id, {}).setdefault(spans[place], place)
-    ordered = {clip_id: [of_video[span] for span in sorted(of_video)] for clip_id, of_video in found.items()}
-    return {
-        clip_id: places
-        for clip_id, places in ordered.items()
-        if last[places[-1]] and spans[places[-1]] == len(places) - 1
-    }
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WholeVideos:
+    """Where the clips of videos stand in a table, each once; videos of which a clip is missing are left out.
 
+    Attributes:
+        clip_ids: of the videos.
+        places: rows of their clips, a video's in order of time, one video's after another's.
+        starts: of each video in `places`.
+        counts: its clips.
+    """
 
-def join_clips(rows: pa.Table, features: pa.Table, places: dict[str, list[int]]) -> pa.Table:
-    """Ledger rows, each repeated for its clips, beside the clips' features."""
-    of_rows = [places[clip_id] for clip_id in rows["clip_id"].to_pylist()]
-    repeated = [row for row, of_video in enumerate(of_rows) for _ in of_video]
-    order = [i for of_video in of_rows for i in of_video]
-    groups = [
-        clip_id if group is None and len(of_video) > 1 else group
-        for group, clip_id, of_video in zip(
-            rows["group"].to_pylist(), rows["clip_id"].to_pylist(), of_rows, strict=True
+    clip_ids: pa.Array
+    places: np.ndarray
+    starts: np.ndarray
+    counts: np.ndarray
+
+    def clips_of(self, clip_ids: pa.ChunkedArray) -> "ClipsOf":
+        """Where the clips of these videos stand."""
+        number = pc.index_in(clip_ids, self.clip_ids)
+        is_there = pc.is_valid(number).to_numpy()
+        number = number.fill_null(0).to_numpy()
+        if not len(self.clip_ids):
+            return ClipsOf(is_there=is_there, video=number[:0], place=number[:0])
+        counts = np.where(is_there, self.counts[number], 0)
+        video = np.repeat(np.arange(len(number)), counts)
+        within = np.arange(len(video)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return ClipsOf(
+            is_there=is_there, video=video, place=self.places[np.repeat(self.starts[number], counts) + within]
         )
-    ]
-    rows = rows.set_column(
-        rows.schema.get_field_index("group"), LEDGER.field("group"), pa.array(groups, pa.string())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClipsOf:
+    """Clips of some videos, in the videos' order and each video's in order of time.
+
+    Attributes:
+        is_there: for each video, whether its clips are there.
+        video: for each clip, the number of its video among these.
+        place: for each clip, where its features stand.
+    """
+
+    is_there: np.ndarray
+    video: np.ndarray
+    place: np.ndarray
+
+
+def whole_videos(keys: pa.Table) -> WholeVideos:
+    """Videos all of whose clips are among these: the last one, and so many as it says.
+
+    Args:
+        keys: columns clip_id, span and is_last, one row per stored clip; of a clip that stands twice the first counts.
+    """
+    ids = keys["clip_id"].combine_chunks().dictionary_encode()
+    code, span, is_last = ids.indices.to_numpy(), keys["span"].to_numpy(), keys["is_last"].to_numpy()
+    order = np.lexsort((span, code))  # stable
+    code, span, is_last = code[order], span[order], is_last[order]
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = (code[1:] != code[:-1]) | (span[1:] != span[:-1])
+    order, code, span, is_last = order[is_first], code[is_first], span[is_first], is_last[is_first]
+    counts = np.bincount(code, minlength=len(ids.dictionary))
+    starts = np.cumsum(counts) - counts
+    ends = starts + counts - 1
+    is_whole = is_last[ends] & (span[ends] == counts - 1)
+    return WholeVideos(
+        clip_ids=ids.dictionary.filter(pa.array(is_whole)),
+        places=order,
+        starts=starts[is_whole],
+        counts=counts[is_whole],
     )
-    joined = rows.take(pa.array(repeated, pa.int64()))
-    features = features.take(pa.array(order, pa.int64()))
-    for name in features.column_names:
-        joined = joined.append_column(features.schema.field(name), features[name])
-    return joined
+
+
+def clip_rows(rows: pa.Table, clips: ClipsOf) -> pa.Table:
+    """Ledger rows, each repeated for its video's clips. A video of several clips and no group is a group of its own."""
+    is_cut = np.bincount(clips.video, minlength=len(rows)) > 1
+    groups = pc.coalesce(rows["group"], pc.if_else(pa.array(is_cut), rows["clip_id"], None))
+    rows = rows.set_column(rows.schema.get_field_index("group"), LEDGER.field("group"), groups)
+    return rows.take(pa.array(clips.video))

@@ -12,20 +12,27 @@ Shards and ledger parts appear whole or not at all. A clip whose shard was writt
 
 import dataclasses
 import uuid
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harray.errors import InputError
-from harray.files import list_files, write_atomically
+from harray.files import (
+    Place,
+    list_files,
+    list_tree,
+    place,
+    put_if_absent,
+    write_atomically,
+)
 from harray.schema import MANIFEST, clips_schema
 from harray.skeleton import SkeletonLayout, layout_from, layout_named
-from harray.store.clips import KEY, clip_keys, clips_table, join_clips, places_of, shard_name
+from harray.store.clips import clip_rows, clips_table, shard_name, whole_videos
 from harray.store.ledger import (
     Reason,
     ledger_table,
@@ -34,7 +41,9 @@ from harray.store.ledger import (
     reasons,
     split_names,
 )
+from harray.store.parts import checked, each_of, undisturbed
 from harray.store.settings import FILE_NAME, StoreSettings, differences, dump_settings, load_settings
+from harray.store.shards import Shards
 from harray.store.snapshot import Snapshot, snapshot_of
 
 
@@ -58,48 +67,45 @@ class StoreInfo:
 
 
 class FeatureStore:
-    """A folder of features. Make one with `create`, `open` or `open_or_create`."""
+    """A folder of features, on a disk or in a bucket. Make one with `create`, `open` or `open_or_create`."""
 
-    def __init__(self, path: Path, settings: StoreSettings):
+    def __init__(self, path: Place, settings: StoreSettings):
         self.path = path
         self.settings = settings
 
     @classmethod
-    def create(cls, path: Path | str, settings: StoreSettings) -> "FeatureStore":
+    def create(cls, path: Place | str, settings: StoreSettings) -> "FeatureStore":
         """Make an empty store.
 
         Raises:
             InputError: the folder holds something else already.
         """
-        path = Path(path).absolute()
-        if path.exists() and (
-            not path.is_dir() or any(not file.name.startswith(".") for file in path.iterdir())
-        ):
+        path = place(path).absolute()
+        text = dump_settings(settings)
+        if _holds_something(path) or not put_if_absent(path / FILE_NAME, lambda file: file.write_text(text)):
             raise InputError(
                 f"store {path}: it exists and is not empty; name a new folder or an existing store"
             )
-        path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / FILE_NAME, lambda file: file.write_text(dump_settings(settings)))
         return cls(path, settings)
 
     @classmethod
-    def open(cls, path: Path | str) -> "FeatureStore":
+    def open(cls, path: Place | str) -> "FeatureStore":
         """Open an existing store.
 
         Raises:
             InputError: no such folder, no store, or a store of another schema version.
         """
-        path = Path(path).absolute()
+        path = place(path).absolute()
         return cls(path, load_settings(path))
 
     @classmethod
-    def open_or_create(cls, path: Path | str, settings: StoreSettings) -> "FeatureStore":
+    def open_or_create(cls, path: Place | str, settings: StoreSettings) -> "FeatureStore":
         """Open the store if there is one, else create it.
 
         Raises:
             InputError: as `open` and `create`, or the store was made with other settings.
         """
-        path = Path(path).absolute()
+        path = place(path).absolute()
         if not (path / FILE_NAME).exists():
             return cls.create(path, settings)
         store = cls.open(path)
@@ -132,7 +138,7 @@ class FeatureStore:
         """Schema of the clips table."""
         return clips_schema(self.settings.shapes, self.settings.scene_shape)
 
-    def write_shard(self, rows: pa.Table | Sequence[Mapping[str, Any]]) -> Path:
+    def write_shard(self, rows: pa.Table | Sequence[Mapping[str, Any]]) -> Place:
         """Write features of some clips as one file, atomically.
 
         Args:
@@ -171,16 +177,17 @@ class FeatureStore:
         Raises:
             InputError: a file of the ledger is damaged.
         """
-        files = list_files(self.path / "ledger", ".parquet")
-        return snapshot_of([file for file in files if f"ledger/{file.name}" not in without])
+
+        def read() -> Snapshot:
+            files = list_files(self.path / "ledger", ".parquet")
+            return snapshot_of([file for file in files if f"ledger/{file.name}" not in without])
+
+        return undisturbed(read)
 
     def clip_ids(self) -> set[str]:
         """Every clip_id whose features are here to the last, whether the ledger knows of it or not."""
-        keys = [self.schema.field(name) for name in (*KEY, "is_last")]
-        tables = [pa.schema(keys).empty_table()]
-        for file in list_files(self.path / "clips", ".parquet"):
-            tables.append(self._table(file, columns=[field.name for field in keys]).cast(pa.schema(keys)))
-        return set(places_of(pa.concat_tables(tables)))
+        keys = undisturbed(self._shards).keys
+        return set(whole_videos(keys).clip_ids.to_pylist())
 
     def read(self, splits: list[str] | None = None, columns: list[str] | None = None) -> pa.Table:
         """Extracted clips: ledger columns joined with features, sorted by path and time.
@@ -195,18 +202,33 @@ class FeatureStore:
         Raises:
             InputError: a split that no clip belongs to, or features that are gone.
         """
+        names = self.schema.names[1:] if columns is None else ["span", "is_last", *columns]
+
+        def read() -> pa.Table:
+            found = self._found(splits)
+            features = found.shards.features(found.places, names)
+            for field, column in zip(features.schema, features.columns, strict=True):
+                found = dataclasses.replace(found, rows=found.rows.append_column(field, column))
+            return found.rows
+
+        return undisturbed(read)
+
+    def _found(self, splits: list[str] | None) -> "_Found":
+        """Raises InputError: a split that no clip belongs to, or features that are gone."""
         rows = self.snapshot().extracted
         if splits is not None:
             rows = _of_splits(rows, splits, self.path)
-        features = self._features(set(rows["clip_id"].to_pylist()), columns)
-        places = places_of(features)
-        lost = [row for row in rows.select(["path", "clip_id"]).to_pylist() if row["clip_id"] not in places]
-        if lost:
+        shards = self._shards()
+        clips = whole_videos(shards.keys).clips_of(rows["clip_id"])
+        if not clips.is_there.all():
+            if shards.files != list_files(self.path / "clips", ".parquet"):
+                raise FileNotFoundError("compacted meanwhile")
+            lost = rows["path"].filter(pa.array(~clips.is_there))
             raise InputError(
-                f"store {self.path}: features of {len(lost)} videos are gone, such as {lost[0]['path']}; "
+                f"store {self.path}: features of {len(lost)} videos are gone, such as {lost[0]}; "
                 "run the same `harray extract` again to restore them"
             )
-        return join_clips(rows, features.drop_columns("clip_id"), places)
+        return _Found(rows=clip_rows(rows, clips), shards=shards, places=clips.place)
 
     def quarantined(self, stage: str | None = None) -> pa.Table:
         """Quarantined inputs as a manifest; those of one stage, or all."""
@@ -223,8 +245,12 @@ class FeatureStore:
 
     def num_bytes_in_memory(self) -> int:
         """Of all features, as `read` gives them; asks the shards' footers only."""
-        footers = [self._read(pq.read_metadata, file) for file in list_files(self.path / "clips", ".parquet")]
-        return self.settings.clip_bytes * sum(footer.num_rows for footer in footers)
+
+        def read() -> list[int]:
+            files = list_files(self.path / "clips", ".parquet")
+            return each_of(lambda file: checked(lambda copy: pq.read_metadata(copy).num_rows, file), files)
+
+        return self.settings.clip_bytes * sum(undisturbed(read))
 
     def digest(self) -> str:
         """16 hexadecimal digits for what can be learned from this store: its clips, their labels and splits."""
@@ -233,7 +259,9 @@ class FeatureStore:
     def info(self) -> StoreInfo:
         """Counts and settings for display."""
         ledger, rows = self.snapshot().ledger, self.snapshot().extracted
-        people = self._features(set(rows["clip_id"].to_pylist()), ["num_people"])["num_people"].to_pylist()
+        keys = undisturbed(lambda: self._shards(["num_people"])).keys
+        clips = np.unique(whole_videos(keys).clips_of(rows["clip_id"]).place)
+        num_people = keys["num_people"].to_numpy()[clips]
         files = [
             file for folder in ("clips", "ledger") for file in list_files(self.path / folder, ".parquet")
         ]
@@ -242,45 +270,28 @@ class FeatureStore:
             num_inputs=len(ledger),
             num_extracted=len(rows),
             num_quarantined=len(quarantined_rows(ledger)),
-            num_clips=len(people),
-            num_without_people=people.count(0),
-            num_bytes=sum(file.stat().st_size for file in files),
-            labels=_counts(rows["label"].drop_null().to_pylist()),
-            splits=_counts(split for splits in rows["splits"].to_pylist() for split in splits),
+            num_clips=len(clips),
+            num_without_people=int((num_people == 0).sum()),
+            num_bytes=sum(file.num_bytes for file in files),
+            labels=_counts(rows["label"].drop_null()),
+            splits=_counts(pc.list_flatten(rows["splits"])),
             num_groups=len(rows["group"].drop_null().unique()),
             reasons=reasons(ledger),
-            notes=noted(rows.select(["path", "status", "message"]).to_pylist()),
+            notes=noted(rows),
             settings=self.settings,
         )
 
-    def _table(self, file: Path, **options: Any) -> pa.Table:
-        """Raises InputError: the file is damaged."""
-        return self._read(pq.read_table, file, **options)
+    def _shards(self, beside: Sequence[str] = ()) -> Shards:
+        return Shards(list_files(self.path / "clips", ".parquet"), self.schema, beside)
 
-    def _read(self, read: Callable[..., Any], file: Path, **options: Any) -> Any:
-        """Raises InputError: the file is damaged."""
-        try:
-            return read(file, **options)
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(
-                f"store {self.path}: {file.parent.name}/{file.name} cannot be read; run `harray store verify "
-                f"{self.path} --repair`, then the same `harray extract` again"
-            ) from error
 
-    def _features(self, clip_ids: set[str], columns: list[str] | None) -> pa.Table:
-        """Features of the wanted videos' clips, each once, whatever shards they stand in."""
-        names = self.schema.names if columns is None else [*KEY, "is_last", *columns]
-        schema = pa.schema([self.schema.field(name) for name in dict.fromkeys(names)])
-        tables: list[pa.Table] = []
-        seen: set[tuple[str, int]] = set()
-        for file in list_files(self.path / "clips", ".parquet"):
-            keys = clip_keys(self._table(file, columns=KEY))
-            new = {key: i for i, key in enumerate(keys) if key[0] in clip_ids and key not in seen}
-            if new:
-                table = self._table(file, columns=schema.names).take(pa.array(new.values(), pa.int64()))
-                tables.append(table.select(schema.names).cast(schema))
-                seen |= new.keys()
-        return pa.concat_tables(tables) if tables else schema.empty_table()
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Found:
+    """Clips of a store: ledger columns, and where their features stand in the shards."""
+
+    rows: pa.Table
+    shards: Shards
+    places: np.ndarray
 
 
 def _write_parquet(table: pa.Table, file: Path) -> None:
@@ -295,15 +306,28 @@ def _write_parquet(table: pa.Table, file: Path) -> None:
     )
 
 
-def _of_splits(rows: pa.Table, splits: list[str], store: Path) -> pa.Table:
+def _holds_something(path: Place) -> bool:
+    """Whether a folder has files that are not hidden, or something else has its name."""
+    if isinstance(path, Path):
+        return path.exists() and (
+            not path.is_dir() or any(not file.name.startswith(".") for file in path.iterdir())
+        )
+    return any(not file.name.startswith(".") for file in list_tree(path))
+
+
+def _of_splits(rows: pa.Table, splits: list[str], store: Place) -> pa.Table:
     there = split_names(rows)
     for split in splits:
         if split not in there:
             found = f"it has {', '.join(there)}" if there else "its manifest named no splits"
             raise InputError(f"store {store}: no split {split!r}; {found}")
-    keep = [bool(set(splits) & set(of_clip)) for of_clip in rows["splits"].to_pylist()]
-    return rows.filter(pa.array(keep, pa.bool_()))
+    keep = np.zeros(len(rows), bool)
+    of_rows = rows["splits"].combine_chunks()
+    is_wanted = pc.is_in(pc.list_flatten(of_rows), pa.array(splits, pa.string()))
+    keep[pc.list_parent_indices(of_rows).filter(is_wanted).to_numpy()] = True
+    return rows.filter(pa.array(keep))
 
 
-def _counts(names: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(names).items()))
+def _counts(names: pa.ChunkedArray) -> dict[str, int]:
+    counted = {each["values"].as_py(): each["counts"].as_py() for each in pc.value_counts(names)}
+    return dict(sorted(counted.items()))

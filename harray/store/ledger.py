@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,13 +25,28 @@ def ledger_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist([{**defaults, **row} for row in rows], schema=LEDGER)
 
 
+def renewed(rows: pa.Table, changed: Mapping[str, Any]) -> pa.Table:
+    """Ledger rows to append again: of now, with some columns changed to a value or to a column."""
+    for name, value in {"time": datetime.datetime.now(datetime.UTC), **changed}.items():
+        field = LEDGER.field(name)
+        column = (
+            value
+            if isinstance(value, pa.ChunkedArray)
+            else pa.repeat(pa.scalar(value, field.type), len(rows))
+        )
+        rows = rows.set_column(rows.schema.get_field_index(name), field, column)
+    return rows
+
+
 def latest_rows(table: pa.Table) -> pa.Table:
     """One row per path, the latest by time (of equal times the last one), sorted by path."""
-    numbered = table.append_column("row", pa.array(range(len(table)), pa.int64()))
-    ordered = numbered.sort_by([("path", "ascending"), ("time", "ascending"), ("row", "ascending")])
-    paths = ordered["path"].to_pylist()
-    last = [i for i, path in enumerate(paths) if i + 1 == len(paths) or paths[i + 1] != path]
-    return ordered.take(pa.array(last, pa.int64())).drop_columns("row")
+    keys = table.select(["path", "time"]).append_column("row", pa.array(np.arange(len(table))))
+    order = pc.sort_indices(keys, [("path", "ascending"), ("time", "ascending"), ("row", "ascending")])
+    path = table["path"].take(order).combine_chunks()
+    is_last = np.ones(len(path), bool)
+    if len(path) > 1:
+        is_last[:-1] = pc.not_equal(path[1:], path[:-1]).to_numpy(zero_copy_only=False)
+    return table.take(order.filter(pa.array(is_last)))
 
 
 def extracted_rows(ledger: pa.Table) -> pa.Table:
@@ -43,7 +59,7 @@ def quarantined_rows(ledger: pa.Table) -> pa.Table:
 
 def split_names(ledger: pa.Table) -> list[str]:
     """Every split that an extracted clip belongs to, sorted."""
-    return sorted({split for splits in extracted_rows(ledger)["splits"].to_pylist() for split in splits})
+    return sorted(pc.list_flatten(extracted_rows(ledger)["splits"]).unique().to_pylist())
 
 
 def notes_message(notes: Mapping[str, str]) -> str | None:
@@ -51,15 +67,19 @@ def notes_message(notes: Mapping[str, str]) -> str | None:
     return " | ".join(f"{kind}: {text}" for kind, text in notes.items()) or None
 
 
-def noted(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, int, str, str]]:
-    """Notes on extracted videos: (kind, count, one path, text), the commonest first."""
+def noted(rows: pa.Table) -> list[tuple[str, int, str, str]]:
+    """Notes on extracted videos: (kind, count, one path, text), the commonest first.
+
+    Args:
+        rows: with the columns path, status and message.
+    """
     counts, example = Counter[str](), dict[str, tuple[str, str]]()
-    for row in rows:
-        if row["status"] == EXTRACTED and row["message"]:
-            for note in row["message"].split(" | "):
-                kind, _, text = note.partition(": ")
-                counts[kind] += 1
-                example.setdefault(kind, (row["path"], text))
+    rows = extracted_rows(rows).filter(pc.field("message").is_valid())
+    for path, message in zip(rows["path"].to_pylist(), rows["message"].to_pylist(), strict=True):
+        for note in message.split(" | "):
+            kind, _, text = note.partition(": ")
+            counts[kind] += 1
+            example.setdefault(kind, (path, text))
     return [(kind, count, *example[kind]) for kind, count in counts.most_common()]
 
 

@@ -1,14 +1,18 @@
 """Inputs that are to be there no more: their ledger rows go, their features stay where other inputs may use them."""
 
 from collections.abc import Collection
-from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harray.files import Place
 from harray.schema import MOVED
 from harray.store.feature_store import FeatureStore
+from harray.store.ledger import renewed
 from harray.store.lock import writing
 
 
-def retire(path: Path, inputs: Collection[str], command: str) -> int:
+def retire(path: Place, inputs: Collection[str], command: str) -> int:
     """Take inputs out of a store's ledger; how many it had.
 
     Args:
@@ -19,9 +23,7 @@ def retire(path: Path, inputs: Collection[str], command: str) -> int:
     """
     with writing(path, command):
         store = FeatureStore.open(path)
-        rows = [row for row in store.ledger().to_pylist() if row["path"] in inputs]
-        gone = [
-            {name: value for name, value in row.items() if name != "time"} | {"status": MOVED} for row in rows
-        ]
-        store.append_ledger(gone)
+        ledger = store.ledger()
+        rows = ledger.filter(pc.is_in(ledger["path"], pa.array(inputs, pa.string())))
+        store.append_ledger(renewed(rows, {"status": MOVED}))
     return len(rows)

@@ -3,11 +3,11 @@
 import dataclasses
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 from harray.errors import InputError
 from harray.extraction.provenance import Provenance
+from harray.files import Place
 from harray.schema import SCHEMA_VERSION
 
 FILE_NAME = "store.json"
@@ -48,21 +48,25 @@ def dump_settings(settings: StoreSettings) -> str:
     return json.dumps({"harray_store": SCHEMA_VERSION, **values}, indent=2) + "\n"
 
 
-def load_settings(store: Path) -> StoreSettings:
+def load_settings(store: Place) -> StoreSettings:
     """Read a store's settings.
 
     Raises:
         InputError: no such folder, a folder that is no store, or a store of another schema version.
     """
     file = store / FILE_NAME
-    if not store.exists():
-        raise InputError(
-            f"store {store}: no such folder; make it with `harray extract SOURCE --store {store}`"
-        )
-    if not file.is_file():
-        raise InputError(f"store {store}: no {FILE_NAME} in it; expected a folder that `harray extract` made")
     try:
-        values = json.loads(file.read_text())
+        text = file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        if not store.exists():
+            raise InputError(
+                f"store {store}: no such folder; make it with `harray extract SOURCE --store {store}`"
+            ) from error
+        raise InputError(
+            f"store {store}: no {FILE_NAME} in it; expected a folder that `harray extract` made"
+        ) from error
+    try:
+        values = json.loads(text)
         version = values.pop("harray_store")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"store {store}: {FILE_NAME} cannot be read; extract into a new folder") from error

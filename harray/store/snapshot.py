@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harray.errors import InputError
+from harray.files import File
 from harray.schema import LEDGER, MOVED
 from harray.store.ledger import extracted_rows, latest_rows, split_names
-
-LedgerPart = tuple[Path, int, int]  # of the ledger: its file, size in bytes and modification time in ns
+from harray.store.parts import checked, each_of
 
 NUM_REMEMBERED = 2  # stores, as where one is trained on and another one evaluated
 
@@ -42,7 +41,7 @@ class Snapshot:
     @functools.cached_property
     def labels(self) -> tuple[str, ...]:
         """Labels of extracted clips, sorted; clips without a label add none."""
-        return tuple(sorted(set(self.extracted["label"].drop_null().to_pylist())))
+        return tuple(sorted(self.extracted["label"].drop_null().unique().to_pylist()))
 
     @functools.cached_property
     def digest(self) -> str:
@@ -50,14 +49,12 @@ class Snapshot:
 
         Independent of paths and of the order in which things were extracted.
         """
-        rows = self.extracted.select(["clip_id", "label", "group", "splits"]).to_pylist()
-        lines = sorted(
-            json.dumps([row["clip_id"], row["label"], row["group"], row["splits"]]) for row in rows
-        )
+        columns = [self.extracted[name].to_pylist() for name in ("clip_id", "label", "group", "splits")]
+        lines = sorted(json.dumps(row) for row in zip(*columns, strict=True))
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
 
-def snapshot_of(files: Sequence[Path]) -> Snapshot:
+def snapshot_of(files: Sequence[File]) -> Snapshot:
     """The snapshot that these parts of a ledger make; the latest ones are remembered in this process.
 
     Parts are added, never changed, so that their names tell whether a snapshot is still true.
@@ -65,29 +62,28 @@ def snapshot_of(files: Sequence[Path]) -> Snapshot:
     Raises:
         InputError: a part is damaged.
     """
-    return _remembered(tuple((file, (about := file.stat()).st_size, about.st_mtime_ns) for file in files))
+    return _remembered(tuple(files))
 
 
 @functools.lru_cache(maxsize=NUM_REMEMBERED)
-def _remembered(parts: tuple[LedgerPart, ...]) -> Snapshot:
-    return Snapshot(read_ledger([file for file, *_ in parts]))
+def _remembered(files: tuple[File, ...]) -> Snapshot:
+    return Snapshot(read_ledger(files))
 
 
-def read_ledger(files: Sequence[Path]) -> pa.Table:
+def read_ledger(files: Sequence[File]) -> pa.Table:
     """The latest row of every path in these parts, sorted by path; without those that moved or were retired.
 
     Raises:
         InputError: a part is damaged.
+        FileNotFoundError: one is gone.
     """
-    rows = latest_rows(pa.concat_tables([_read(file) for file in files] or [LEDGER.empty_table()]))
+    parts = each_of(lambda file: checked(_read, file), files)
+    rows = latest_rows(pa.concat_tables(parts or [LEDGER.empty_table()]))
     return rows.filter(pc.field("status") != MOVED)
 
 
-def _read(file: Path) -> pa.Table:
-    try:
-        return pq.read_table(file, schema=LEDGER)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"store {file.parent.parent}: ledger/{file.name} cannot be read; run `harray store verify "
-            f"{file.parent.parent} --repair`, then the same `harray extract` again"
-        ) from error
+def _read(copy: Path) -> pa.Table:
+    """A part of the ledger; of an older one the columns that it lacks are null."""
+    with pq.ParquetFile(copy) as part:
+        table = part.read(use_threads=False)
+    return table if table.schema.equals(LEDGER) else pq.read_table(copy, schema=LEDGER)

@@ -12,13 +12,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from harray.errors import InputError
-from harray.files import write_atomically
+from harray.files import Place, write_atomically
 from harray.schema import MANIFEST
 from harray.store import FeatureStore
 from harray.store.ledger import extracted_rows
@@ -105,7 +104,7 @@ def deal_test(
     return [TEST if group in set(test) else TRAIN for group in groups]
 
 
-def hold_out_test(path: Path, share: float, command: str) -> HeldOut:
+def hold_out_test(path: Place, share: float, command: str) -> HeldOut:
     """Deal a test part out of a store's clips that belong to no split or to `train`; the same again changes nothing.
 
     Args:
@@ -132,7 +131,7 @@ def hold_out_test(path: Path, share: float, command: str) -> HeldOut:
     return _held_out(rows, groups, names, share)
 
 
-def can_hold_out(path: Path, share: float) -> bool:
+def can_hold_out(path: Place, share: float) -> bool:
     """Whether a store has enough groups to hold whole ones out."""
     rows = [row for row in extracted_rows(FeatureStore.open(path).ledger()).to_pylist() if _is_free(row)]
     try:
@@ -143,13 +142,13 @@ def can_hold_out(path: Path, share: float) -> bool:
     return True
 
 
-def complete(path: Path, command: str) -> HeldOut | None:
+def complete(path: Place, command: str) -> HeldOut | None:
     """Deal clips that are new in the store; None where its splits are its manifest's."""
     known = recorded(path)
     return None if known is None else hold_out_test(path, known["share"], command)
 
 
-def check_share(path: Path, share: float) -> None:
+def check_share(path: Place, share: float) -> None:
     """Refuse, before anything is extracted or trained, a share that a store cannot have.
 
     Raises:
@@ -200,13 +199,13 @@ def test_splits(splits: Iterable[str]) -> list[str]:
     return sorted(name for name in splits if name.startswith(TEST))
 
 
-def recorded(path: Path) -> dict[str, Any] | None:
+def recorded(path: Place) -> dict[str, Any] | None:
     """Share and seed of a store's own test part; None where it has none."""
     file = path / FILE_NAME
     return json.loads(file.read_text()) if file.exists() else None
 
 
-def as_dealt(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+def as_dealt(rows: list[dict[str, Any]], path: Place) -> list[dict[str, Any]]:
     """Rows of a manifest, with the splits that the store has dealt them; as they are where it has dealt none, or where
     the manifest has come to name a test part."""
     named = {name for row in rows for name in row["splits"]}
@@ -219,12 +218,12 @@ def as_dealt(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def manifest_as_dealt(manifest: pa.Table, path: Path) -> pa.Table:
+def manifest_as_dealt(manifest: pa.Table, path: Place) -> pa.Table:
     """The same of a manifest's table."""
     return pa.Table.from_pylist(as_dealt(manifest.to_pylist(), path), schema=MANIFEST)
 
 
-def _dealt(store: Path, rows: list[dict[str, Any]], groups: list[str], share: float) -> list[str]:
+def _dealt(store: Place, rows: list[dict[str, Any]], groups: list[str], share: float) -> list[str]:
     has_begun = any(TEST in row["splits"] for row in rows)  # else a `train` is the manifest's, and free
     before = [row["splits"][0] if has_begun and row["splits"] else None for row in rows]
     names = deal_test([row["label"] for row in rows], groups, before, share=share, seed=SEED)

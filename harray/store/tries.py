@@ -6,8 +6,9 @@ a driver was killed says nothing about the videos its workers were at.
 """
 
 import hashlib
-import shutil
 from pathlib import Path
+
+from harray.files import Place, delete, list_tree
 
 MAX_TRIES = 3
 
@@ -15,32 +16,34 @@ MAX_TRIES = 3
 class Tries:
     """Counts beginnings without an end, across processes and runs."""
 
-    def __init__(self, store: Path):
+    def __init__(self, store: Place):
         self.folder = store / "tries"
 
     def clear(self) -> None:
         """Forget all; nobody may be at work."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        delete(file.path for file in list_tree(self.folder))
 
     def begin(self, path: str) -> int:
         """Count one more try; how many were begun before and never ended."""
         before = self.count(path)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(self.folder, Path):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._file(path).write_text(str(before + 1))
         return before
 
     def end(self, path: str) -> None:
         """The input was done, well or badly, and its worker lives."""
-        self._file(path).unlink(missing_ok=True)
+        delete([self._file(path)])
 
     def count(self, path: str) -> int:
         """How many tries were begun and never ended."""
         try:
-            return int(self._file(path).read_text() or 1)
-        except (OSError, ValueError):
+            text = self._file(path).read_text()
+        except FileNotFoundError:
             return 0
+        return int(text) if text.isdigit() else 1
 
-    def _file(self, path: str) -> Path:
+    def _file(self, path: str) -> Place:
         return (
             self.folder / hashlib.blake2b(path.encode(errors="surrogateescape"), digest_size=12).hexdigest()
         )

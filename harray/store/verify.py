@@ -7,16 +7,15 @@ notes      harmless: what a killed command left, features that no input refers t
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harray.files import list_files, unfinished_files
+from harray.files import File, list_files, local_file, move, unfinished_files
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
-from harray.store.clips import clip_keys, num_people, places_of, shard_name
+from harray.store.clips import clip_keys, num_people, shard_name, whole_videos
 from harray.store.feature_store import FeatureStore
 from harray.store.ledger import extracted_rows, quarantined_rows
 
@@ -49,7 +48,7 @@ def verify(store: FeatureStore) -> Verification:
     features = _clips(store, problems, damaged)
     problems += _ledger_problems(ledger)
     extracted = extracted_rows(ledger)
-    there, used = set(places_of(features)), set(extracted["clip_id"].to_pylist())
+    there, used = set(whole_videos(features).clip_ids.to_pylist()), set(extracted["clip_id"].to_pylist())
     lost = [row["path"] for row in extracted.to_pylist() if row["clip_id"] not in there]
     problems += _listed("extracted inputs without features", lost)
     return Verification(
@@ -66,9 +65,7 @@ def verify(store: FeatureStore) -> Verification:
 def move_damaged(store: FeatureStore, verification: Verification) -> list[str]:
     """Move files that cannot be used to STORE/damaged; the same extraction then restores what was in them."""
     for name in verification.damaged:
-        target = store.path / DAMAGED_FOLDER / name.replace("/", "-")
-        target.parent.mkdir(exist_ok=True)
-        (store.path / name).rename(target)
+        move(store.path / name, store.path / DAMAGED_FOLDER / name.replace("/", "-"))
     return verification.damaged
 
 
@@ -81,13 +78,16 @@ def _clips(store: FeatureStore, problems: list[str], damaged: list[str]) -> pa.T
             problems.append(f"clips/{file.name}: {wrong}")
             damaged.append(f"clips/{file.name}")
         else:
-            tables.append(pq.read_table(file, columns=[field.name for field in keys]).cast(pa.schema(keys)))
+            tables.append(
+                pq.read_table(local_file(file), columns=[field.name for field in keys]).cast(pa.schema(keys))
+            )
     return pa.concat_tables(tables)
 
 
-def _shard_problem(file: Path, schema: pa.Schema) -> str | None:
+def _shard_problem(file: File, schema: pa.Schema) -> str | None:
+    copy = local_file(file)
     try:
-        table = pq.read_table(file, page_checksum_verification=True)
+        table = pq.read_table(copy, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         return f"cannot be read ({str(error).splitlines()[0]})"
     if not table.schema.equals(schema):
@@ -106,8 +106,9 @@ def _shard_problem(file: Path, schema: pa.Schema) -> str | None:
 
 def _ledger(store: FeatureStore, problems: list[str], damaged: list[str]) -> pa.Table:
     for file in list_files(store.path / "ledger", ".parquet"):
+        copy = local_file(file)
         try:
-            pq.read_table(file, schema=LEDGER, page_checksum_verification=True)
+            pq.read_table(copy, schema=LEDGER, page_checksum_verification=True)
         except (OSError, pa.ArrowException) as error:
             problems.append(f"ledger/{file.name}: cannot be read ({str(error).splitlines()[0]})")
             damaged.append(f"ledger/{file.name}")
@@ -131,7 +132,7 @@ def _notes(store: FeatureStore, features: pa.Table, used: set[str]) -> list[str]
     keys = clip_keys(features)
     doubles = [f"{clip_id} {span}" for (clip_id, span), count in Counter(keys).items() if count > 1]
     orphans = sorted({clip_id for clip_id, _ in keys} - used)
-    parts = [str(file.relative_to(store.path)) for file in unfinished_files(store.path)]
+    parts = [f"{file.parent.name}/{file.name}" for file in unfinished_files(store.path)]
     return [
         *_listed("unfinished files", parts),
         *_listed("clips that no input refers to", orphans),

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from harray.synth import visibility
-from harray.synth.actions import ACTIONS, Action
+from harray.synth.actions import ACTIONS
 from harray.synth.config import FPS, HEIGHT_PX, MAX_SEC, MIN_SEC, WIDTH_PX, SynthConfig
 from harray.synth.draw import Appearance, FigurePainter
 from harray.synth.figure import INDEX, NUM_JOINTS, Camera, mirrored, points_in_space
@@ -113,33 +113,31 @@ def render_clip(spec: ClipSpec, frames: Sequence[int] | None = None) -> tuple[np
     """
     stage = _stage(spec)
     chosen = np.arange(num_frames(spec)) if frames is None else np.asarray(frames, dtype=int)
-    return _paint(stage, chosen), _truth(stage, chosen)
+    return paint(stage, chosen), _truth(stage, chosen)
 
 
 def num_frames(spec: ClipSpec) -> int:
     """Length of a clip in frames, 2 to 4 s."""
-    return round(float(_generator(spec, 0).uniform(MIN_SEC, MAX_SEC)) * FPS)
+    return round(float(generator(spec, 0).uniform(MIN_SEC, MAX_SEC)) * FPS)
 
 
-def _generator(spec: ClipSpec, stream: int) -> np.random.Generator:
+def generator(spec: ClipSpec, stream: int) -> np.random.Generator:
     return np.random.default_rng([spec.seed, spec.action, spec.index, stream])
 
 
 def _stage(spec: ClipSpec) -> Stage:
     action, length = ACTIONS[spec.action], num_frames(spec)
-    rng = _generator(spec, 1)
+    rng = generator(spec, 1)
     scene = action.scenes[rng.integers(len(action.scenes))]
-    backdrop = background(scene, _generator(spec, 2))
-    people = [_actor_on_stage(spec, action, length, backdrop, rng)]
+    backdrop = background(scene, generator(spec, 2))
+    people = [actor_on_stage(spec, length, backdrop, rng)]
     actor = people[0]
     thing = None
     if action.object:
-        thing = OBJECTS[action.object][0](
-            actor.points_TM2, actor.near_TM, actor.scale_px, _generator(spec, 3)
-        )
+        thing = OBJECTS[action.object][0](actor.points_TM2, actor.near_TM, actor.scale_px, generator(spec, 3))
     if spec.second_person:
-        people.append(_bystander(spec, length, backdrop, actor, _generator(spec, 4)))
-    rng = _generator(spec, 6)
+        people.append(_bystander(spec, length, backdrop, actor, generator(spec, 4)))
+    rng = generator(spec, 6)
     occluder = _occluder(length, rng) if spec.occluder else np.full((length, 4), np.nan, np.float32)
     return Stage(
         spec=spec,
@@ -153,7 +151,9 @@ def _stage(spec: ClipSpec) -> Stage:
     )
 
 
-def _actor_on_stage(spec: ClipSpec, action: Action, length: int, backdrop: np.ndarray, rng) -> DrawnPerson:
+def actor_on_stage(spec: ClipSpec, length: int, backdrop: np.ndarray, rng) -> DrawnPerson:
+    """The clip's actor over so many frames; `rng` is the one that draws motion, camera and clothes."""
+    action = ACTIONS[spec.action]
     tempo = rng.uniform(0.8, 1.25)  # cycles a second
     phase = rng.random() + tempo * np.arange(length) / FPS
     motion = action.motion(phase, rng)
@@ -205,7 +205,8 @@ def _occluder(length: int, rng: np.random.Generator) -> np.ndarray:
     return box
 
 
-def _paint(stage: Stage, chosen: np.ndarray) -> np.ndarray:
+def paint(stage: Stage, chosen: np.ndarray) -> np.ndarray:
+    """The chosen frames of a stage, uint8 RGB `[T, 240, 320, 3]`."""
     cv2.setNumThreads(1)
     painters = [FigurePainter(p.points_TM2, p.near_TM, p.look, p.scale_px, stage.light) for p in stage.people]
     images = np.empty((len(chosen), HEIGHT_PX, WIDTH_PX, 3), np.uint8)

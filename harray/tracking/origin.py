@@ -6,17 +6,18 @@ import subprocess
 from pathlib import Path
 
 import harray
+from harray.files import Place
 
 STORE_TAG, STORE_DIGEST_TAG, RECIPE_TAG = "harray.store", "harray.store_digest", "harray.recipe"
 
 
-def origin_tags_of(store: Path, store_digest: str, seed: int, recipe: str) -> dict[str, str]:
+def origin_tags_of(store: Place, store_digest: str, seed: int, recipe: str) -> dict[str, str]:
     """Tags that say what a run was made of; the store's also make the run's data set."""
     tags = {STORE_TAG: str(store), STORE_DIGEST_TAG: store_digest, "harray.seed": str(seed)}
     return tags | ({RECIPE_TAG: recipe} if recipe else {})
 
 
-def run_name(recipe: str, store: Path, seed: int) -> str:
+def run_name(recipe: str, store: Place, seed: int) -> str:
     """What a run is called where nobody named it.
 
     >>> run_name("skeleton", Path("stores/penn"), 0)

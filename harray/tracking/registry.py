@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harray.config import digest
-from harray.downloads import cache_dir
 from harray.errors import InputError
+from harray.files import cache_dir
 from harray.names import local_path, without_password
 from harray.tracking.location import connect
 from harray.tracking.packaging import CHECKPOINT

@@ -22,6 +22,7 @@ EPOCH_SHARE = (
     0.12  # of a training's epochs that the short second training takes, with four fifths of the clips
 )
 NUM_BINS = 15
+NUM_DRAWS = 200  # of outcomes, for the error that exact probabilities show
 DEFAULT_THRESHOLD = 0.5  # below it, an answer is more likely wrong than right
 
 
@@ -42,7 +43,8 @@ class Calibration:
                 an answer is more likely wrong than right.
 
         Returns:
-            0 where nothing is known; above 1 where not even the surest answers are right so often.
+            0 where nothing is known, or where all held-out answers together are right so often: every answer is given
+            then, and is right as often as the model is. Above 1 where not even the surest answers are right so often.
         """
         if not self.confidence_N:
             return 0.0
@@ -50,7 +52,9 @@ class Calibration:
             return DEFAULT_THRESHOLD
         right = np.cumsum(self.is_right_N) / np.arange(1, len(self.is_right_N) + 1)
         enough = np.flatnonzero(right >= min_precision)
-        return self.confidence_N[enough[-1]] if len(enough) else 1.01
+        if not len(enough):
+            return 1.01
+        return 0.0 if enough[-1] == len(right) - 1 else self.confidence_N[enough[-1]]
 
 
 def calibration_of(logits_NA: np.ndarray, labels_N: np.ndarray, how: str) -> Calibration:
@@ -112,6 +116,20 @@ def expected_calibration_error(probabilities_NA: np.ndarray, labels_N: np.ndarra
     bins = reliability(probabilities_NA, labels_N)
     columns = zip(bins["confidence"], bins["accuracy"], bins["share"], strict=True)
     return sum(share * abs(accuracy - confidence) for confidence, accuracy, share in columns)
+
+
+def calibration_error_if_exact(probabilities_NA: np.ndarray) -> float:
+    """The expected calibration error that probabilities like these show on so few clips although they are exact.
+
+    Few clips in a bin are never right exactly as often as they say, so the error of 72 clips is above zero by chance
+    alone. Mean over outcomes drawn by the probabilities themselves (consistency resampling, Broecker and Smith, 2007).
+    """
+    confidence_N = probabilities_NA.max(axis=1)
+    is_right_RN = np.random.default_rng(0).random((NUM_DRAWS, len(confidence_N))) < confidence_N
+    bin_N = np.minimum((confidence_N * NUM_BINS).astype(int), NUM_BINS - 1)
+    in_bin_NB = bin_N[:, None] == np.arange(NUM_BINS)
+    off_RB = (is_right_RN - confidence_N) @ in_bin_NB  # clips that were right beyond what was said
+    return float(np.abs(off_RB).sum(axis=1).mean() / max(1, len(confidence_N)))
 
 
 def accuracy_at_coverage(probabilities_NA: np.ndarray, labels_N: np.ndarray) -> dict[str, list[float]]:

@@ -62,11 +62,15 @@ class TrainingConfig:
     """Whether to compute in bfloat16 on a GPU."""
     state_sec: float = 5.0
     """Least time between two saves of the state that resuming needs, seconds. 0: after each epoch."""
+    clips_per_class: Count | None = None
+    """Clips of each class to learn from, at most, drawn by the seed and from as many groups as there are. None: all."""
     balance: Fraction = 0.0
     """How far rare classes count as common ones do: a class weighs its share of the clips to the power of minus this.
     0: every clip weighs the same; 1: every class does."""
     init: str = ""
     """Model whose weights to start from, by names of layers, joints and classes. Empty: weights are drawn."""
+    init_rate_factor: float = 1.0
+    """Learning rate of weights taken over from `init`, as a multiple of that of new ones. 0: they stay as they are."""
     allow_leak: bool = False
     """Whether to train although the test part shares clips or groups with what is trained on."""
     seed: int = 0

@@ -5,7 +5,7 @@ Letters: N clips, B batch, A action classes.
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
@@ -81,6 +81,7 @@ class Trainer:
         learning: its features with nothing left to the training clips.
         device: where the clips and the network go.
         measured: a network whose buffers (PCM's prior, standardisation) are copied, not estimated anew.
+        old: names of the weights that the network has from another model.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Trainer:
         learning: LearningConfig,
         device: torch.device,
         measured: FusionNetwork | None = None,
+        old: Collection[str] = (),
     ):
         self.config = learning.training
         self.augmentation = learning.features.augmentation
@@ -104,7 +106,7 @@ class Trainer:
         self.val = None if val is None else dataclasses.replace(val, clips=val.clips.to(device))
         self.place_of_row_N = torch.full((train.num_clips,), -1)
         self.place_of_row_N[train.clips.rows_N] = torch.arange(len(train.clips))
-        self.optimizer = new_optimizer(self.network, self.config)
+        self.optimizer = new_optimizer(self.network, self.config, old)
         self.average: AveragedModel | None = None
         self.probe_NA: Tensor | None = None
         self.best: dict[str, Tensor] = {}

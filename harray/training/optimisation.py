@@ -1,6 +1,8 @@
 """The optimizer, the learning rate's schedule and the decay of the weights' moving average."""
 
+import itertools
 import math
+from collections.abc import Collection
 
 import torch
 
@@ -31,17 +33,25 @@ def decay_at(num_steps: int, greatest: float) -> float:
     return min(greatest, (1 + num_steps) / (10 + num_steps))
 
 
-def new_optimizer(network: FusionNetwork, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019) that decays weight matrices only; PCM has its own learning rate."""
-    completing = {p for name, p in network.named_parameters() if "pcm" in name.split(".")}
-    parameters = list(network.parameters())
-    groups = [
-        {
-            "params": [p for p in parameters if (p in completing) == is_pcm and (p.dim() > 1) == is_matrix],
-            "weight_decay": config.weight_decay if is_matrix else 0.0,
-            "rate_factor": config.pcm_rate_factor if is_pcm else 1.0,
-        }
-        for is_pcm in (False, True)
-        for is_matrix in (True, False)
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate, fused=True)
+def new_optimizer(
+    network: FusionNetwork, config: TrainingConfig, old: Collection[str] = ()
+) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019) that decays weight matrices only; PCM and old weights have their rates.
+
+    Args:
+        old: names of the weights that another model has learned before.
+    """
+    groups = []
+    for is_pcm, is_old, is_matrix in itertools.product((False, True), (False, True), (True, False)):
+        chosen = [
+            weight
+            for name, weight in network.named_parameters()
+            if ("pcm" in name.split(".")) == is_pcm
+            and (name in old) == is_old
+            and (weight.dim() > 1) == is_matrix
+        ]
+        factor = (config.pcm_rate_factor if is_pcm else 1.0) * (config.init_rate_factor if is_old else 1.0)
+        decay = config.weight_decay if is_matrix else 0.0
+        if chosen:
+            groups.append({"params": chosen, "weight_decay": decay, "rate_factor": factor})
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)

@@ -19,6 +19,7 @@ from harray.errors import InputError
 from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips, normalised, without_false_tracks
+from harray.files import Place
 from harray.metrics import Scores
 from harray.model.network import FusionNetwork, StreamShape
 from harray.store import FeatureStore
@@ -30,8 +31,8 @@ from harray.training.floors import ties_of
 from harray.training.loop import EpochReport, Share, Trainer
 from harray.training.mirroring import try_mirroring
 from harray.training.probes import dealt
-from harray.training.splits import carve_val
-from harray.training.start import start_network
+from harray.training.splits import carve_val, few_of_each
+from harray.training.start import TakenOver, start_network
 from harray.training.state import load_state, save_state
 from harray.training.workers import WorkerGroup
 
@@ -40,7 +41,7 @@ from harray.training.workers import WorkerGroup
 class TrainingRequest:
     """What to train on what, and where the checkpoint goes; the same for one process and for many workers."""
 
-    store: Path
+    store: Place
     out: Path  # the checkpoint folder
     learning: LearningConfig = field(default_factory=LearningConfig)
     experiment_yaml: str = ""  # kept beside the checkpoint for the record
@@ -56,7 +57,7 @@ def parts_of(learning: LearningConfig) -> list[dict[str, Any]]:
     return [to_dict(learning.features), to_dict(learning.model), to_dict(learning.training)]
 
 
-def learned_from(learning: LearningConfig, store: Path) -> str:
+def learned_from(learning: LearningConfig, store: Place) -> str:
     """A digest of everything that decides the outcome, the store's clips included."""
     return digest([*parts_of(learning), FeatureStore.open(store).digest()])
 
@@ -206,11 +207,9 @@ def new_trainer(
     which = learning.features.keypoints
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
     features, decisions = decided(learning.features, train)
-    network = new_network(learning, train)
-    if folder := learning.training.init:
-        layouts = [train.skeleton, train.second_skeleton]
-        taken = start_network(network, layouts, train.classes, Path(folder))
-        decisions = [*decisions, f"from {folder}: {taken}"]
+    network, taken = started_network(learning, train)
+    if taken:
+        decisions = [*decisions, str(taken)]
     trainer = Trainer(
         network,
         share_of(train, features),
@@ -218,9 +217,20 @@ def new_trainer(
         learning=dataclasses.replace(learning, features=features),
         device=device,
         measured=measured,
+        old=taken.old if taken else (),
     )
     trainer.decisions = decisions
     return trainer
+
+
+def started_network(learning: LearningConfig, clips: ClipTensors) -> tuple[FusionNetwork, TakenOver | None]:
+    """A network for such clips as a training starts from it, and what it has of another model; None of none."""
+    network, folder = new_network(learning, clips), learning.training.init
+    if not folder:
+        return network, None
+    return network, start_network(
+        network, [clips.skeleton, clips.second_skeleton], clips.classes, Path(folder)
+    )
 
 
 def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfig, list[str]]:
@@ -309,7 +319,15 @@ def training_clips(learning: LearningConfig, store: FeatureStore) -> tuple[ClipT
         val = train.select(taken)
         train = train.select(sorted(set(range(len(train))) - set(taken)))
     val = val.select((val.labels_N >= 0).nonzero().squeeze(1))  # the others cannot select
-    return train, val if len(val) else None
+    return fewer(train, config), val if len(val) else None
+
+
+def fewer(train: ClipTensors, config: TrainingConfig) -> ClipTensors:
+    """The clips that `training.clips_per_class` leaves."""
+    if (most := config.clips_per_class) is None:
+        return train
+    labels, names = train.labels_N.tolist(), train.clip_ids
+    return train.select(few_of_each(labels, train.groups, names, most=most, seed=config.seed))
 
 
 def new_network(learning: LearningConfig, clips: ClipTensors) -> FusionNetwork:

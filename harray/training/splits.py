@@ -1,4 +1,4 @@
-"""Carve a validation part out of the training clips, whole groups at a time."""
+"""Which of the clips train: a validation part is carved out, whole groups at a time, or a few of a class are drawn."""
 
 import hashlib
 import math
@@ -33,6 +33,26 @@ def carve_val(
             left -= counts
             taken += places
     return sorted(taken)
+
+
+def few_of_each(
+    labels: Sequence[int], groups: Sequence[str | None], names: Sequence[str], *, most: int, seed: int
+) -> list[int]:
+    """Places of at most so many clips of every class, ascending, drawn by their names and the seed alone.
+
+    A group gives a second clip of a class only when every group has given one. Clips without a label (below 0) are
+    left out.
+    """
+    rounds, taken = Counter[tuple[int, str | None]](), dict[int, list[tuple[int, int]]]()
+    for place in sorted(range(len(labels)), key=lambda place: _lot(names[place], seed)):
+        label, group = labels[place], groups[place]
+        key = (label, f"clip {names[place]}" if group is None else f"group {group}")
+        taken.setdefault(label, []).append((rounds[key], place))
+        rounds[key] += 1
+    chosen = [
+        sorted(of_class, key=lambda pair: pair[0])[:most] for label, of_class in taken.items() if label >= 0
+    ]
+    return sorted(place for of_class in chosen for _, place in of_class)
 
 
 def _lot(group: str, seed: int) -> bytes:

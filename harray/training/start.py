@@ -4,7 +4,7 @@ Scales and PCM's prior are measured on the new clips, as for every training; so 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,16 +22,19 @@ SHOWN = 6
 class TakenOver:
     """What a network has of another one's."""
 
+    source: str = ""  # its checkpoint folder
     num_weights: int
     num_taken: int
     joints: tuple[int, int]  # of its joints, those the other model knows
     classes: tuple[int, int]
     new: tuple[str, ...]  # weights of which nothing was taken over
     partly: tuple[str, ...]
+    old: frozenset[str] = frozenset()  # weights of which more than half was taken over
 
     def __str__(self) -> str:
+        share = self.num_taken / max(1, self.num_weights)
         parts = [
-            f"{self.num_taken / max(1, self.num_weights):.0%} of {self.num_weights} weights are taken over",
+            f"from {self.source}: {share:.0%} of {self.num_weights} weights are taken over",
             f"{self.joints[0]} of {self.joints[1]} joints and {self.classes[0]} of {self.classes[1]} classes by name",
         ]
         for what, names in (("in part", self.partly), ("new", self.new)):
@@ -49,7 +52,8 @@ def start_network(
     Raises:
         InputError: no checkpoint there.
     """
-    return take_over(network, layouts, classes, load_checkpoint(folder))
+    taken = take_over(network, layouts, classes, load_checkpoint(folder))
+    return replace(taken, source=str(folder))
 
 
 def take_over(
@@ -63,7 +67,7 @@ def take_over(
     axes = named_axes(network, layouts, classes)
     their_axes = named_axes(source.network, [source.skeleton, source.second_skeleton], source.classes)
     num_weights = num_taken = 0
-    new, partly = [], []
+    new, partly, old = [], [], []
     with torch.no_grad():
         for name, weight in network.named_parameters():
             num_weights += weight.numel()
@@ -75,6 +79,8 @@ def take_over(
                 new.append(name)
             elif taken < weight.numel():
                 partly.append(name)
+            if taken > weight.numel() / 2:
+                old.append(name)
     first = layouts[0]
     joints = () if first is None else first.joints
     return TakenOver(
@@ -84,6 +90,7 @@ def take_over(
         classes=(len(set(classes) & set(source.classes)), len(classes)),
         new=tuple(new),
         partly=tuple(partly),
+        old=frozenset(old),
     )
 
 

@@ -13,6 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from harray.config import load, with_overrides
+from harray.files import place
 from harray.search_spaces import config_values
 from harray.tracking.origin import origin_tags_of, run_name
 from harray.tracking.runs import Measured, epoch_metrics, parameter_texts
@@ -68,7 +69,7 @@ def records_of(folder: Path, config: SweepConfig, study: optuna.Study) -> Iterat
 def _parent(folder: Path, config: SweepConfig, study: optuna.Study, standing: dict[str, Any]) -> RunRecord:
     is_over = standing["status"] != "RUNNING"
     files = [folder / BEST_FILE, folder / TABLE_FILE, *sorted(folder.glob("*.png"))]
-    title = run_name(config.recipe, Path(config.store), config.experiment.training.seed)
+    title = run_name(config.recipe, place(config.store), config.experiment.training.seed)
     ms = standing["ms"] if is_over else None
     return RunRecord(
         key=PARENT,
@@ -111,7 +112,7 @@ def _nested(folder: Path, config: SweepConfig, trial: FrozenTrial, standing: dic
 def _tags(config: SweepConfig) -> dict[str, str]:
     """What identifies the data and the question."""
     seed = config.experiment.training.seed
-    tags = origin_tags_of(Path(config.store), config.store_digest, seed, config.recipe)
+    tags = origin_tags_of(place(config.store), config.store_digest, seed, config.recipe)
     return tags | {"harray.search": config.search, "harray.objective": config.objective}
 
 

@@ -18,6 +18,7 @@ from harray.config import digest, to_dict, with_overrides
 from harray.errors import InputError
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, normalised
+from harray.files import place
 from harray.metrics import Scores
 from harray.model.network import FusionNetwork
 from harray.training.checkpoint import load_checkpoint, save_checkpoint
@@ -89,7 +90,7 @@ class TrialStep:
 def request_of(job: TrialJob, plan: TrialPlan) -> TrainingRequest:
     """The training that a trial is."""
     return TrainingRequest(
-        store=Path(job.config.store),
+        store=place(job.config.store),
         out=job.folder_of(plan.number) / CHECKPOINT_FOLDER,
         learning=with_overrides(job.config.experiment, plan.overrides).learning,
     )

@@ -25,14 +25,18 @@ from harray.evaluation.evaluate import predictions_by_part
 from harray.evaluation.occlusion import occluded
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips
+from harray.files import Place
 from harray.inference.predictor import Predictor
 from harray.metrics import classification_scores
 from harray.store import FeatureStore
+from harray.training.calibration import calibration_error_if_exact, expected_calibration_error
 from harray.training.config import LearningConfig
 from harray.training.floors import floors
-from harray.training.run import device_named, fit_clips, learned_from
+from harray.training.run import device_named, fewer, fit_clips, learned_from
 
 FULL = "full"  # the variant that the others are compared with
+FUSION = "fusion"  # the part that is scored by pose and scene together
+PRECISION = 0.95  # asked of the answers above the threshold whose precision is measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,7 @@ class FoldTraining:
 
     variant: str
     fold: int
-    store: Path
+    store: Place
     learning: LearningConfig  # with the training's seed
     splits: tuple[str, ...] | None  # of the store; None for all clips
     held_out: tuple[int, ...]  # places among the labelled clips of `splits`
@@ -63,16 +67,24 @@ class FoldOutcome:
 
     probabilities: Mapping[str, np.ndarray]
     train_sec: float
+    threshold: float = 0.0  # probability above which the model expects `PRECISION` of its answers to be right
 
     def save(self, file: Path) -> None:
         with file.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, train_sec=self.train_sec, **self.probabilities)
+            np.savez(
+                stream,
+                allow_pickle=False,
+                train_sec=self.train_sec,
+                threshold=self.threshold,
+                **self.probabilities,
+            )
 
     @classmethod
     def load(cls, file: Path) -> "FoldOutcome":
         with np.load(file, allow_pickle=False) as arrays:
             values = {name: arrays[name] for name in arrays.files}
-        return cls(train_sec=float(values.pop("train_sec")), probabilities=values)
+        numbers = {name: float(values.pop(name)) for name in ("train_sec", "threshold")}
+        return cls(probabilities=values, **numbers)
 
 
 def hidden_part(kind: str, share: float) -> str:
@@ -97,7 +109,7 @@ def train_fold(fold: FoldTraining) -> FoldOutcome:
     rest = sorted(set(range(len(clips))) - set(fold.held_out))
     device = device_named(training.device)
     started = time.perf_counter()
-    fitted = fit_clips(learning, store, clips.select(rest), None, device)
+    fitted = fit_clips(learning, store, fewer(clips.select(rest), training), None, device)
     train_sec = time.perf_counter() - started
     predictor = Predictor(fitted.checkpoint, device=str(device))
     held_out = clips.select(fold.held_out)
@@ -106,7 +118,8 @@ def train_fold(fold: FoldTraining) -> FoldOutcome:
     for kind, share in fold.occlusions:
         said = predictor.predict_clips(occluded(held_out, kind, share))
         probabilities[hidden_part(kind, share)] = said.probabilities_NA
-    return FoldOutcome(train_sec=train_sec, probabilities=probabilities)
+    threshold = fitted.checkpoint.calibration.threshold(PRECISION)
+    return FoldOutcome(train_sec=train_sec, probabilities=probabilities, threshold=threshold)
 
 
 def floors_by_fold(
@@ -140,7 +153,7 @@ def labelled_rows(store: FeatureStore, splits: Sequence[str] | None) -> Any:
 
 
 @lru_cache(maxsize=1)  # a Ray worker runs many trainings on the same clips
-def labelled_clips(store: Path, store_digest: str, splits: tuple[str, ...] | None) -> ClipTensors:
+def labelled_clips(store: Place, store_digest: str, splits: tuple[str, ...] | None) -> ClipTensors:
     """The clips that `labelled_rows` lists, with their features."""
     clips = load_clips(FeatureStore.open(store), None if splits is None else list(splits))
     return clips.select((clips.labels_N >= 0).nonzero().squeeze(1))
@@ -194,15 +207,39 @@ class PartScores:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoldCalibration:
+    """How sure and how right the models of all folds are together, by pose and scene; means over seeds."""
+
+    expected_calibration_error: float
+    error_if_exact: float  # `calibration_error_if_exact`: what chance gives so many clips
+    precision: (
+        float  # share right of the answers above each model's own threshold for `PRECISION`; 0 without any
+    )
+    coverage: float  # share of the clips answered so
+
+    @property
+    def line(self) -> str:
+        """In a sentence."""
+        return (
+            f"expected calibration error {self.expected_calibration_error:.3f} (exact probabilities on so many clips: "
+            f"{self.error_if_exact:.3f}); at the models' thresholds for {PRECISION:g}, {self.coverage:.0%} answered, "
+            f"{self.precision:.3f} of them right"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class VariantScores:
     """Scores of one variant: by pose and scene together, by each alone, and with joints hidden."""
 
     parts: Mapping[str, PartScores]
     train_sec: Spread
+    calibration: FoldCalibration | None = None  # None of what has no probabilities, such as floors
 
     def to_json(self, full: "VariantScores | None") -> dict[str, Any]:
         """`top1_less_than_full` tells by part what leaving something out costs, the same folds and seeds compared."""
         values: dict[str, Any] = {"train_sec": self.train_sec.to_json(), "parts": {}}
+        if self.calibration is not None:
+            values["calibration"] = dataclasses.asdict(self.calibration)
         for name, part in self.parts.items():
             values["parts"][name] = part.to_json()
             if full is not None and name in full.parts:
@@ -225,7 +262,7 @@ class CrossValidation:
     floors: Mapping[str, PartScores] = field(default_factory=dict)  # of training/floors.py, on the same folds
 
     def to_json(self) -> dict[str, Any]:
-        """What scripts rely on: variants by name, each with `train_sec` and `parts`.
+        """What scripts rely on: variants by name, each with `train_sec`, `calibration` and `parts`.
 
         Parts are `fusion`, with a scene branch `pose_only`, `scene_only` and `scene_noise`, and `joints hidden 50%`
         and the like. Each has `top1` and `macro_f1` (`mean`, `std_folds`, `std_seeds` and the `values` by seed and
@@ -281,7 +318,33 @@ def scores_of_variant(
             pooled_macro_f1=float(np.mean([scores.macro_f1 for scores in pooled])),
         )
     seconds = np.array([[outcome.train_sec for outcome in of_seed] for of_seed in outcomes_SF])
-    return VariantScores(parts=parts, train_sec=Spread(values_SF=seconds))
+    calibration = None
+    if FUSION in outcomes_SF[0][0].probabilities:
+        calibration = _calibration(outcomes_SF, np.concatenate(labels))
+    return VariantScores(parts=parts, train_sec=Spread(values_SF=seconds), calibration=calibration)
+
+
+def _calibration(outcomes_SF: Sequence[Sequence[FoldOutcome]], labels_N: np.ndarray) -> FoldCalibration:
+    """Of the held-out clips of all folds together."""
+    by_seed = []
+    for of_seed in outcomes_SF:
+        probabilities_NA = np.concatenate([outcome.probabilities[FUSION] for outcome in of_seed])
+        answered_N = np.concatenate(
+            [outcome.probabilities[FUSION].max(axis=1) >= outcome.threshold for outcome in of_seed]
+        )
+        is_right_N = probabilities_NA.argmax(axis=1) == labels_N
+        by_seed.append(
+            (
+                expected_calibration_error(probabilities_NA, labels_N),
+                calibration_error_if_exact(probabilities_NA),
+                float(is_right_N[answered_N].mean()) if answered_N.any() else 0.0,
+                float(answered_N.mean()),
+            )
+        )
+    error, if_exact, precision, coverage = np.mean(by_seed, axis=0).tolist()
+    return FoldCalibration(
+        expected_calibration_error=error, error_if_exact=if_exact, precision=precision, coverage=coverage
+    )
 
 
 def _deviation(values: np.ndarray) -> float:

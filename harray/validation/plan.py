@@ -8,7 +8,8 @@ from harray.errors import InputError
 from harray.evaluation.occlusion import HIDDEN_SHARES, KINDS, knows_limbs
 from harray.store import FeatureStore
 from harray.training.config import LearningConfig, TrainingConfig
-from harray.training.run import learned_before
+from harray.training.run import learned_before, started_network
+from harray.training.start import TakenOver
 from harray.validation.cross_validation import FoldTraining, labelled_clips, labelled_rows
 from harray.validation.folds import check_classes_stay, leave_one_group_out, plan_folds
 from harray.validation.near_doubles import near_doubles
@@ -137,6 +138,15 @@ def plan_trainings(
         for name, learning in variants.items()
     ]
     return CrossValidationPlan(store=store, folds=folds, seeds=seeds, trainings=trainings)
+
+
+def start_of(plan: CrossValidationPlan) -> TakenOver | None:
+    """What the plan's trainings have of another model; None where their weights are drawn."""
+    learning, store = plan.trainings[0].learning, plan.store
+    if not learning.training.init:
+        return None
+    clips = labelled_clips(store.path, store.digest(), plan.folds.splits)
+    return started_network(learning, clips.looked_at(learning.features.keypoints))[1]
 
 
 def _check_start(store: FeatureStore, training: TrainingConfig, folds: Folds) -> None:

@@ -1,11 +1,13 @@
 """Video files by path or by URI (`s3://`, `gs://`, what pyarrow's filesystems speak): stamp, digest, local copy."""
 
+import functools
 import hashlib
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from harray.videos.segments import part_of
 Stamp = tuple[int, int]  # bytes, modification time in ns
 
 _BLOCK = 1 << 20
+ASKED_AT_ONCE = 64  # files of a bucket
 _KINDS = {
     stat.S_ISDIR: "a folder",
     stat.S_ISFIFO: "a named pipe",
@@ -38,6 +41,14 @@ def stamp_of(path: str) -> Stamp | None:
     except (OSError, ValueError):
         return None
     return status.st_size, status.st_mtime_ns
+
+
+def stamps_of(paths: Sequence[str]) -> list[Stamp | None]:
+    """The stamp of each; of a bucket's files many are asked for at once, since a bucket takes its time to answer."""
+    if not any(map(is_uri, paths)):
+        return [stamp_of(path) for path in paths]
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
+        return list(threads.map(stamp_of, paths))
 
 
 @contextmanager
@@ -77,14 +88,20 @@ def remote(uri: str) -> tuple[Any, str]:
     Raises:
         OSError: a scheme that pyarrow does not know, or a service that does not answer.
     """
-    from pyarrow.fs import FileSystem
-
     root, below = split_uri(uri)
     try:
-        filesystem, base = FileSystem.from_uri(root)
+        filesystem, base = _filesystem(root)
     except ValueError as error:  # pyarrow.ArrowInvalid
         raise OSError(f"{uri}: not a URI that pyarrow can open ({str(error).splitlines()[0]})") from error
     return filesystem, f"{base.removesuffix('/')}/{below}"
+
+
+@functools.cache
+def _filesystem(root: str) -> tuple[Any, str]:
+    """Of a bucket, once: a client of it takes longer to make than most requests."""
+    from pyarrow.fs import FileSystem
+
+    return FileSystem.from_uri(root)
 
 
 def remote_info(uri: str) -> Any:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harray.api.evaluate import evaluate
+from harray.api.evaluate import EvaluateOptions, evaluate
 from harray.api.train import train_recorded
 from harray.config import with_overrides
 from harray.errors import InputError
@@ -18,6 +18,7 @@ SMALL = {
     "training.num_epochs": 2,
     "training.batch_size": 8,
 }
+FAST = EvaluateOptions(occlusion=False)
 LONG = "s" * 300
 
 
@@ -54,7 +55,7 @@ def test_scores_of_clips_that_the_model_learned_from_have_another_name_and_a_tag
     out, store, training = trained
     uri = tracking_uri(Workspace(out))
     model = f"runs:/{training.run_id}"
-    report = evaluate(model, store, split=split, occlusion=False, workspace=Workspace(out))
+    report = evaluate(model, store, split=split, options=FAST, workspace=Workspace(out))
     assert report.num_learned == num_learned
     assert report.page.parent.parent == out / "evaluations"
     run = connect(uri).get_run(training.run_id)
@@ -82,6 +83,8 @@ def test_a_test_split_that_shares_clips_with_training_is_refused_unless_it_is_al
         train_recorded(store.path, experiment, place)
     model = train_recorded(store.path, with_overrides(experiment, {"training.allow_leak": True}), place).model
     with pytest.raises(InputError, match=r"2 are of groups learned from .*, so that this is no test"):
-        evaluate(model, store.path, occlusion=False, workspace=place)
-    report = evaluate(model, store.path, occlusion=False, allow_leak=True, workspace=place)
+        evaluate(model, store.path, options=FAST, workspace=place)
+    report = evaluate(
+        model, store.path, options=EvaluateOptions(occlusion=False, allow_leak=True), workspace=place
+    )
     assert report.scores.num_clips == 4

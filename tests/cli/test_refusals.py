@@ -28,7 +28,11 @@ def in_tmp(tmp_path, monkeypatch):
         (["extract", "empty", "--store", "S", "--recipe", "procedurl"], ["procedurl", "procedural"]),
         (["extract", "empty", "--store", "S", "--config", "gone.yaml"], ["gone.yaml"]),
         (["train", "--store", "nowhere"], ["nowhere", "harray extract"]),
-        (["train", "--store", "s3://bucket/store"], ["s3:/bucket/store", "expected a folder"]),
+        (
+            ["train", "--store", "odd://bucket/store"],
+            ["odd://bucket/store", "expected a folder, or a bucket"],
+        ),
+        (["train", "--store", "s3://"], ["no bucket in it"]),
         (
             ["train", "--store", "old-store", "--out", "s3://bucket/out"],
             ["s3:/bucket/out", "expected a folder"],

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harray.config import with_overrides
-from harray.distributed.extraction import extract
+from harray.distributed.extraction import Actors, extract
 from harray.distributed.extraction_tally import QuarantineLimit
 from harray.errors import InputError
 from harray.schema import EXTRACTED
@@ -106,7 +106,7 @@ def corpus(tmp_path_factory):
 
 
 def test_every_input_ends_once_and_for_a_fitting_reason(ray_cluster, corpus, config, tmp_path):
-    summary = extract(list_videos(corpus), config, tmp_path / "store", num_actors=1)
+    summary = extract(list_videos(corpus), config, tmp_path / "store", actors=Actors(number=1))
     store = FeatureStore.open(tmp_path / "store")
     rows = {row["path"].removeprefix(f"{corpus}/class/"): row for row in store.ledger().to_pylist()}
     expected = {name: reason for name, (_, *reason) in UNREADABLE.items() if reason[0]}

@@ -11,6 +11,7 @@ import pytest
 from harray.config import with_overrides
 from harray.distributed import extraction
 from harray.distributed.extraction import (
+    Actors,
     Pool,
     batch_size_for,
     choose_pool,
@@ -163,7 +164,7 @@ def test_a_video_that_kills_its_worker_is_given_up_and_the_others_are_not(
 def test_a_moved_folder_does_not_count_twice(ray_cluster, videos, config, tmp_path):
     worker_for(tmp_path / "store", config)(todo_of(list_videos(videos)))
     videos.rename(tmp_path / "moved")
-    summary = extract(list_videos(tmp_path / "moved"), config, tmp_path / "store", num_actors=1)
+    summary = extract(list_videos(tmp_path / "moved"), config, tmp_path / "store", actors=Actors(number=1))
     assert (summary.inputs, summary.extracted, summary.computed) == (6, 3, 0)
     assert len(FeatureStore.open(tmp_path / "store").read()) == 3
 
@@ -204,7 +205,7 @@ def test_over_ray_a_rerun_computes_nothing_and_what_is_added_alone_is_computed(
     ray_cluster, videos, config, tmp_path
 ):
     store, told = tmp_path / "store", Recorder()
-    first = extract(list_videos(videos), config, store, 1, reporter=told)
+    first = extract(list_videos(videos), config, store, Actors(number=1), reporter=told)
     assert (first.inputs, first.extracted, first.quarantined, first.computed) == (6, 3, 3, 2)
     assert told.updates[0] == ("extracting", 0, 6, "")
     assert told.updates[-1] == ("extracting", 6, 6, "3 quarantined")
@@ -217,7 +218,7 @@ def test_over_ray_a_rerun_computes_nothing_and_what_is_added_alone_is_computed(
     write_video(videos / "run" / "missing.mp4", 50)
     text = (videos / "manifest.csv").read_text().replace("sit/b.mp4,sit", "sit/b.mp4,stand")
     (videos / "manifest.csv").write_text(text)
-    third = extract(list_videos(videos), config, store, 1)
+    third = extract(list_videos(videos), config, store, Actors(number=1))
     assert (third.inputs, third.extracted, third.quarantined, third.computed) == (6, 4, 2, 1)
     assert FeatureStore.open(store).labels() == ["run", "stand"]
     assert outcomes_of(store)["missing.mp4"]["attempts"] == 2
@@ -279,7 +280,7 @@ def test_actors_beyond_this_machine_are_refused_before_a_cluster_is_started(
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with pytest.raises(InputError, match=r"extraction needs 6 CPU \(there are 2\); use fewer --actors"):
-        extract(list_videos(videos), config, tmp_path / "store", num_actors=64)
+        extract(list_videos(videos), config, tmp_path / "store", actors=Actors(number=64))
 
 
 def test_no_actor_asks_for_more_than_a_node_or_a_gpu_has():
@@ -288,7 +289,8 @@ def test_no_actor_asks_for_more_than_a_node_or_a_gpu_has():
 
 
 @pytest.mark.parametrize(
-    ("num_videos", "num_actors", "size"), [(3, 2, 1), (60, 2, 7), (10_000, 2, 16), (1, 1, 1), (128, 8, 4)]
+    ("num_videos", "num_actors", "size"),
+    [(3, 2, 1), (60, 2, 7), (10_000, 2, 16), (1, 1, 1), (128, 8, 4), (1_000_000, 2, 100)],
 )
 def test_batches_are_small_enough_that_actors_end_together(num_videos, num_actors, size):
     assert batch_size_for(num_videos, num_actors) == size

@@ -4,10 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from harray.training.calibration import (
     Calibration,
     accuracy_at_coverage,
+    calibration_error_if_exact,
     calibration_of,
     expected_calibration_error,
     reliability,
@@ -48,7 +50,7 @@ KNOWN = Calibration(confidence_N=(0.9, 0.8, 0.7, 0.6), is_right_N=(True, True, F
 
 
 @pytest.mark.parametrize(
-    ("min_precision", "threshold"), [(None, 0.5), (0.5, 0.6), (0.75, 0.6), (0.8, 0.8), (1.0, 0.8)]
+    ("min_precision", "threshold"), [(None, 0.5), (0.5, 0.0), (0.75, 0.0), (0.8, 0.8), (1.0, 0.8)]
 )
 def test_the_threshold_is_the_least_above_which_enough_answers_are_right(min_precision, threshold):
     assert KNOWN.threshold(min_precision) == threshold
@@ -69,6 +71,24 @@ def test_calibration_error_by_hand():
         "accuracy": [1.0, 0.5, pytest.approx(2 / 3), 0.75],
         "threshold": [0.9, 0.9, 0.6, 0.6],
     }
+
+
+@pytest.mark.parametrize("num_clips", [72, 5000])
+def test_of_exact_probabilities_the_error_is_what_chance_gives_so_many_clips(num_clips):
+    logits_NA, _ = drawn(num_clips, 1.0)
+    probabilities_NA = softmax(logits_NA, axis=1)
+    rng = np.random.default_rng(1)
+    drawn_anew = [
+        expected_calibration_error(
+            probabilities_NA, np.array([rng.choice(5, p=row) for row in probabilities_NA])
+        )
+        for _ in range(20)
+    ]
+    assert calibration_error_if_exact(probabilities_NA) == pytest.approx(np.mean(drawn_anew), rel=0.15)
+
+
+def test_certainty_leaves_nothing_to_chance():
+    assert calibration_error_if_exact(np.eye(3)) == 0.0
 
 
 def test_a_checkpoint_keeps_its_calibration_and_an_older_one_has_none(tmp_path):

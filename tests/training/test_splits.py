@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from harray.training.splits import carve_val
+from harray.training.splits import carve_val, few_of_each
 
 ACTORS = [f"actor{i // 6}" for i in range(60)]  # 10 actors, each doing 3 actions twice
 LABELS = [i % 3 for i in range(60)]
@@ -56,3 +56,20 @@ def test_clips_of_one_name_stay_together():
 )
 def test_nothing_is_carved_where_nothing_can_be_spared(labels, groups, share):
     assert carve_val(labels, groups, NAMES[: len(labels)], share=share, seed=0) == []
+
+
+@pytest.mark.parametrize("most", [1, 5, 100])
+def test_a_few_clips_of_each_class_are_drawn_from_as_many_groups_as_there_are(most):
+    drawn = few_of_each(LABELS, ACTORS, NAMES, most=most, seed=0)
+    for label in range(3):
+        actors = Counter(ACTORS[place] for place in drawn if LABELS[place] == label)
+        assert sum(actors.values()) == min(most, 20)
+        assert max(actors.values()) == (1 if most <= 10 else 2)
+
+
+def test_the_few_depend_on_names_and_seed_alone_and_unlabelled_clips_are_none_of_them():
+    names = {NAMES[i] for i in few_of_each(LABELS, ACTORS, NAMES, most=2, seed=0)}
+    columns = [list(reversed(column)) for column in (LABELS, ACTORS, NAMES)]
+    assert {columns[2][i] for i in few_of_each(*columns, most=2, seed=0)} == names
+    assert {NAMES[i] for i in few_of_each(LABELS, ACTORS, NAMES, most=2, seed=1)} != names
+    assert few_of_each([-1, 0, -1], [None] * 3, NAMES[:3], most=2, seed=0) == [1]

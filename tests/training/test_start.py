@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 import torch
 
+from harray.api.models import Model
+from harray.api.starting import start_from
+from harray.config import with_overrides
 from harray.features.config import FeaturesConfig
 from harray.model.axes import named_axes, stream_names
 from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork
 from harray.skeleton import layout_named
-from harray.training.checkpoint import Checkpoint
+from harray.training.checkpoint import Checkpoint, load_checkpoint
+from harray.training.config import TrainingConfig
+from harray.training.optimisation import new_optimizer
+from harray.training.run import TrainingRequest, train_store
 from harray.training.start import take_over
-from tests.toys import TINY_MODEL
+from harray.workspace import Workspace
+from tests.toys import TINY_MODEL, tiny_experiment, tiny_store
 
 
 def network(layout, classes, *, people=2, scene=None, seed=0, config=TINY_MODEL):
@@ -102,3 +109,48 @@ def test_names_of_streams_stand_where_the_streams_do():
     assert torch.equal(streams[:, place["surprise", b]], surprise[0, :, 7])
     apart = (keypoints[0, :, 3] - keypoints[0, :, 7]).norm(dim=-1)
     torch.testing.assert_close(streams[:, place["distance", frozenset((a, b))]], apart)
+
+
+def test_old_weights_learn_at_a_rate_of_their_own_and_are_those_taken_over_for_the_most_part():
+    layout, config = layout_named("penn13"), TrainingConfig(init_rate_factor=0.25, pcm_rate_factor=2.0)
+    source, new = checkpoint(layout, ["run", "sit"]), network(layout, ["run", "hop", "jump"])
+    taken = take_over(new, [layout], ["run", "hop", "jump"], source)
+    assert "mme.members.0.enter.weight" in taken.old
+    assert "classify_motion.0.weight" not in taken.old  # one class of three
+    rates = {
+        id(weight): group["rate_factor"]
+        for group in new_optimizer(new, config, taken.old).param_groups
+        for weight in group["params"]
+    }
+    weights = dict(new.named_parameters())
+    assert len(rates) == len(weights)
+    for name, rate in (
+        ("pcm.embed.weight", 0.5),
+        ("mme.members.0.enter.weight", 0.25),
+        ("classify_motion.0.weight", 1),
+    ):
+        assert rates[id(weights[name])] == rate
+
+
+def test_a_factor_of_0_keeps_old_weights_as_they_are(tmp_path):
+    store = tiny_store(tmp_path / "store", splits=("train",))
+    experiment = tiny_experiment(**{"training.num_epochs": 2})
+    first = TrainingRequest(store=store, out=tmp_path / "first", learning=experiment.learning)
+    train_store(first)
+    frozen = with_overrides(
+        experiment,
+        {"training.init": str(first.out), "training.init_rate_factor": 0.0, "training.seed": 1},
+    )
+    result = train_store(TrainingRequest(store=store, out=tmp_path / "second", learning=frozen.learning))
+    old, new = load_checkpoint(first.out).network, load_checkpoint(tmp_path / "second").network
+    pairs = zip(old.parameters(), new.parameters(), strict=True)
+    assert all(torch.allclose(one, other, atol=1e-6) for one, other in pairs)
+    assert f"from {first.out}: 100%" in result.decisions[-2]
+
+
+@pytest.mark.parametrize("given", ["object", "folder", "text"])
+def test_python_takes_a_model_to_start_from(tmp_path, given):
+    model = Model("runs:/1", tmp_path, Workspace(tmp_path))
+    init = {"object": model, "folder": tmp_path, "text": str(tmp_path)}[given]
+    start = start_from(recipe="skeleton", overrides=["training.num_epochs=2"], init=init)
+    assert (start.experiment.training.init, start.experiment.training.num_epochs) == (str(tmp_path), 2)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,18 @@ def test_means_and_deviations_over_folds_and_seeds_are_those_of_hand():
     assert part.top1.std_folds == pytest.approx(np.std([0.75, 0.5], ddof=1))
     assert part.top1.std_seeds == pytest.approx(0.0)
     assert part.pooled_top1 == pytest.approx((3 / 6 + 4 / 6) / 2)
+
+
+def test_calibration_is_that_of_all_folds_together_each_by_its_own_threshold():
+    truths = [np.array([0, 0]), np.array([0, 0])]
+    folds = [
+        dataclasses.replace(outcome(RIGHT, WRONG), threshold=0.85),  # answers the first clip, and is right
+        dataclasses.replace(outcome(RIGHT, WRONG), threshold=0.0),  # answers both
+    ]
+    found = scores_of_variant([folds], truths).calibration
+    assert (found.coverage, found.precision) == (0.75, pytest.approx(2 / 3))
+    # two say 0.9 and are right, two say 0.8 and are wrong
+    assert found.expected_calibration_error == pytest.approx((0.1 + 0.8) / 2)
 
 
 def test_what_a_variant_loses_is_compared_fold_by_fold():
@@ -43,8 +57,8 @@ def test_what_a_variant_loses_is_compared_fold_by_fold():
 
 
 def test_an_outcome_comes_back_from_its_file(tmp_path):
-    before = outcome(RIGHT, WRONG)
+    before = dataclasses.replace(outcome(RIGHT, WRONG), threshold=0.6)
     before.save(tmp_path / "x.npz")
     after = FoldOutcome.load(tmp_path / "x.npz")
-    assert after.train_sec == before.train_sec
+    assert (after.train_sec, after.threshold) == (before.train_sec, before.threshold)
     np.testing.assert_array_equal(after.probabilities["fusion"], before.probabilities["fusion"])

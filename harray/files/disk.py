@@ -1,7 +1,6 @@
-"""Files that appear whole or not at all, and folders in which one process works at a time.
+"""Files of a disk that appear whole or not at all, and folders in which one process works at a time.
 
-A bucket has the verbs of a store by itself: put, put if absent, list, delete. Parts, renaming and flushing are what a
-disk needs for them, and stand here alone.
+Parts, renaming and flushing are what a disk needs for what a bucket does by itself, and stand here alone.
 """
 
 import os
@@ -47,12 +46,6 @@ def list_files(folder: Path, suffix: str) -> list[Path]:
 def unfinished_files(folder: Path) -> list[Path]:
     """What writers that died left behind, anywhere below a folder."""
     return sorted(folder.rglob(f".*{PART_SUFFIX}"))
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Delete what writers that died left behind; nobody may be writing."""
-    for part in unfinished_files(folder):
-        part.unlink(missing_ok=True)
 
 
 def lock_folder(
