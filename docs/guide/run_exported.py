@@ -30,7 +30,9 @@ keypoints[0, 0] = joints * (best[:, 4] > about["pose"]["min_box_confidence"])[:,
 inputs = {"keypoints": keypoints}
 if scene := about.get("scene"):
     chosen = ((np.arange(scene["frames"]) + 0.5) * num_frames / scene["frames"]).astype(int)
-    rows, columns = (np.arange(scene["image_size"]) * side // scene["image_size"] for side in frames.shape[1:3])
+    rows, columns = (
+        np.arange(scene["image_size"]) * side // scene["image_size"] for side in frames.shape[1:3]
+    )
     tokens = run("scene", frames=frames[chosen][:, rows][:, :, columns])
     inputs |= {"scene_tokens": tokens.reshape(1, -1, tokens.shape[-1]), "use_scene": np.array([True])}
 [probabilities] = run("fusion", **inputs)

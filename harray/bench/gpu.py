@@ -122,6 +122,26 @@ class GpuBench:
         enough = [count for count, rate in sorted(rates.items()) if rate >= 0.97 * max(rates.values())]
         return 1 / enough[0] if enough else None
 
+    @property
+    def lines(self) -> list[str]:
+        """What was found, for people."""
+        found = [f"{name} {value:.2f}" for name, value in self.ratios.items()]
+        found += [
+            f"extraction with {threads} decoding threads: {each.extraction:.1f} clips/s, decoding alone "
+            f"{each.decoding:.1f}, networks alone {each.networks:.1f}: limited by {each.limited_by}"
+            for threads, each in self.extraction_clips_per_sec.items()
+        ]
+        if self.gpus_per_actor:
+            rates = ", ".join(f"{count}: {rate:.1f}" for count, rate in self.actor_clips_per_sec.items())
+            found.append(f"best poses.gpus_per_actor {self.gpus_per_actor:g}; clips/s by processes: {rates}")
+        if there := self.agreement:
+            found.append(
+                f"beside the CPU: {there.num_missed} of {there.num_people} people missed, joints "
+                f"{there.joint_distance or 0:.4f} of the box height apart (median), tokens "
+                f"{there.token_difference or 0:.1e}, loss {there.loss_difference:.1e}"
+            )
+        return found + [f"{part} failed: {reason}" for part, reason in self.failed.items()]
+
     def to_json(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "ratios": self.ratios, "gpus_per_actor": self.gpus_per_actor}
 

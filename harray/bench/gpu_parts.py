@@ -20,11 +20,10 @@ from harray.extraction.extractor import ClipExtractor
 from harray.extraction.reader import clip_frames
 from harray.networks.backends import TORCH
 from harray.networks.runtimes import TorchNetwork
-from harray.networks.spec import on_host
 from harray.poses.detector import FrameDetections, PoseDetector
 from harray.poses.letterbox import fit, letterbox_for
-from harray.scenes.encoder import SceneEncoder
 from harray.scenes.config import NONE
+from harray.scenes.encoder import SceneEncoder
 from harray.synth.samples import sample_frames
 from harray.training.run import TrainingRequest
 from harray.videos.decoding import Video
@@ -128,7 +127,9 @@ def agreement(config: ExtractionConfig, request: TrainingRequest, device: str) -
     tokens = None
     if config.scenes.weights != NONE:
         scenes = dataclasses.replace(config.scenes, backend=TORCH)
-        wanted, found = (SceneEncoder(scenes, where).encode(frames).astype(np.float32) for where in ("cpu", device))
+        wanted, found = (
+            SceneEncoder(scenes, where).encode(frames).astype(np.float32) for where in ("cpu", device)
+        )
         tokens = float(np.abs(found - wanted).mean() / wanted.mean())
     losses = [first_loss(request, where) for where in ("cpu", device)]
     return Agreement(
@@ -146,7 +147,7 @@ def _people(found: FrameDetections) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _apart(person: tuple[np.ndarray, np.ndarray], found: FrameDetections) -> float | None:
-    """Median distance of a person's joints from the nearest of those found, of the box height; None where none is near."""
+    """Median distance of the joints from the nearest person found, in box heights; None where nobody is near."""
     box_4, joints_KC1 = person
     height = box_4[3] - box_4[1]
     medians = [

@@ -103,7 +103,9 @@ def drawn_store(path: Path, num_clips: int) -> FeatureStore:
         speed = 1 + number % NUM_DRAWN_LABELS
         keypoints = np.ones(shape, np.float32)
         keypoints[..., :2] = rng.normal(300, 60, (shape[0], 1, shape[2], 2))
-        keypoints[..., :2] += 20 * np.sin(speed * time_T11 + rng.uniform(0, 6)) + rng.normal(0, 1, (*shape[:3], 2))
+        keypoints[..., :2] += 20 * np.sin(speed * time_T11 + rng.uniform(0, 6)) + rng.normal(
+            0, 1, (*shape[:3], 2)
+        )
         keypoints[..., 2] = rng.random(shape[:3]) > 0.2
         clip = {"clip_id": f"drawn-{number}", "frame_index": range(shape[1]), "frame_sec": np.arange(32.0)}
         features.append(clip | {"height_px": 480, "width_px": 640, "keypoints": keypoints})

@@ -101,6 +101,7 @@ bench_app.command("extraction")(bench.extraction)
 bench_app.command("training")(bench.training)
 bench_app.command("tuning")(bench.tuning)
 bench_app.command("live")(bench.live)
+bench_app.command("gpu")(bench.gpu)
 bench_app.command("scale")(bench.scale)
 
 

@@ -18,7 +18,9 @@ def export(
     ] = "onnx",
     to: Annotated[
         Path | None,
-        typer.Option("--to", metavar="DIR", help="Folder to write. Default: under --out, by the model's name."),
+        typer.Option(
+            "--to", metavar="DIR", help="Folder to write. Default: under --out, by the model's name."
+        ),
     ] = None,
     overrides: Annotated[
         list[str] | None,

@@ -89,13 +89,16 @@ def with_people(clips: ClipTensors, people: list[int], hidden_share: float) -> C
 
 @pytest.mark.parametrize("use_scene", [True, False])
 @pytest.mark.parametrize(
-    ("people", "hidden_share"), [([0, 1], 0.0), ([0, 1], 0.3), ([0, 1], 0.6), ([0], 0.9), ([1], 0.0), ([], 0.0)]
+    ("people", "hidden_share"),
+    [([0, 1], 0.0), ([0, 1], 0.3), ([0, 1], 0.6), ([0], 0.9), ([1], 0.0), ([], 0.0)],
 )
 def test_probabilities_and_completed_joints_are_torchs(with_scene, people, hidden_share, use_scene):
     predictor, folder = with_scene
     clips = with_people(sample_clips(predictor.checkpoint, seed=3), people, hidden_share)
     wanted = predictor.predict_clips(clips, use_scene=use_scene)
-    found = Opened(folder / "fusion.onnx", 1)(FusionForm(predictor.checkpoint).named(clips, use_scene=use_scene))
+    found = Opened(folder / "fusion.onnx", 1)(
+        FusionForm(predictor.checkpoint).named(clips, use_scene=use_scene)
+    )
     np.testing.assert_allclose(found[0], wanted.probabilities_NA, **CLOSE)
     np.testing.assert_allclose(found[1], wanted.completed_NPTKC, rtol=0, atol=0.5)
     np.testing.assert_array_equal(found[2], wanted.visible_NPTK)

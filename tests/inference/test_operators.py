@@ -6,7 +6,9 @@ import torch
 from harray.inference.operators import ExportableOperators
 
 NAN = float("nan")
-WITH_GAPS = torch.tensor([[3.0, NAN, 1.0, 2.0], [NAN, NAN, NAN, NAN], [5.0, NAN, NAN, 4.0], [2.0, 2.0, 7.0, -1.0]])
+WITH_GAPS = torch.tensor(
+    [[3.0, NAN, 1.0, 2.0], [NAN, NAN, NAN, NAN], [5.0, NAN, NAN, 4.0], [2.0, 2.0, 7.0, -1.0]]
+)
 
 
 @pytest.mark.parametrize(

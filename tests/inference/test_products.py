@@ -1,9 +1,18 @@
 """The prior in products alone against the one by Cholesky's decomposition, on masks that are hard."""
 
+import math
+
 import pytest
 import torch
 
-from harray.inference.products import ConditionalMean, solve
+from harray.inference.products import (
+    BLOCK,
+    LEAST_PIVOT,
+    ConditionalMean,
+    Solver,
+    first_places,
+    wanted_places,
+)
 from harray.model.network import about_own_centre
 from harray.model.prior import MotionPrior
 
@@ -72,15 +81,23 @@ def test_rows_of_any_number_are_completed_as_each_alone(prior):
     torch.testing.assert_close(complete(keypoints, visible), alone, atol=1e-4, rtol=1e-4)
 
 
-def test_a_system_is_solved_and_rows_of_zeros_are_left_out():
-    root = torch.randn(3, 37, 37, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    matrices = root @ root.mT + torch.eye(37)
-    right = root[:, 0]
-    padded = torch.nn.functional.pad(matrices, (0, 4, 0, 4))
-    found = solve(padded, torch.nn.functional.pad(right, (0, 4)))
-    wanted = torch.linalg.solve(matrices, right)
-    torch.testing.assert_close(found.solution_XN[:, :37], wanted)
-    assert not found.solution_XN[:, 37:].any()
-    torch.testing.assert_close(found.energy_X, (right * wanted).sum(dim=1))
-    less = solve(matrices, right).log_determinant_X
-    torch.testing.assert_close(less, torch.logdet(matrices))
+@pytest.mark.parametrize("num_unknown", [0, 5, 32, 61])
+def test_systems_are_solved_and_rows_of_zeros_are_left_out(num_unknown):
+    size = -(-num_unknown // BLOCK) * BLOCK
+    root = torch.randn(3, num_unknown, num_unknown + 4, generator=torch.Generator().manual_seed(3))
+    matrices, right = root @ root.mT, root[:, :, 0]
+    more = size - num_unknown
+    padded = torch.nn.functional.pad(matrices, (0, more, 0, more)), torch.nn.functional.pad(right, (0, more))
+    solution, unlikely = Solver()(*padded)
+    wanted = torch.linalg.solve(matrices.double(), right.double())
+    torch.testing.assert_close(solution[:, :num_unknown].double(), wanted, atol=1e-3, rtol=1e-3)
+    assert not solution[:, num_unknown:].any()
+    known = (right * wanted).sum(dim=1) + torch.logdet(matrices.double())
+    torch.testing.assert_close(unlikely.double() - more * math.log(LEAST_PIVOT), known, atol=1e-2, rtol=1e-3)
+
+
+def test_places_are_taken_in_order_and_the_rest_is_nowhere():
+    wanted = torch.tensor([[True, False, True, True, False], [False, False, False, False, True]])
+    assert first_places(wanted, 2).tolist() == [[0, 2], [4, 5]]
+    assert wanted_places(wanted, 4).tolist() == [[0, 2, 3, 5], [4, 5, 5, 5]]
+    assert wanted_places(wanted[:0], 4).shape == (0, 0)
