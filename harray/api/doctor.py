@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+from typing import TYPE_CHECKING
 
 from harray import __version__
 from harray.api.session import working
@@ -10,6 +11,10 @@ from harray.api.starting import Config, Overrides, start_from
 from harray.errors import InputError
 from harray.reporting import Reporter
 from harray.workspace import Workspace
+
+if TYPE_CHECKING:
+    from harray.poses.config import PosesConfig
+    from harray.scenes.config import ScenesConfig
 
 
 def examine(
@@ -34,8 +39,8 @@ def examine(
             "Ray": _ray(),
             "pose weights": _weights("poses", experiment.poses.weights),
             "scene weights": _weights("scenes", experiment.scenes.weights),
-            "pose backend": _backend("poses", experiment.extraction.poses.backend),
-            "scene backend": _backend("scenes", experiment.extraction.scenes.backend),
+            "pose backend": _backend("poses", experiment.extraction.poses),
+            "scene backend": _backend("scenes", experiment.extraction.scenes),
             "tracking": _tracking(place),
             "MLflow": importlib.metadata.version("mlflow"),
         }
@@ -87,14 +92,15 @@ def _weights(room: str, name: str) -> str:
         return f"NOT FOUND: {error}"
 
 
-def _backend(room: str, requested: str) -> str:
+def _backend(room: str, config: "PosesConfig | ScenesConfig") -> str:
     """What would run the network on this machine."""
     import torch
 
     from harray.networks.backends import describe
 
     try:
-        return describe(requested, "cuda" if torch.cuda.is_available() else "cpu", room)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return describe(config.backend, config.precision, device, room)
     except InputError as error:
         return f"NOT USABLE: {error}"
 

@@ -30,7 +30,8 @@ from harray.distributed.extraction import ExtractionSummary, Pool, choose_pool, 
 from harray.distributed.resources import cluster_resources, start_ray
 from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
-from harray.networks.backends import choose_backend
+from harray.extraction.extractor import with_settled_precisions
+from harray.networks.backends import choose_runtimes
 from harray.reporting import Update, ignore
 from harray.videos.frames import VideoError, read_frames
 
@@ -43,6 +44,7 @@ class ExtractionBench:
     """What was measured.
 
     Attributes:
+        backend, precision: of the pose network, the same for harray and the passes alone.
         measured: way -> clips/s of every round; a round without a rate (too few clips) is not in it.
         peak_mb: "driver" and "actor" -> resident memory, MB.
     """
@@ -50,6 +52,7 @@ class ExtractionBench:
     num_clips: int
     num_frames: int
     backend: str
+    precision: str
     pool: Pool
     measured: dict[str, list[float]]
     peak_mb: dict[str, float]
@@ -103,6 +106,7 @@ def bench_extraction(
         )
     with start_ray():
         pool = choose_pool(cluster_resources(), len(frames_hw), config.poses.gpus_per_actor)
+        config = with_settled_precisions(config, pool.device, on_message=lambda message: None)
     with ExitStack() as stack:
         baseline, *limit = [stack.enter_context(new_process()) for _ in range(1 + pool.num_actors)]
         bench = _Rounds(config, pool, baseline, limit)
@@ -111,10 +115,13 @@ def bench_extraction(
             for number, (way, measure) in enumerate(bench.ways.items()):
                 update(index * len(bench.ways) + number, rounds * len(bench.ways), way)
                 measure(manifest, part)
+    poses = config.poses
+    runtime, *_ = choose_runtimes(poses.backend, poses.precision, pool.device, "poses")
     return ExtractionBench(
         num_clips=len(frames_hw),
         num_frames=config.videos.num_frames,
-        backend=choose_backend(config.poses.backend, pool.device, "poses"),
+        backend=runtime.backend,
+        precision=runtime.precision,
         pool=pool,
         measured=dict(bench.measured),
         peak_mb=bench.peak_mb,

@@ -123,7 +123,7 @@ def untrained(extraction: ExtractionConfig) -> Predictor:
         provenance=Provenance.of(extraction),
         num_people=1,
     )
-    overrides = {"poses.backend": extraction.poses.backend}
+    overrides = {f"poses.{name}": getattr(extraction.poses, name) for name in ("backend", "precision")}
     return Predictor(checkpoint, overrides)
 
 

@@ -44,9 +44,9 @@ def extraction(
         terminal.result(", ".join(f"{name} {ratio:.2f}" for name, ratio in bench.ratios.items()))
         pool = bench.pool
         terminal.result(
-            f"{bench.num_clips} clips of {bench.num_frames} frames, {bench.backend}, {pool.num_actors} actors of "
-            f"{pool.num_threads} threads on {pool.device}; peak memory: driver {bench.peak_mb['driver']:.0f} MB, "
-            f"actor {bench.peak_mb['actor']:.0f} MB"
+            f"{bench.num_clips} clips of {bench.num_frames} frames, {bench.backend} in {bench.precision}, "
+            f"{pool.num_actors} actors of {pool.num_threads} threads on {pool.device}; peak memory: driver "
+            f"{bench.peak_mb['driver']:.0f} MB, actor {bench.peak_mb['actor']:.0f} MB"
         )
         terminal.json(bench.to_json())
 

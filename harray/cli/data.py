@@ -258,6 +258,8 @@ def store_info(
     scene = "x".join(map(str, info.settings.scene_shape)) if info.settings.scene_shape else "none"
     axes = "people, frames, joints, coordinates and confidence"
     terminal.result(f"skeleton {info.settings.skeleton}, keypoints {shape} ({axes}), scene tokens {scene}")
+    if made := [f"{room} {precision}" for room, precision in info.settings.provenance.precisions.items()]:
+        terminal.result(f"precision: {', '.join(made)}")
     if info.settings.second_shape:
         shape = "x".join(map(str, info.settings.second_shape))
         terminal.result(f"beside them skeleton {info.settings.second_skeleton}, keypoints {shape}")
@@ -327,7 +329,7 @@ def _show_estimate(terminal: Terminal, plan: "Estimate", also: Mapping[str, Any]
     terminal.result(
         f"{plan.inputs} inputs: {plan.extracted} extracted and {plan.quarantined} quarantined before, "
         f"{plan.todo} to do; {pool.num_actors} actors of {pool.num_threads} threads on {pool.device}{share}, "
-        f"network run by {plan.backend}"
+        f"network run by {plan.backend} in {plan.precision}"
     )
     if plan.expected_sec is not None:
         terminal.result(

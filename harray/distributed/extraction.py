@@ -7,6 +7,7 @@ The input is a table in memory, which takes no Ray task, and the pool may shrink
 free CPU and goes on when a node is lost.
 """
 
+import contextlib
 import dataclasses
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from harray.config import with_overrides
 from harray.distributed.extraction_plan import moved_rows, plan_extraction
 from harray.distributed.extraction_tally import ExtractionTally, QuarantineLimit
 from harray.distributed.extraction_worker import FAULT, OUTCOMES, ExtractionWorker
@@ -31,9 +33,16 @@ from harray.distributed.resources import (
 )
 from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
-from harray.extraction.extractor import SKELETON, clip_scene_shape, keypoints_shape, make_networks_ready
+from harray.extraction.extractor import (
+    SKELETON,
+    clip_scene_shape,
+    keypoints_shape,
+    make_networks_ready,
+    with_settled_precisions,
+)
 from harray.extraction.provenance import Provenance
-from harray.files import Place
+from harray.files import Place, place
+from harray.networks.precision import AUTO, FP32
 from harray.poses.config import EMBEDDED
 from harray.poses.weights import check_pose_weights
 from harray.reporting import SILENT, Reporter
@@ -43,7 +52,7 @@ from harray.schema import EXTRACTED, QUARANTINED
 from harray.store.feature_store import FeatureStore
 from harray.store.ledger import noted
 from harray.store.lock import writing
-from harray.store.settings import StoreSettings
+from harray.store.settings import FILE_NAME, StoreSettings, load_settings
 from harray.store.tries import Tries
 from harray.videos.files import stamps_of
 
@@ -113,14 +122,18 @@ def extract(
             store, the store cannot be written, or more is quarantined than `limit` allows.
     """
     started = time.monotonic()
-    settings = store_settings(config)
-    store = FeatureStore.open_or_create(store_path, settings)
     messages: list[str] = []
-
     told = _Kept(reporter, messages)
-    for message in weights_messages(config, manifest):
-        told.say(message)
-    with writing(store.path, "harray extract"):
+    check_weights(config)
+    with contextlib.ExitStack() as held:
+        if not (place(store_path) / FILE_NAME).exists():  # then it depends on the cluster's devices
+            check_machine(actors_demand("extraction", min(actors.number or 0, len(manifest))))
+            held.enter_context(start_ray())
+        config = settled(config, store_path, told)
+        store = FeatureStore.open_or_create(store_path, store_settings(config))
+        for message in weights_messages(config, manifest):
+            told.say(message)
+        held.enter_context(writing(store.path, "harray extract"))
         Tries(store.path).clear()
         clip_ids = store.clip_ids()
         plan = plan_extraction(manifest, store.ledger(), clip_ids, stamps_of, retry)
@@ -168,14 +181,42 @@ def _summary(
     )
 
 
-def store_settings(config: ExtractionConfig) -> StoreSettings:
-    """The settings of a store for this extraction.
+def check_weights(config: ExtractionConfig) -> None:
+    """Refuse weights before anything heavy starts.
 
     Raises:
         InputError: weights that are nowhere, or are not what they should be.
     """
     check_pose_weights(config.poses.weights)
     check_scene_weights(config.scenes.weights)
+
+
+def settled(config: ExtractionConfig, store_path: Place | str, reporter: Reporter) -> ExtractionConfig:
+    """The config with `auto` precisions replaced: by those of the store that there is, so that all its features are
+    made alike, else by the fastest on the devices of the cluster, to which the process is connected then.
+
+    Raises:
+        InputError: as `store_settings`, or no store can be read.
+    """
+    path = place(store_path).absolute()
+    if (path / FILE_NAME).exists():
+        made = load_settings(path).provenance.precisions
+        rooms = {"poses": config.poses.precision, "scenes": config.scenes.precision}
+        as_made = {
+            f"{room}.precision": made.get(room, FP32) for room, asked in rooms.items() if asked == AUTO
+        }
+        return with_overrides(config, as_made)
+    device = choose_pool(cluster_resources(), 1, config.poses.gpus_per_actor).device
+    return with_settled_precisions(config, device, reporter.say)
+
+
+def store_settings(config: ExtractionConfig) -> StoreSettings:
+    """The settings of a store for this extraction.
+
+    Raises:
+        InputError: weights that are nowhere, or are not what they should be.
+    """
+    check_weights(config)
     return StoreSettings(
         skeleton=SKELETON,
         keypoints_shape=keypoints_shape(config),

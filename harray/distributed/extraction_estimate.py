@@ -6,17 +6,17 @@ import time
 
 import pyarrow as pa
 
-from harray.distributed.extraction import Pool, pool_for, store_settings
+from harray.distributed.extraction import Pool, check_weights, pool_for, settled, store_settings
 from harray.distributed.extraction_plan import plan_extraction
 from harray.distributed.extraction_worker import use_threads
 from harray.distributed.resources import start_ray
-from harray.extraction.config import ExtractionConfig
+from harray.extraction.config import ExtractionConfig, needed_pictures
 from harray.extraction.extractor import ClipExtractor
 from harray.extraction.faults import ExtractionError
 from harray.extraction.reader import VideoReading
 from harray.files import Place, place
-from harray.networks.backends import choose_backend
-from harray.reporting import Update, ignore
+from harray.networks.backends import choose_runtimes
+from harray.reporting import SILENT, Update, ignore
 from harray.schema import EXTRACTED, LEDGER, QUARANTINED
 from harray.store.feature_store import FeatureStore
 from harray.store.settings import FILE_NAME
@@ -42,6 +42,7 @@ class Estimate:
     todo: int
     pool: Pool
     backend: str  # of the pose network
+    precision: str  # of the same
     probe_sec: float | None
     expected_sec: float | None
 
@@ -62,15 +63,18 @@ def estimate(
     Raises:
         InputError: as `extract`, of weights, store and cluster.
     """
-    settings = store_settings(config)
-    ledger, clip_ids = LEDGER.empty_table(), set()
-    if (place(store_path) / FILE_NAME).is_file():
-        store = FeatureStore.open_or_create(store_path, settings)
-        ledger, clip_ids = store.ledger(), store.clip_ids()
-    plan = plan_extraction(manifest, ledger, clip_ids, stamps_of, retry)
+    check_weights(config)
     with start_ray():
+        config = settled(config, store_path, SILENT)
+        settings = store_settings(config)
+        ledger, clip_ids = LEDGER.empty_table(), set()
+        if (place(store_path) / FILE_NAME).is_file():
+            store = FeatureStore.open_or_create(store_path, settings)
+            ledger, clip_ids = store.ledger(), store.clip_ids()
+        plan = plan_extraction(manifest, ledger, clip_ids, stamps_of, retry)
         pool = pool_for(len(plan.todo) or 1, num_actors, config.poses.gpus_per_actor, "extraction")
-    digest = settings.provenance.digest
+    poses, digest = config.poses, settings.provenance.digest
+    runtime, *_ = choose_runtimes(poses.backend, poses.precision, pool.device, "poses")
     probe_sec = probe(plan.todo["path"].to_pylist(), config, digest, pool, update)
     return Estimate(
         inputs=len(manifest),
@@ -78,7 +82,8 @@ def estimate(
         quarantined=plan.kept.get(QUARANTINED, 0),
         todo=len(plan.todo),
         pool=pool,
-        backend=choose_backend(config.poses.backend, pool.device, "poses"),
+        backend=runtime.backend,
+        precision=runtime.precision,
         probe_sec=probe_sec,
         expected_sec=None if probe_sec is None else probe_sec * len(plan.todo) / pool.num_actors,
     )
@@ -106,7 +111,7 @@ def probe(
         started = time.monotonic()
         try:
             with contextlib.closing(
-                VideoReading(path, config.videos, settings, lambda clip_id: False)
+                VideoReading(path, config.videos, settings, lambda clip_id: False, needed_pictures(config))
             ) as reading:
                 reading.identity()
                 for clip in reading.clips():

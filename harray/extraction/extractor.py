@@ -8,13 +8,16 @@ Letters: P people, T frames, K joints, C coordinates, F scene frames, S scene to
 
 import contextlib
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harray.config import with_overrides
 from harray.extraction.config import ExtractionConfig, needed_pictures
 from harray.extraction.faults import staged
 from harray.extraction.reader import clip_frames
-from harray.networks.backends import make_ready
+from harray.networks.backends import make_ready, settled_precision
+from harray.networks.precision import AUTO
 from harray.poses.cuts import cut_frames
 from harray.poses.detector import NUM_JOINTS, PoseDetector
 from harray.poses.spec import PoseNetworkSpec
@@ -133,6 +136,22 @@ class ClipExtractor:
         return self.scenes.encode(frames.rgb_THWC[chosen])
 
 
+def with_settled_precisions(
+    config: ExtractionConfig, device: str, on_message: Callable[[str], None]
+) -> ExtractionConfig:
+    """The config with `auto` precisions replaced by those in which the networks would run on this machine.
+
+    Raises:
+        InputError: as `make_networks_ready`.
+    """
+    settled = {
+        f"{spec.room}.precision": settled_precision(spec, spec.config.backend, device, on_message)
+        for spec in _network_specs(config)
+        if spec.precision == AUTO
+    }
+    return with_overrides(config, settled)
+
+
 def make_networks_ready(config: ExtractionConfig, device: str) -> list[str]:
     """Export the networks for the runtimes that are to run them, where this machine has not done so before.
 
@@ -142,10 +161,14 @@ def make_networks_ready(config: ExtractionConfig, device: str) -> list[str]:
     Raises:
         InputError: a backend that is not to be had, or weights, as `ClipExtractor.load`.
     """
-    messages = make_ready(PoseNetworkSpec(config.poses), config.poses.backend, device)
-    if config.scenes.weights != NONE:
-        messages += make_ready(SceneNetworkSpec(config.scenes), config.scenes.backend, device)
-    return messages
+    specs = _network_specs(config)
+    return [message for spec in specs for message in make_ready(spec, spec.config.backend, device)]
+
+
+def _network_specs(config: ExtractionConfig) -> list[PoseNetworkSpec | SceneNetworkSpec]:
+    """Of the networks that are used."""
+    scenes = [] if config.scenes.weights == NONE else [SceneNetworkSpec(config.scenes)]
+    return [PoseNetworkSpec(config.poses), *scenes]
 
 
 def keypoints_shape(config: ExtractionConfig) -> tuple[int, int, int, int]:

@@ -14,7 +14,11 @@ from harray.extraction.config import (
     weights_digests,
     weights_origin,
 )
+from harray.networks.backends import can_run
+from harray.networks.precision import AUTO, FP32
 from harray.scenes.config import IMAGENET
+
+ROOMS = ("poses", "scenes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,19 @@ class Provenance:
             extraction=shaping_values(config), weights=weights_digests(config), origin=weights_origin(config)
         )
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Provenance":
+        """As a store or a checkpoint has it; earlier versions of harray knew no precision but fp32.
+
+        Raises:
+            KeyError: a part is missing.
+        """
+        extraction = dict(values["extraction"])
+        for room in ROOMS:
+            if extraction.get(room):
+                extraction[room] = {"precision": FP32, **extraction[room]}
+        return cls(extraction=extraction, weights=values["weights"], origin=values["origin"])
+
     def __bool__(self) -> bool:
         """Whether videos were extracted at all."""
         return bool(self.extraction)
@@ -46,7 +63,17 @@ class Provenance:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits for all that decides the features of a video's bytes."""
-        return digest({"extraction": self.extraction, "weights": self.weights})
+        extraction = {**self.extraction}
+        for room, precision in self.precisions.items():  # fp32 is left out: at first there was nothing else
+            if precision == FP32:
+                extraction[room] = {k: v for k, v in self.extraction[room].items() if k != "precision"}
+        return digest({"extraction": extraction, "weights": self.weights})
+
+    @property
+    def precisions(self) -> dict[str, str]:
+        """Room -> precision in which its network ran; those that took part."""
+        found = {room: self.extraction.get(room, {}).get("precision") for room in ROOMS}
+        return {room: precision for room, precision in found.items() if precision}
 
     def overrides(self) -> dict[str, Any]:
         """The settings as overrides of a config, weights as they were named."""
@@ -76,6 +103,23 @@ class Provenance:
                     f"name the file with digest {(expected or 'unknown')[:12]}, {room}.weights=PATH"
                 )
         return config
+
+    def config_for_prediction(self, overrides: Mapping[str, Any], device: str) -> ExtractionConfig:
+        """As `config`, but for rooms whose precision this device, or the backend that was asked for, does not have:
+        they run in the fastest that is near enough.
+
+        Raises:
+            InputError: as `config`.
+        """
+        config = self.config(overrides)
+        settings = {"poses": config.poses, "scenes": config.scenes}
+        loosened = {
+            f"{room}.precision": AUTO
+            for room, of_room in settings.items()
+            if f"{room}.precision" not in overrides
+            and not can_run(of_room.backend, of_room.precision, device, room)
+        }
+        return with_overrides(config, loosened)
 
 
 def _dotted(shaping: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from harray.inference.predictor import Predictor
 from harray.inference.samples import sample_clips
 from harray.networks.export import NotExportable
 from harray.networks.portable import FORMATS, OPSET, Opened, Signature, traced, write
+from harray.networks.precision import FP32
 from harray.poses.detector import PoseDetector, pose_image_size
 from harray.poses.letterbox import GREY, STRIDE
 from harray.poses.spec import PoseNetworkSpec
@@ -113,9 +114,9 @@ def _extractors(predictor: Predictor) -> dict[str, tuple[nn.Module, list[Tensor]
     sizes = {0: "frames", 1: "height", 2: "width"}
     pose = PoseNetworkSpec(config.poses)
     signature = Signature(inputs=("frames",), outputs=("people",), varying=sizes)
-    modules = {"pose": (pose.build("cpu"), [torch.from_numpy(pose.samples()[0])], signature)}
+    modules = {"pose": (pose.build("cpu", FP32), [torch.from_numpy(pose.samples()[0])], signature)}
     if config.scenes.weights != NONE:
-        scene = SceneForm(SceneNetworkSpec(config.scenes).build("cpu"), config.scenes)
+        scene = SceneForm(SceneNetworkSpec(config.scenes).build("cpu", FP32), config.scenes)
         side = config.scenes.image_size
         signature = Signature(inputs=("frames",), outputs=("tokens",), varying={0: "frames"})
         modules["scene"] = (scene, [torch.zeros(2, side, side, 3, dtype=torch.uint8)], signature)

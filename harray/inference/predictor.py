@@ -192,7 +192,7 @@ class Predictor:
             raise InputError(
                 "this model learned from imported skeletons; give it keypoints, or a store to evaluate"
             )
-        config = kept.provenance.config(self.overrides)
+        config = kept.provenance.config_for_prediction(self.overrides, str(self.device))
         return ClipExtractor(config, str(self.device), self.num_threads)
 
     def without_pcm(self) -> "Predictor":

@@ -1,24 +1,32 @@
-"""Chooses the runtime of a network: the one asked for, else the fastest that is installed."""
+"""Chooses what runs a network, and in which precision: what was asked for, else the fastest that is near enough."""
 
 import importlib.util
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import NamedTuple
 
 from harray.errors import InputError
 from harray.networks.export import NotExportable, export_file, exported
+from harray.networks.precision import AUTO, BF16, FP16, FP32, check_precision, has_fast_bf16
 from harray.networks.runtimes import EXPORTED, ONNX, OPENVINO, TORCH, TorchNetwork
 from harray.networks.spec import Network, NetworkSpec
 
-AUTO = "auto"
 BACKENDS = (AUTO, TORCH, ONNX, OPENVINO)
 MODULES = {TORCH: ("torch",), ONNX: ("onnxruntime", "onnx"), OPENVINO: ("openvino", "onnx")}
-INSTALL = {ONNX: "harray", OPENVINO: "harray[openvino]"}
-CPU_ORDER = (
-    ONNX,
-    OPENVINO,
-    TORCH,
-)  # 46, 47 and 38 frames/s per core (docs/performance.md); the first is always installed
+# fastest first; frames/s per core in docs/performance.md
+CPU_ORDER = ((OPENVINO, BF16), (ONNX, FP32), (OPENVINO, FP32), (TORCH, FP32))
+GPU_ORDER = ((TORCH, FP16), (TORCH, FP32))
+
+
+class Runtime(NamedTuple):
+    """What runs a network."""
+
+    backend: str
+    precision: str
+
+    def __str__(self) -> str:
+        return f"{self.backend} in {self.precision}"
 
 
 def installed_backends() -> list[str]:
@@ -26,83 +34,128 @@ def installed_backends() -> list[str]:
     return [name for name, modules in MODULES.items() if not _missing(modules)]
 
 
-def choose_backend(requested: str, device: str, room: str) -> str:
-    """The backend for `{room}.backend = requested` on "cpu" or "cuda".
+def choose_runtimes(backend: str, precision: str, device: str, room: str) -> list[Runtime]:
+    """What may run the network for `{room}.backend` and `{room}.precision` on "cpu" or "cuda", the fastest first.
 
     Raises:
-        InputError: no such backend, not installed, or not for GPUs.
+        InputError: no such backend, not installed, or one that does not run on that device or in that precision.
     """
-    if requested not in BACKENDS:
-        raise InputError(f"{room}.backend={requested}: no such backend; expected {', '.join(BACKENDS)}")
-    if device != "cpu":
-        if requested in EXPORTED:
-            raise InputError(
-                f"{room}.backend={requested} runs on CPUs and this is a GPU; expected {AUTO} or {TORCH}"
-            )
-        return TORCH
-    if requested == AUTO:
-        here = installed_backends()
-        return next(name for name in CPU_ORDER if name in here)
-    if missing := _missing(MODULES[requested]):
+    _check_backend(backend, device, room)
+    check_precision(precision, device, room)
+    order = [Runtime(*pair) for pair in (CPU_ORDER if device == "cpu" else GPU_ORDER)]
+    fitting = [
+        runtime
+        for runtime in order
+        if backend in (AUTO, runtime.backend)
+        and precision in (AUTO, runtime.precision)
+        and not _missing(MODULES[runtime.backend])
+        and (runtime.precision != BF16 or has_fast_bf16())
+    ]
+    if not fitting:
+        able = sorted({runtime.backend for runtime in order if runtime.precision == precision})
         raise InputError(
-            f"{room}.backend={requested}: {' and '.join(missing)} not installed; install "
-            f"{INSTALL[requested]}, or use {room}.backend={AUTO}"
+            f"{room}.backend={backend} does not run in {room}.precision={precision}; "
+            f"expected {room}.backend={AUTO} or {', '.join(able)}"
         )
-    return requested
+    return fitting
+
+
+def can_run(backend: str, precision: str, device: str, room: str) -> bool:
+    """Whether `choose_runtimes` finds any."""
+    try:
+        return bool(choose_runtimes(backend, precision, device, room))
+    except InputError:
+        return False
 
 
 def open_network(
     spec: NetworkSpec,
-    requested: str,
+    backend: str,
     device: str,
     num_threads: int | None = None,
     on_message: Callable[[str], None] = logging.getLogger(__name__).warning,
 ) -> Network:
-    """Build the network on its backend.
+    """Build the network on its runtime.
 
     Args:
         num_threads: on a CPU; None for as many as there are cores.
-        on_message: called where `auto` has to fall back to torch, with the reason.
+        on_message: called where `auto` has to pass over a runtime, with the reason.
 
     Raises:
-        InputError: as `choose_backend` and `exported`; weights that are missing or not what they should be.
+        InputError: as `choose_runtimes` and `exported`; weights that are missing or not what they should be.
     """
-    backend = choose_backend(requested, device, spec.room)
-    if backend != TORCH:
-        try:
-            return EXPORTED[backend](exported(spec, backend), num_threads)
-        except NotExportable as error:
-            if requested != AUTO:
-                raise
-            on_message(f"using torch instead of the faster {backend}: {error}")
-    return TorchNetwork(spec.build(device), device, num_threads)
+    runtime, model = _first_that_fits(spec, backend, device, on_message)
+    if model is None:
+        return TorchNetwork(spec.build(device, runtime.precision), device, num_threads)
+    return EXPORTED[runtime.backend](model, num_threads, runtime.precision)
 
 
-def make_ready(spec: NetworkSpec, requested: str, device: str) -> list[str]:
+def settled_precision(spec: NetworkSpec, backend: str, device: str, on_message: Callable[[str], None]) -> str:
+    """The precision in which `open_network` would run the network; exports it where need be.
+
+    Raises:
+        InputError: as `open_network`.
+    """
+    return _first_that_fits(spec, backend, device, on_message)[0].precision
+
+
+def make_ready(spec: NetworkSpec, backend: str, device: str) -> list[str]:
     """Export now what `open_network` would otherwise export at its first use; returns warnings for the user.
 
     Raises:
         InputError: as `open_network`.
     """
-    backend = choose_backend(requested, device, spec.room)
+    first, *_ = choose_runtimes(backend, spec.precision, device, spec.room)
     messages: list[str] = []
-    if backend != TORCH and not export_file(spec, backend).is_file():
-        open_network(spec, requested, device, on_message=messages.append)
+    if first.backend != TORCH and not export_file(spec, *first).is_file():
+        _first_that_fits(spec, backend, device, messages.append)
     return messages
 
 
-def describe(requested: str, device: str, room: str) -> str:
-    """Which backend would run, and what else is installed, in words.
+def describe(backend: str, precision: str, device: str, room: str) -> str:
+    """What would run, and which other backends are installed, in words.
 
     Raises:
-        InputError: as `choose_backend`.
+        InputError: as `choose_runtimes`.
     """
-    chosen = choose_backend(requested, device, room)
-    others = [name for name in installed_backends() if name != chosen]
-    absent = [name for name in MODULES if name not in (chosen, *others)]
-    return f"{_versioned(chosen)}; also here: {', '.join(map(_versioned, others)) or 'none'}" + (
+    first, *_ = choose_runtimes(backend, precision, device, room)
+    others = [name for name in installed_backends() if name != first.backend]
+    absent = [name for name in MODULES if name not in (first.backend, *others)]
+    also = ", ".join(map(_versioned, others)) or "none"
+    return f"{_versioned(first.backend)} in {first.precision}; also here: {also}" + (
         f"; not installed: {', '.join(absent)}" if absent else ""
     )
+
+
+def _first_that_fits(
+    spec: NetworkSpec, backend: str, device: str, on_message: Callable[[str], None]
+) -> tuple[Runtime, bytes | None]:
+    """The first runtime whose results are near enough, and the model that it runs; None for torch."""
+    *ahead, last = choose_runtimes(backend, spec.precision, device, spec.room)
+    for runtime in ahead:
+        try:
+            return runtime, _model(spec, runtime)
+        except NotExportable as error:
+            on_message(f"not using {runtime}, which is faster here: {error}")
+    return last, _model(spec, last)
+
+
+def _model(spec: NetworkSpec, runtime: Runtime) -> bytes | None:
+    return None if runtime.backend == TORCH else exported(spec, *runtime)
+
+
+def _check_backend(requested: str, device: str, room: str) -> None:
+    if requested not in BACKENDS:
+        raise InputError(f"{room}.backend={requested}: no such backend; expected {', '.join(BACKENDS)}")
+    if device != "cpu" and requested in EXPORTED:
+        raise InputError(
+            f"{room}.backend={requested} runs on CPUs and this is a GPU; expected {AUTO} or {TORCH}"
+        )
+    if requested != AUTO and (missing := _missing(MODULES[requested])):
+        raise InputError(
+            f"{room}.backend={requested}: {' and '.join(missing)} not installed; "
+            f"install harray anew, or use {room}.backend={AUTO}"
+        )
 
 
 def _missing(modules: tuple[str, ...]) -> list[str]:

@@ -1,6 +1,6 @@
 """A network's ONNX form: made once per machine, compared with torch, kept in the cache.
 
-    spec --torch.onnx--> model --the runtime--> output for the samples ~ torch's? --> the cache
+    spec --torch.onnx--> model --the runtime--> output for the samples ~ torch's in float32? --> the cache
 
 The file is the SHA-256 of the model followed by the model, so that a damaged one is noticed and made again; it
 appears under its name in one step, so that several actors may make it at the same time.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from harray.errors import InputError
 from harray.files import cache_dir, write_atomically
+from harray.networks.precision import FP32
 from harray.networks.runtimes import EXPORTED, ONNX, OPENVINO
 from harray.networks.spec import NetworkSpec, on_host
 
@@ -28,32 +29,34 @@ DIGEST_BYTES = 32
 
 
 class NotExportable(InputError):
-    """The network cannot be exported, or the runtime's results differ from torch's."""
+    """The network cannot be exported, or the runtime's results are too far from torch's."""
 
 
-def exported(spec: NetworkSpec, backend: str) -> bytes:
+def exported(spec: NetworkSpec, backend: str, precision: str = FP32) -> bytes:
     """The network as an ONNX model for that runtime, from the cache or exported now.
+
+    In the cache is what was found near enough to torch's results, in this version of torch and of the runtime.
 
     Raises:
         NotExportable: it cannot be exported, or its output is not torch's; the figures are in the message.
         InputError: the weights are missing or are not what they should be.
     """
-    file = export_file(spec, backend)
+    file = export_file(spec, backend, precision)
     if (model := _intact(file)) is not None:
         return model
-    module = spec.build("cpu")
+    module = spec.build("cpu", FP32)
     model = _to_onnx(spec, module)
-    _compare(spec, module, backend, model)
+    _compare(spec, module, backend, precision, model)
     _keep(model, file)
     return model
 
 
-def export_file(spec: NetworkSpec, backend: str) -> Path:
+def export_file(spec: NetworkSpec, backend: str, precision: str = FP32) -> Path:
     """Path of the export in the cache; it depends on the versions of torch and of the runtime."""
     package = RUNTIME_PACKAGE[backend]
-    parts = (spec.digest(), EXPORT_VERSION, OPSET, version("torch"), package, version(package))
+    parts = (spec.digest(), EXPORT_VERSION, OPSET, version("torch"), package, version(package), precision)
     name = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
-    return cache_dir() / "networks" / f"{spec.room}-{backend}-{name}"
+    return cache_dir() / "networks" / f"{spec.room}-{backend}-{precision}-{name}"
 
 
 def _intact(file: Path) -> bytes | None:
@@ -94,8 +97,10 @@ def _to_onnx(spec: NetworkSpec, module: "torch.nn.Module") -> bytes:
         ) from error
 
 
-def _compare(spec: NetworkSpec, module: "torch.nn.Module", backend: str, model: bytes) -> None:
-    """Run the samples on torch and on the runtime.
+def _compare(
+    spec: NetworkSpec, module: "torch.nn.Module", backend: str, precision: str, model: bytes
+) -> None:
+    """Run the samples on torch in float32 and on the runtime.
 
     Raises:
         NotExportable: they differ by more than the spec allows, or the runtime refuses the model.
@@ -103,14 +108,15 @@ def _compare(spec: NetworkSpec, module: "torch.nn.Module", backend: str, model: 
     import torch
 
     try:
-        network = EXPORTED[backend](model)
+        network = EXPORTED[backend](model, precision=precision)
+        measure = spec.disagreement if precision == FP32 else spec.loss
         for images in spec.samples():
             with torch.inference_mode():
                 reference = module(torch.from_numpy(images)).float().numpy()
-            found = spec.disagreement(reference, on_host(network(images)))
+            found = measure(reference, on_host(network(images)))
             if not found.value <= found.limit:
                 raise NotExportable(
-                    f"{spec.room}.backend={backend}: its output is not torch's ({found}); "
+                    f"{spec.room}.backend={backend} in {precision}: its output is not torch's ({found}); "
                     f"use {spec.room}.backend=torch"
                 )
     except RuntimeError as error:  # of either runtime, for an operation that it does not know

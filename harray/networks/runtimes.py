@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harray.networks.precision import BF16, FP32
+
 if TYPE_CHECKING:
     import torch
 
 TORCH, ONNX, OPENVINO = "torch", "onnx", "openvino"
+HINTS = {FP32: "f32", BF16: "bf16"}  # OpenVINO's names
 
 
 class TorchNetwork:
@@ -35,10 +38,12 @@ class TorchNetwork:
 
 
 class OnnxNetwork:
-    """ONNX Runtime on the CPU."""
+    """ONNX Runtime on the CPU, in float32."""
 
-    def __init__(self, model: bytes, num_threads: int | None = None):
+    def __init__(self, model: bytes, num_threads: int | None = None, precision: str = FP32):
         import onnxruntime
+
+        assert precision == FP32
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads or 0  # 0: as many as there are cores
@@ -57,16 +62,16 @@ class OnnxNetwork:
 
 
 class OpenVinoNetwork:
-    """OpenVINO on the CPU, in float32 even where the CPU supports bfloat16."""
+    """OpenVINO on the CPU, in float32 or bfloat16."""
 
-    def __init__(self, model: bytes, num_threads: int | None = None):
+    def __init__(self, model: bytes, num_threads: int | None = None, precision: str = FP32):
         import openvino
 
         core = openvino.Core()
         settings = {
             "INFERENCE_NUM_THREADS": num_threads or 0,  # 0: as many as there are cores
             "NUM_STREAMS": 1,
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
         }
         self.request = core.compile_model(core.read_model(model, b""), "CPU", settings).create_infer_request()
 

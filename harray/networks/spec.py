@@ -27,7 +27,7 @@ class Network(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Disagreement:
-    """By how much the outputs of two runtimes differ, and the limit."""
+    """By how much two outputs for the same frames differ, and the limit."""
 
     value: float
     limit: float
@@ -41,17 +41,21 @@ class NetworkSpec(Protocol):
     """A network before it runs anywhere.
 
     Attributes:
-        room: "poses" or "scenes"; `{room}.backend` is the config key.
+        room: "poses" or "scenes"; `{room}.backend` and `{room}.precision` are the config keys.
+        precision: the latter's value.
     """
 
     room: str
+
+    @property
+    def precision(self) -> str: ...
 
     def digest(self) -> str:
         """Digest of everything that determines the network's output: weights, code, libraries."""
         ...
 
-    def build(self, device: str) -> "torch.nn.Module":
-        """The module in eval mode on that device: uint8 [B, H, W, 3] to one float tensor."""
+    def build(self, device: str, precision: str) -> "torch.nn.Module":
+        """The module in eval mode on that device, in fp32 or fp16: uint8 [B, H, W, 3] to one float tensor."""
         ...
 
     def samples(self) -> list[np.ndarray]:
@@ -59,7 +63,11 @@ class NetworkSpec(Protocol):
         ...
 
     def disagreement(self, reference: np.ndarray, other: np.ndarray) -> Disagreement:
-        """Compare what torch (`reference`) and another runtime give for the same sample."""
+        """Compare what torch (`reference`) and another runtime give for the same sample, both in float32."""
+        ...
+
+    def loss(self, reference: np.ndarray, other: np.ndarray) -> Disagreement:
+        """By how much a lower precision changes what comes of the network, beside torch in float32."""
         ...
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from harray.config import Count, Fraction
+from harray.networks.precision import Precision
 
 EMBEDDED = "embedded"
 # Of what the embedded network takes for people in test patterns and noise, the surest has 0.72; of 288 frames with
@@ -24,6 +25,9 @@ class PosesConfig:
     """Tracks kept per clip, best first."""
     backend: str = "auto"
     """What runs the network: `torch`, `onnx`, `openvino`, or `auto`, the fastest on this machine."""
+    precision: Precision = "auto"
+    """Arithmetic of the network: `fp32`, `bf16` (CPUs that have it), `fp16` (GPUs), or `auto`: as the store was made,
+    and for a new one bf16 or fp16 where it is fast and near enough to fp32."""
     batch_size: Count = 8
     """Frames per forward pass; affects speed and memory only."""
     gpus_per_actor: float = 0.25

@@ -7,7 +7,6 @@ import numpy as np
 
 from harray.networks.spec import Output, on_host
 from harray.poses.boxes import iou
-from harray.poses.spec import has_nms_inside
 
 MAX_OVERLAP = 0.7  # IoU above which two boxes are one person (ultralytics' default)
 MAX_FOUND = 50  # people per frame
@@ -35,6 +34,11 @@ def nms(output: Output, min_confidence: float) -> list[np.ndarray]:
     rows, frames = on_host(rows_MD), on_host(frame_M)
     pick = _without_class if is_final else _best_boxes
     return [pick(rows[frames == frame]) for frame in range(len(output))]
+
+
+def has_nms_inside(shape: tuple[int, ...]) -> bool:
+    """Whether an output of that shape is of a head with nms inside."""
+    return shape[-1] == 4 + 1 + 1 + 51
 
 
 def _without_class(rows: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from harray.config import Count
+from harray.networks.precision import Precision
 
 IMAGENET, RANDOM, NONE = "imagenet", "random", "none"
 
@@ -24,5 +25,8 @@ class ScenesConfig:
     """Seed of `random` weights."""
     backend: str = "auto"
     """What runs the network: `torch`, `onnx`, `openvino`, or `auto`, the fastest on this machine."""
+    precision: Precision = "auto"
+    """Arithmetic of the network: `fp32`, `bf16` (CPUs that have it), `fp16` (GPUs), or `auto`: as the store was made,
+    and for a new one bf16 or fp16 where it is fast and near enough to fp32."""
     batch_size: Count = 8
     """Frames per forward pass; affects speed and memory only."""

@@ -28,7 +28,14 @@ class SceneNetwork(torch.nn.Module):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1) * 255.0, persistent=False)
 
     def forward(self, images_FHWC: torch.Tensor) -> torch.Tensor:
-        return self.trunk((images_FHWC.permute(0, 3, 1, 2).float() - self.mean) / self.std)
+        dtype = next(self.trunk.parameters()).dtype
+        normalised_FCHW = (images_FHWC.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        return self.trunk(normalised_FCHW.to(dtype))
+
+    def halved(self) -> "SceneNetwork":
+        """The trunk in float16, for GPUs."""
+        self.trunk.half()
+        return self
 
 
 def load_trunk(config: ScenesConfig) -> torch.nn.Module:

@@ -83,7 +83,7 @@ def load_settings(store: Place) -> StoreSettings:
         second_skeleton=values.get("second_skeleton"),
         second_shape=None if second_shape is None else tuple(second_shape),
         layout=values.get("layout"),
-        provenance=Provenance(**{name: values[name] for name in ("extraction", "weights", "origin")}),
+        provenance=Provenance.from_dict(values),
     )
 
 

@@ -174,7 +174,7 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             scene_grid=None if grid is None else (grid[0], grid[1]),
             store_digest=about["store_digest"],
             learned_clips=learned_clips(folder),
-            provenance=Provenance(**{name: about[name] for name in ("extraction", "weights", "origin")}),
+            provenance=Provenance.from_dict(about),
             harray_version=about["harray_version"],
             calibration=_calibration(folder),
             clip_sec=about.get("clip_sec"),

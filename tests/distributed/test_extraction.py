@@ -17,6 +17,7 @@ from harray.distributed.extraction import (
     choose_pool,
     extract,
     pool_for,
+    settled,
     store_settings,
     weights_messages,
 )
@@ -24,6 +25,7 @@ from harray.distributed.extraction_worker import FAULT, ExtractionWorker
 from harray.errors import InputError
 from harray.extraction.config import ExtractionConfig
 from harray.extraction.faults import ExtractionError
+from harray.reporting import SILENT
 from harray.store import FeatureStore
 from harray.store.verify import verify
 from harray.videos.sources import list_videos, manifest_table
@@ -67,6 +69,18 @@ def test_a_worker_extracts_what_it_can_and_quarantines_the_rest_with_reasons(vid
     table = FeatureStore.open(tmp_path / "store").read()
     assert table["label"].to_pylist() == ["run", "run", "sit"]
     assert table["frame_index"].to_pylist() == [[0, 2, 3, 5]] * 3
+
+
+def test_a_store_goes_on_in_the_precision_that_it_was_made_in(config, tmp_path):
+    made = with_overrides(config, {"poses.precision": "fp32"})
+    FeatureStore.create(tmp_path / "store", store_settings(made))
+    auto = with_overrides(config, {"poses.precision": "auto"})
+    assert settled(auto, tmp_path / "store", SILENT).poses == made.poses
+    other = with_overrides(config, {"poses.precision": "bf16"})
+    with pytest.raises(InputError, match=r"poses.precision fp32 in the store, bf16 now"):
+        FeatureStore.open_or_create(
+            tmp_path / "store", store_settings(settled(other, tmp_path / "store", SILENT))
+        )
 
 
 def test_what_is_to_be_said_of_a_video_stands_in_the_ledger_and_is_counted_by_kind(videos, config, tmp_path):

@@ -45,10 +45,32 @@ def test_what_only_the_machine_sees_is_no_part_of_a_clips_identity(overrides):
         {"scenes.num_frames": 1},
         {"scenes.image_size": 160},
         {"scenes.weights": "none"},
+        {"poses.precision": "bf16"},
+        {"scenes.precision": "fp32"},
     ],
 )
 def test_what_shapes_the_features_is_part_of_it(overrides):
     assert identity(overrides) != identity({})
+
+
+def test_what_was_made_before_there_were_precisions_is_the_same_as_fp32():
+    shaping = shaping_values(with_overrides(CONFIG, {"poses.precision": "fp32", "scenes.precision": "fp32"}))
+    older = {**shaping, **{room: dict(shaping[room]) for room in ("poses", "scenes")}}
+    del older["poses"]["precision"], older["scenes"]["precision"]
+    now = Provenance(extraction=shaping, weights=DIGESTS)
+    assert Provenance(extraction=older, weights=DIGESTS).digest == now.digest
+    assert Provenance.from_dict({"extraction": older, "weights": DIGESTS, "origin": {}}) == now
+    assert identity({"poses.precision": "bf16"}) != now.digest
+
+
+def test_predictions_run_as_the_features_were_made_where_that_is_possible():
+    config = with_overrides(CONFIG, {"poses.weights": "embedded", "scenes.weights": "none"})
+    on_gpu = Provenance.of(with_overrides(config, {"poses.precision": "fp16"}))
+    older = Provenance.of(with_overrides(config, {"poses.precision": "fp32"}))
+    assert on_gpu.config_for_prediction({}, "cpu").poses.precision == "auto"
+    assert on_gpu.config_for_prediction({}, "cuda").poses.precision == "fp16"
+    assert older.config_for_prediction({}, "cpu").poses.precision == "fp32"
+    assert older.config_for_prediction({"poses.precision": "auto"}, "cpu").poses.precision == "auto"
 
 
 def test_other_weights_are_another_identity():

@@ -12,6 +12,7 @@ from harray.errors import InputError
 from harray.networks import export
 from harray.networks.backends import installed_backends, make_ready, open_network
 from harray.networks.export import NotExportable, export_file, exported
+from harray.networks.precision import has_fast_bf16
 from harray.networks.runtimes import EXPORTED, TorchNetwork
 from harray.networks.spec import Disagreement, on_host
 from harray.poses.config import PosesConfig
@@ -21,7 +22,7 @@ from harray.poses.spec import PoseNetworkSpec
 from harray.poses.weights import load_pose_model
 from harray.synth.samples import sample_frames
 
-EMBEDDED = PosesConfig(weights="embedded")
+EMBEDDED = PosesConfig(weights="embedded", precision="fp32")
 RUNTIMES = [name for name in installed_backends() if name in EXPORTED]
 
 
@@ -35,7 +36,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def by_torch():
-    return TorchNetwork(PoseNetworkSpec(EMBEDDED).build("cpu"), "cpu")
+    return TorchNetwork(PoseNetworkSpec(EMBEDDED).build("cpu", "fp32"), "cpu")
 
 
 class Counted(PoseNetworkSpec):
@@ -43,9 +44,9 @@ class Counted(PoseNetworkSpec):
 
     builds = 0
 
-    def build(self, device):
+    def build(self, device, precision):
         self.builds += 1
-        return super().build(device)
+        return super().build(device, precision)
 
 
 @pytest.mark.parametrize("backend", RUNTIMES)
@@ -67,6 +68,27 @@ def test_every_runtime_finds_the_same_people(cache, backend):
     for left, right in zip(first, second, strict=True):
         np.testing.assert_allclose(left.boxes_N4, right.boxes_N4, atol=0.01)
         np.testing.assert_allclose(left.keypoints_NKC1, right.keypoints_NKC1, atol=0.01)
+
+
+@pytest.mark.skipif(not has_fast_bf16(), reason="this processor has no bfloat16")
+@pytest.mark.slow
+def test_bf16_finds_the_same_people_in_nearly_the_same_places(cache, by_torch):
+    spec = PoseNetworkSpec(with_overrides(EMBEDDED, {"precision": "bf16"}))
+    network = open_network(spec, "auto", "cpu", 1)
+    for images in spec.samples():
+        reference, found = on_host(by_torch(images)), on_host(network(images))
+        assert 0 < spec.loss(reference, found).value < spec.loss(reference, found).limit
+
+
+def test_the_loss_of_a_precision_is_who_is_missed_else_how_far_joints_move(by_torch):
+    spec = PoseNetworkSpec(EMBEDDED)
+    output = on_host(by_torch(spec.samples()[0]))
+    moved, gone = output.copy(), output.copy()
+    moved[:, 5::3] += 0.05 * output[:, 3:4]  # x of all joints, by a twentieth of the box's height
+    gone[-1, 4] = 0.0
+    assert spec.loss(output, output).value == 0.0
+    assert spec.loss(output, moved).value == pytest.approx(0.05, rel=1e-3)
+    assert str(spec.loss(output, gone)).startswith("people missed ")
 
 
 def test_what_ultralytics_suppresses_is_suppressed(by_torch):
@@ -128,10 +150,12 @@ def test_a_runtime_that_gives_something_else_is_refused_with_figures_and_auto_ta
             return Disagreement(value=7.5, limit=1.0, what="distance in px")
 
     [backend, *_] = RUNTIMES
-    with pytest.raises(NotExportable, match=rf"poses.backend={backend}: .*distance in px 7.5, at most 1"):
+    with pytest.raises(
+        NotExportable, match=rf"poses.backend={backend} in fp32: .*distance in px 7.5, at most 1"
+    ):
         open_network(Strict(EMBEDDED), backend, "cpu")
-    [message] = make_ready(Strict(EMBEDDED), "auto", "cpu")
-    assert message.startswith("using torch instead of the faster onnx")
+    messages = make_ready(Strict(EMBEDDED), "auto", "cpu")
+    assert [text.partition(",")[0] for text in messages] == [f"not using {name} in fp32" for name in RUNTIMES]
     assert isinstance(open_network(Strict(EMBEDDED), "auto", "cpu"), TorchNetwork)
 
 

@@ -39,7 +39,9 @@ def test_both_people_of_a_real_clip_are_found_in_source_pixels(real_weights, two
 def test_it_finds_what_ultralytics_own_predictor_finds(real_weights, two_people):
     from ultralytics import YOLO
 
-    ours = PoseDetector(PosesConfig(weights=real_weights, image_size=320)).detect(two_people)
+    ours = PoseDetector(PosesConfig(weights=real_weights, image_size=320, precision="fp32")).detect(
+        two_people
+    )
     theirs = YOLO(real_weights).predict([frame[..., ::-1] for frame in two_people], imgsz=320, verbose=False)
     for found, result in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(found.boxes_N4, result.boxes.xyxy.numpy(), atol=1.0)

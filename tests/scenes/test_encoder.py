@@ -5,13 +5,14 @@ import torch
 from harray.config import with_overrides
 from harray.errors import InputError
 from harray.networks.backends import installed_backends
+from harray.networks.precision import has_fast_bf16
 from harray.scenes.config import ScenesConfig
 from harray.scenes.encoder import SceneEncoder, pooled, scene_frame_indices, scene_shape
 from harray.scenes.network import load_trunk
 from harray.scenes.weights import locate_scene_weights, scene_weights_digest
 from harray.synth.samples import sample_frames
 
-RANDOM = ScenesConfig(weights="random", image_size=64, grid=2)
+RANDOM = ScenesConfig(weights="random", image_size=64, grid=2, precision="fp32")
 
 
 def pictures(*colours, height=30, width=40):
@@ -118,6 +119,17 @@ def test_every_runtime_gives_the_tokens_of_torch(backend):
         for name in ("torch", backend)
     )
     assert np.abs(by_torch - other).mean() < 0.001 * by_torch.mean()
+
+
+@pytest.mark.skipif(not has_fast_bf16(), reason="this processor has no bfloat16")
+@pytest.mark.slow
+def test_bf16_gives_nearly_the_same_tokens():
+    frames = sample_frames(2)
+    full, lower = (
+        SceneEncoder(with_overrides(RANDOM, {"precision": name})).encode(frames).astype(float)
+        for name in ("fp32", "bf16")
+    )
+    assert 0 < np.abs(full - lower).mean() < 0.06 * full.mean()
 
 
 @pytest.mark.parametrize(("size", "grid"), [((7, 7), 7), ((7, 7), 3), ((5, 8), 2), ((2, 2), 3)])

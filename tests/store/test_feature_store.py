@@ -17,7 +17,8 @@ SETTINGS = StoreSettings(
     keypoints_shape=(2, 4, 17, 3),
     scene_shape=(1, 4, 8),
     provenance=Provenance(
-        extraction={"videos": {"num_frames": 4}, "poses": {"image_size": 64}}, weights={"poses": "abc"}
+        extraction={"videos": {"num_frames": 4}, "poses": {"image_size": 64, "precision": "fp32"}},
+        weights={"poses": "abc"},
     ),
 )
 
@@ -184,7 +185,7 @@ def test_the_digest_tells_labels_and_splits_and_not_paths_or_order(tmp_path):
 
 def test_the_same_settings_open_a_store_again_and_others_are_named(store):
     assert FeatureStore.open_or_create(store.path, SETTINGS).settings == SETTINGS
-    extraction = {"videos": {"num_frames": 4}, "poses": {"image_size": 96}}
+    extraction = {"videos": {"num_frames": 4}, "poses": {"image_size": 96, "precision": "fp32"}}
     other = replace(SETTINGS, provenance=replace(SETTINGS.provenance, extraction=extraction))
     with pytest.raises(InputError, match=r"extraction.poses.image_size 64 in the store, 96 now"):
         FeatureStore.open_or_create(store.path, other)
