@@ -4,6 +4,7 @@ from pathlib import Path
 
 from harray.api.models import Model, load
 from harray.api.session import working
+from harray.inference import Predictor
 from harray.inference.export import Exported
 from harray.inference.export import export as write_folder
 from harray.names import short_name
@@ -35,4 +36,6 @@ def export(
         loaded = load(model, workspace=place)
         folder = Path(to) if to else place.out / "exports" / f"{short_name(loaded.name)}-{format}"
         told.say(f"exporting to {folder}: a minute or less")
-        return write_folder(loaded.predictor, folder.absolute(), format)
+        where = [f"{key}={value}" for key, value in loaded.overrides.items()]
+        on_cpu = Predictor.load(loaded.checkpoint, where, device="cpu")  # what is written runs on any machine
+        return write_folder(on_cpu, folder.absolute(), format)

@@ -203,7 +203,7 @@ def _parts(
             return process.submit(work, *arguments).result()
 
     def training() -> dict[str, float]:
-        drawn_store(request.store, sizes.num_training_clips)
+        drawn_store(folder / "store", sizes.num_training_clips)
         return {
             "harray": elsewhere(harray_seconds, request)[0],
             "bare": elsewhere(bare_seconds, request)[0],

@@ -19,6 +19,7 @@ from harray.extraction.config import ExtractionConfig, needed_pictures
 from harray.extraction.extractor import ClipExtractor
 from harray.extraction.reader import clip_frames
 from harray.networks.backends import TORCH
+from harray.networks.precision import FP32
 from harray.networks.runtimes import TorchNetwork
 from harray.poses.detector import FrameDetections, PoseDetector
 from harray.poses.letterbox import fit, letterbox_for
@@ -118,18 +119,18 @@ def actor_clips(config: ExtractionConfig, device: str, paths: list[str]) -> int:
 def agreement(config: ExtractionConfig, request: TrainingRequest, device: str) -> Agreement:
     """The same frames and the same training step on the CPU by torch, and on the device."""
     frames = sample_frames(NUM_COMPARED)
-    poses = dataclasses.replace(config.poses, backend=TORCH)
-    here, there = (PoseDetector(poses, where).detect(frames) for where in ("cpu", device))
+    exact = {"backend": TORCH, "precision": FP32}
+    here = PoseDetector(dataclasses.replace(config.poses, **exact)).detect(frames)
+    there = PoseDetector(dataclasses.replace(config.poses, backend=TORCH), device).detect(frames)
     distances = [
         _apart(person, found) for found, wanted in zip(there, here, strict=True) for person in _people(wanted)
     ]
     near = [distance for distance in distances if distance is not None]
     tokens = None
     if config.scenes.weights != NONE:
+        wanted = SceneEncoder(dataclasses.replace(config.scenes, **exact)).encode(frames).astype(np.float32)
         scenes = dataclasses.replace(config.scenes, backend=TORCH)
-        wanted, found = (
-            SceneEncoder(scenes, where).encode(frames).astype(np.float32) for where in ("cpu", device)
-        )
+        found = SceneEncoder(scenes, device).encode(frames).astype(np.float32)
         tokens = float(np.abs(found - wanted).mean() / wanted.mean())
     losses = [first_loss(request, where) for where in ("cpu", device)]
     return Agreement(

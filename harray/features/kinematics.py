@@ -3,6 +3,7 @@
 Letters: M rows (people of clips), B batch, P people, T frames, K joints, C coordinates, E pairs of joints.
 """
 
+import functools
 from itertools import combinations
 
 import torch
@@ -12,8 +13,16 @@ from torch.nn import functional
 
 def bone_vectors(keypoints_MTKC: Tensor, bones: tuple[tuple[int, int], ...]) -> Tensor:
     """Child less parent of every bone (parent, child), `[M, T, bones, C]`."""
-    parents, children = [parent for parent, _ in bones], [child for _, child in bones]
+    parents, children = places(bones, keypoints_MTKC.device)
     return keypoints_MTKC[:, :, children] - keypoints_MTKC[:, :, parents]
+
+
+@functools.cache
+def places(pairs: tuple[tuple[int, int], ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """The first and the second of each pair of joints, to index by. Kept: from a list a GPU would wait for a copy."""
+    with torch.inference_mode(False):  # they serve training too
+        first, second = torch.tensor(pairs, dtype=torch.int64, device=device).view(-1, 2).unbind(dim=1)
+    return first, second
 
 
 def differences(keypoints_MTKC: Tensor, lag: int) -> Tensor:
@@ -54,7 +63,8 @@ def _windowed(x_MTD: Tensor, window: int) -> Tensor:
 
 def pairwise_distances(keypoints_MTKC: Tensor) -> Tensor:
     """Distances of every two joints of one person, `[M, T, E]` with E = K (K - 1) / 2."""
-    first, second = zip(*combinations(range(keypoints_MTKC.shape[2]), 2), strict=True)
+    pairs = tuple(combinations(range(keypoints_MTKC.shape[2]), 2))
+    first, second = places(pairs, keypoints_MTKC.device)
     return lengths(keypoints_MTKC[:, :, first] - keypoints_MTKC[:, :, second])
 
 

@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def export(predictor: Predictor, folder: Path, file_format: str) -> Exported:
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return Exported(**{**vars(exported), "folder": folder})
+    return replace(exported, folder=folder)
 
 
 def _write(predictor: Predictor, folder: Path, file_format: str) -> Exported:
@@ -213,9 +213,17 @@ def _about(predictor: Predictor, form: FusionForm) -> dict[str, Any]:
     }
     if kept.provenance:
         config = kept.provenance.config(predictor.overrides)
-        about["pose"] = {"image_size": pose_image_size(config.poses), "stride": STRIDE, "border": GREY}
-        about["pose"]["min_box_confidence"] = PoseDetector(config.poses).min_box_confidence
-        if config.scenes.weights != NONE:
-            about["scene"] = {"image_size": config.scenes.image_size, "frames": config.scenes.num_frames}
-            about["scene"]["grid"] = config.scenes.grid
+        poses, scenes = config.poses, config.scenes
+        about["pose"] = {
+            "image_size": pose_image_size(poses),
+            "stride": STRIDE,
+            "border": GREY,
+            "min_box_confidence": PoseDetector(poses).min_box_confidence,
+        }
+        if scenes.weights != NONE:
+            about["scene"] = {
+                "image_size": scenes.image_size,
+                "frames": scenes.num_frames,
+                "grid": scenes.grid,
+            }
     return about

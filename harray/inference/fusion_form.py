@@ -29,7 +29,7 @@ class FusionForm(nn.Module):
         self.network = copy.deepcopy(checkpoint.network).eval().requires_grad_(False)
         for branch in self.network.branches:
             if branch.pcm is not None and branch.pcm.prior is not None:
-                branch.pcm.prior = ConditionalMean(branch.pcm.prior)
+                branch.pcm.add_module("prior", ConditionalMean(branch.pcm.prior))
 
     @property
     def signature(self) -> Signature:

@@ -48,10 +48,11 @@ def median(x: Tensor, dim: int) -> SimpleNamespace:
     return SimpleNamespace(values=least.select(dim, count - 1))
 
 
+_GETTER_OF_MT: Any = vars(torch._C.TensorBase)["mT"].__get__
 INSTEAD: dict[Any, Any] = {
     torch.Tensor.__iand__: torch.Tensor.__and__,
     torch.Tensor.__ior__: torch.Tensor.__or__,
-    torch.Tensor.mT.__get__: lambda x: x.transpose(-2, -1),
+    _GETTER_OF_MT: lambda x: x.transpose(-2, -1),
     torch.Tensor.cummax: cummax,
     torch.Tensor.nanmean: nanmean,
     torch.Tensor.nanmedian: nanmedian,

@@ -8,6 +8,10 @@ Letters: M rows (people of clips), T frames, K joints, C coordinates, D = T * K 
 S sampled places, N unknowns, X systems, B unknowns of a block, R columns.
 """
 
+import functools
+import warnings
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,7 +34,6 @@ class ConditionalMean(nn.Module):
         both = torch.stack([prior.covariance_GCDD, prior.precision_GCDD]).float()
         self.register_buffer("matrices_RE", functional.pad(both, (0, 1, 0, 1)).flatten(0, 3))
         self.register_buffer("order_E", functional.pad(prior.order_D, (0, 1), value=self.nowhere))
-        self.solve = torch.jit.script(Solver())
 
     def forward(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
         """Hidden joints as the visible ones let expect them, visible ones as they are, `[M, T, K, C]`."""
@@ -56,7 +59,7 @@ class ConditionalMean(nn.Module):
         pull_MCN = -(rows_MCNE @ seen_MCE[..., None]).squeeze(-1)
         right_MCN = torch.where(few_hidden_M11, pull_MCN, seen_MCE.gather(2, place_MCN))
         among_XNN = rows_MCNE.gather(3, column_MCNN).flatten(0, 1)
-        solved_XN, _ = self.solve(among_XNN, right_MCN.flatten(0, 1))
+        solved_XN, _ = solver()(among_XNN, right_MCN.flatten(0, 1), BLOCK)
         solved_MCN = solved_XN.view_as(right_MCN)
         hidden_MCE = torch.zeros_like(seen_MCE).scatter(2, place_MCN, solved_MCN)
         others_MCE = (solved_MCN[:, :, None] @ rows_MCNE).squeeze(2)
@@ -72,58 +75,58 @@ class ConditionalMean(nn.Module):
         first_V = torch.arange(num_systems, device=place_MS.device) * size**2
         among_MVSS = self.matrices_RE.flatten()[pair_MSS[:, None] + first_V[:, None, None]]
         sample_MVS = sample_MCS.repeat(1, self.num_components, 1)
-        _, unlikely_X = self.solve(among_MVSS.flatten(0, 1), sample_MVS.flatten(0, 1))
+        _, unlikely_X = solver()(among_MVSS.flatten(0, 1), sample_MVS.flatten(0, 1), BLOCK)
         return unlikely_X.view(-1, self.num_components, self.num_coordinates).sum(dim=2).argmin(dim=1)
 
 
-class Solver(nn.Module):
-    """Cholesky's decomposition in blocks, and both substitutions; N must be a multiple of `BLOCK`.
+@functools.cache
+def solver() -> Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]:
+    """Cholesky's decomposition in blocks, and both substitutions, compiled: its loops stay loops in a graph.
 
     A product with the inverse of a small triangle takes the place of solving by it, which ONNX cannot.
     """
+    few, more = (torch.eye(BLOCK).repeat(count, 1, 1) for count in (2, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is constant on purpose
+        inverse_of_factor = torch.jit.trace(_inverse_of_factor, few, check_inputs=[(more,)])
 
-    def __init__(self) -> None:
-        super().__init__()
-        few, more = (torch.eye(BLOCK).repeat(count, 1, 1) for count in (2, 3))
-        self.inverse_of_factor = torch.jit.trace(InverseOfFactor(), few, check_inputs=[(more,)])
-        self.block = BLOCK
+        def solve(matrices_XNN: Tensor, right_XN: Tensor, block: int) -> tuple[Tensor, Tensor]:
+            """Of `A x = y` the solutions `[X, N]`, and `y' A^-1 y` plus the logarithm of A's determinant `[X]`.
 
-    def forward(self, matrices_XNN: Tensor, right_XN: Tensor) -> tuple[Tensor, Tensor]:
-        """Of `A x = y` the solutions `[X, N]`, and `y' A^-1 y` plus the logarithm of A's determinant `[X]`.
+            N is a multiple of the block. A's rows and columns of 0 have the solution 0, and each adds the logarithm of
+            `LEAST_PIVOT`.
+            """
+            num_blocks = matrices_XNN.shape[1] // block
+            left = torch.cat([matrices_XNN, right_XN.unsqueeze(2)], dim=2)
+            upper, inverses = left[:, :0], left[:, :0, :block]  # L' with L^-1 y beside it, so far
+            log_X = left[:, :0, 0].sum(dim=1)
+            for _ in range(num_blocks):
+                inverse_XBB, pivots_XB = inverse_of_factor(left[:, :block, :block])
+                rows = inverse_XBB @ left[:, :block]
+                left = left[:, block:, block:] - rows[:, :, block:-1].transpose(1, 2) @ rows[:, :, block:]
+                upper = torch.cat([upper, functional.pad(rows, (upper.shape[1], 0))], dim=1)
+                inverses = torch.cat([inverses, inverse_XBB], dim=1)
+                log_X = log_X + pivots_XB.log().sum(dim=1)
+            unlikely_X = log_X + upper[:, :, -1].square().sum(dim=1)
+            solution_XN1 = upper[:, :0, -1:]
+            for number in range(num_blocks):
+                start = (num_blocks - 1 - number) * block
+                rows = upper[:, start : start + block]
+                known_XB1 = rows[:, :, -1:] - rows[:, :, start + block : -1] @ solution_XN1
+                inverse_XBB = inverses[:, start : start + block]
+                solution_XN1 = torch.cat([inverse_XBB.transpose(1, 2) @ known_XB1, solution_XN1], dim=1)
+            return solution_XN1.squeeze(2), unlikely_X
 
-        A's rows and columns of 0 have the solution 0, and each adds the logarithm of `LEAST_PIVOT`.
-        """
-        block, num_blocks = self.block, matrices_XNN.shape[1] // self.block
-        left = torch.cat([matrices_XNN, right_XN.unsqueeze(2)], dim=2)
-        upper, inverses = left[:, :0], left[:, :0, :block]  # L' with L^-1 y beside it, so far
-        log_X = left[:, :0, 0].sum(dim=1)
-        for _ in range(num_blocks):
-            inverse_XBB, pivots_XB = self.inverse_of_factor(left[:, :block, :block])
-            rows = inverse_XBB @ left[:, :block]
-            left = left[:, block:, block:] - rows[:, :, block:-1].transpose(1, 2) @ rows[:, :, block:]
-            upper = torch.cat([upper, functional.pad(rows, (upper.shape[1], 0))], dim=1)
-            inverses = torch.cat([inverses, inverse_XBB], dim=1)
-            log_X = log_X + pivots_XB.log().sum(dim=1)
-        unlikely_X = log_X + upper[:, :, -1].square().sum(dim=1)
-        solution_XN1 = upper[:, :0, -1:]
-        for number in range(num_blocks):
-            start = (num_blocks - 1 - number) * block
-            rows = upper[:, start : start + block]
-            known_XB1 = rows[:, :, -1:] - rows[:, :, start + block : -1] @ solution_XN1
-            inverse_XBB = inverses[:, start : start + block]
-            solution_XN1 = torch.cat([inverse_XBB.transpose(1, 2) @ known_XB1, solution_XN1], dim=1)
-        return solution_XN1.squeeze(2), unlikely_X
+        return torch.jit.script(solve)
 
 
-class InverseOfFactor(nn.Module):
+def _inverse_of_factor(matrices_XBB: Tensor) -> tuple[Tensor, Tensor]:
     """L^-1 of matrices `L L'`, `[X, B, B]`, and the squares of L's diagonal, `[X, B]`."""
-
-    def forward(self, matrices_XBB: Tensor) -> tuple[Tensor, Tensor]:
-        size, pivots = int(matrices_XBB.shape[1]), []
-        unit_BB = torch.eye(size, device=matrices_XBB.device)
-        rows = torch.cat([matrices_XBB, unit_BB.expand_as(matrices_XBB)], dim=2)
-        inverse_XBB = _eliminated(rows, pivots)[:, :, size:]
-        return inverse_XBB, torch.cat(pivots, dim=1).squeeze(2)
+    size, pivots = int(matrices_XBB.shape[1]), []
+    unit_BB = torch.eye(size, device=matrices_XBB.device)
+    rows = torch.cat([matrices_XBB, unit_BB.expand_as(matrices_XBB)], dim=2)
+    inverse_XBB = _eliminated(rows, pivots)[:, :, size:]
+    return inverse_XBB, torch.cat(pivots, dim=1).squeeze(2)
 
 
 def _eliminated(rows_XBR: Tensor, pivots: list[Tensor]) -> Tensor:
@@ -154,9 +157,10 @@ def first_places(wanted_MD: Tensor, count: int) -> Tensor:
     """The first `count` wanted places of each row in their order, `[M, count]`, then D, which is nowhere."""
     number_MD = wanted_MD.long().cumsum(dim=1) - 1
     slot_MD = torch.where(wanted_MD & (number_MD < count), number_MD, count)  # the last slot is thrown away
-    place_MD = torch.arange(wanted_MD.shape[1], device=wanted_MD.device).expand(wanted_MD.shape[0], -1)
-    nowhere = torch.full([wanted_MD.shape[0], count + 1], wanted_MD.shape[1], device=wanted_MD.device)
-    return nowhere.scatter(1, slot_MD, place_MD)[:, :count]
+    # By arithmetic: the exporter loses the type of new tensors in compiled functions.
+    place_MD = (number_MD * 0 + 1).cumsum(dim=1) - 1
+    nowhere_M1 = number_MD[:, :1] * 0 + wanted_MD.shape[1]
+    return nowhere_M1.expand(-1, count + 1).clone().scatter(1, slot_MD, place_MD)[:, :count]
 
 
 @torch.jit.script

@@ -47,6 +47,7 @@ def traced(module: "torch.nn.Module", samples: Sequence["torch.Tensor"], signatu
     axes |= dict.fromkeys(signature.outputs, first)
     with tempfile.TemporaryDirectory() as folder, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        module(*samples)  # what modules keep from their first call must not be made while they are traced
         torch.onnx.export(
             module,
             tuple(samples),

@@ -9,8 +9,8 @@ from harray.inference.products import (
     BLOCK,
     LEAST_PIVOT,
     ConditionalMean,
-    Solver,
     first_places,
+    solver,
     wanted_places,
 )
 from harray.model.network import about_own_centre
@@ -88,7 +88,7 @@ def test_systems_are_solved_and_rows_of_zeros_are_left_out(num_unknown):
     matrices, right = root @ root.mT, root[:, :, 0]
     more = size - num_unknown
     padded = torch.nn.functional.pad(matrices, (0, more, 0, more)), torch.nn.functional.pad(right, (0, more))
-    solution, unlikely = Solver()(*padded)
+    solution, unlikely = solver()(*padded, BLOCK)
     wanted = torch.linalg.solve(matrices.double(), right.double())
     torch.testing.assert_close(solution[:, :num_unknown].double(), wanted, atol=1e-3, rtol=1e-3)
     assert not solution[:, num_unknown:].any()
