@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harray import recipes
     from harray.api.cross_validate import CrossValidateOptions, cross_validate
-    from harray.api.evaluate import evaluate
+    from harray.api.evaluate import EvaluateOptions, evaluate
     from harray.api.extract import ExtractOptions, extract
     from harray.api.models import Model, load
+    from harray.api.pretrain import pretrain
     from harray.api.stores import Store
     from harray.api.sweeps import Sweep
     from harray.api.train import Workers, train
@@ -34,7 +35,9 @@ _HOMES = {  # name -> module that has it; None: the name is a module
     "extract": "harray.api.extract",
     "train": "harray.api.train",
     "tune": "harray.api.tune",
+    "pretrain": "harray.api.pretrain",
     "evaluate": "harray.api.evaluate",
+    "EvaluateOptions": "harray.api.evaluate",
     "cross_validate": "harray.api.cross_validate",
     "CrossValidateOptions": "harray.api.cross_validate",
     "load": "harray.api.models",
@@ -51,6 +54,7 @@ _HOMES = {  # name -> module that has it; None: the name is a module
 
 __all__ = [
     "CrossValidateOptions",
+    "EvaluateOptions",
     "ExtractOptions",
     "Model",
     "Reporter",
@@ -64,6 +68,7 @@ __all__ = [
     "evaluate",
     "extract",
     "load",
+    "pretrain",
     "recipes",
     "train",
     "tune",

@@ -257,8 +257,8 @@ def _scored(plan: CrossValidationPlan, found: Mapping[FoldTraining, FoldOutcome]
         )
         for name in names
     }
-    features = plan.trainings[0].learning.features
-    floors = scores_of_variant([floors_by_fold(plan.store, folds.splits, folds.places, features)], truths)
+    learning = plan.trainings[0].learning
+    floors = scores_of_variant([floors_by_fold(plan.store, folds.splits, folds.places, learning)], truths)
     return CrossValidation(
         store_digest=plan.store.digest(),
         splits=folds.splits,

@@ -12,6 +12,7 @@ from harray.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from harray.distributed.extraction import ExtractionSummary
+    from harray.store.compact import Compaction
     from harray.store.feature_store import StoreInfo
     from harray.store.test_part import HeldOut
     from harray.store.verify import Verification
@@ -69,6 +70,14 @@ class Store:
         with writing(self.path, "harray store verify --repair") if repair else contextlib.nullcontext():
             found = verify(self.features)
             return found, move_damaged(self.features, found) if repair else []
+
+    def compact(self) -> "Compaction":
+        """Merge the ledger's parts and small shards into large ones; the store says the same."""
+        from harray.store.compact import compact
+        from harray.store.lock import writing
+
+        with writing(self.path, "harray store compact"):
+            return compact(self.features)
 
     def splits(self) -> list[str]:
         """Names of its splits."""

@@ -120,7 +120,7 @@ def check_trainable(store: Place, experiment: ExperimentConfig, num_workers: int
             raise InputError(
                 f"store {store}: no split {wanted!r}, it has {', '.join(splits)}; set training.train_split=NAME"
             )
-    if len(labels := opened.labels()) < 2:
+    if experiment.training.use_labels and len(labels := opened.labels()) < 2:
         raise InputError(f"store {store}: found {len(labels)} labels, expected at least two to tell apart")
     test_part(store, experiment.training)
     if not num_workers:
@@ -150,6 +150,8 @@ def val_part(store: Place, training: TrainingConfig) -> str:
     """What val is in such a training and what it chooses, in a line; the same clips that `training_clips` takes."""
     from harray.training.splits import carve_val
 
+    if not training.use_labels:
+        return "val: none, since no labels are used; the last epoch is kept"
     chooses = "choose the epoch" if training.patience else "choose nothing: the last epoch is kept"
     opened = FeatureStore.open(store)
     splits = opened.splits()

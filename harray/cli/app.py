@@ -71,6 +71,7 @@ COMMANDS: tuple[Callable, ...] = (
     data.extract,
     audit.audit,
     models.train,
+    models.pretrain,
     tuning.tune,
     tuning.rerun,
     models.evaluate,
@@ -95,6 +96,7 @@ synth_app.command("pose-weights")(data.pose_weights)
 store_app.command("info")(data.store_info)
 store_app.command("verify")(data.store_verify)
 store_app.command("retry")(data.store_retry)
+store_app.command("compact")(data.store_compact)
 skeleton_app.command("import")(skeletons.import_)
 skeleton_app.command("export")(skeletons.export)
 bench_app.command("extraction")(bench.extraction)

@@ -227,6 +227,23 @@ def store_verify(
         )
 
 
+def store_compact(
+    store: options.StoreArgument,
+    as_json: options.Json = False,
+) -> None:
+    """Merge many small files of a store into few large ones.
+
+    The store says the same, during the work too, and readers are not disturbed. `extract` does it by itself when the
+    files have become many.
+    """
+    from harray.api.stores import Store
+
+    terminal = Terminal(as_json=as_json)
+    done = Store(store).compact()
+    terminal.result(str(done))
+    terminal.json(dataclasses.asdict(done))
+
+
 def store_info(
     store: options.StoreArgument,
     failed: Annotated[

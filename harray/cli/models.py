@@ -1,4 +1,4 @@
-"""Commands that make and use models: train, evaluate, predict."""
+"""Commands that make and use models: train, pretrain, evaluate, predict."""
 
 import dataclasses
 import re
@@ -82,6 +82,51 @@ def train(
         )
         assert model.training is not None
         show_training(terminal, model.training, next_command)
+        if missed:
+            raise missed
+
+
+def pretrain(
+    store: options.Store,
+    recipe: options.Recipe = "default",
+    config: options.ConfigFile = None,
+    init: options.Init = None,
+    register: Annotated[
+        str | None, typer.Option("--register", metavar="NAME", help="Register the model under this name.")
+    ] = None,
+    out: options.Out = options.DEFAULT_OUT,
+    tracking_uri: options.TrackingUri = None,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """Learn motion from clips without labels.
+
+    PCM learns to complete hidden joints, MME to predict masked motion; labels are ignored. `harray train --from` starts
+    from the outcome, with the same recipe.
+    """
+    overrides = options.starting_from(init, overrides)
+    options.build_config(recipe, config, overrides)
+    options.check_store(store)
+    with session(out, "pretrain", as_json) as terminal:
+        from harray.api.outcomes import outcome_of
+        from harray.api.pretrain import pretrain as learn
+
+        model, missed = outcome_of(
+            lambda: learn(
+                store,
+                recipe=recipe,
+                config=config,
+                overrides=overrides,
+                register=register,
+                workspace=Workspace(out, tracking_uri),
+                reporter=terminal,
+            )
+        )
+        flags = {"--store": store, "--from": model.name, **advice.start(recipe, config)}
+        assert model.training is not None
+        show_training(
+            terminal, model.training, advice.command("train", flags=flags | advice.where(out, tracking_uri))
+        )
         if missed:
             raise missed
 

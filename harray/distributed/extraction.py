@@ -49,6 +49,7 @@ from harray.reporting import SILENT, Reporter
 from harray.scenes.config import RANDOM
 from harray.scenes.weights import check_scene_weights
 from harray.schema import EXTRACTED, QUARANTINED
+from harray.store.compact import MANY_FILES, compact
 from harray.store.feature_store import FeatureStore
 from harray.store.ledger import noted
 from harray.store.lock import writing
@@ -151,6 +152,7 @@ def extract(
         for kind, count, path, text in noted(pa.concat_tables([OUTCOMES.empty_table(), *tally.noted])):
             told.say(f"{kind}, {count} of {tally.total} videos, such as {path}: {text}")
         store.append_ledger(moved_rows(store.ledger(), manifest, stamps_of))
+        compact(store, least=MANY_FILES)
         final = recorded_outcomes(store, manifest)
     return _summary(final, tally, seconds=time.monotonic() - started, messages=messages)
 

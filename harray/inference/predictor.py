@@ -148,6 +148,11 @@ class Predictor:
         device: str | None = None,
         num_threads: int | None = None,
     ):
+        """Raises InputError: a model that learned without labels, so that it tells no classes."""
+        if not checkpoint.classes:
+            raise InputError(
+                "this model is pretrained without labels and tells no classes; `harray train --from` it"
+            )
         self.checkpoint = checkpoint
         self.overrides = overrides or {}
         self.num_threads = num_threads

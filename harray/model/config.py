@@ -32,6 +32,8 @@ class PCMConfig:
     """Width of the bottleneck in which the joints of a frame exchange information."""
     fill: Literal["zero", "hold", "linear"] = "zero"
     """What stands in for hidden joints when PCM is off: zeros, the last visible value, or linear interpolation."""
+    learning_share: Fraction = 0.4
+    """Share of the people with hidden joints from whom PCM learns at a training step; the others it completes only."""
     surprise: bool = True
     """Whether MME reads PCM's prediction error on visible joints."""
 

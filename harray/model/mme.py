@@ -111,15 +111,19 @@ class Encoder(nn.Module):
         self.drop_summary = RowDropout(f"{name}.summary", config.dropout)
         self.join = nn.Linear((2 + config.summary) * config.width, config.width)
 
-    def forward(
-        self, seen_MTD: Tensor, summary_MD: Tensor | None, random: RowRandom | None
-    ) -> tuple[Tensor, Tensor]:
+    def over_time(self, seen_MTD: Tensor, random: RowRandom | None) -> Tensor:
+        """What the blocks find in each frame, `[M, T, D]`."""
         x_MTD = self.enter(self.drop(seen_MTD, random))
         if self.is_transformer:
             x_MTD = x_MTD + _waves(x_MTD.shape[1], x_MTD.shape[2], x_MTD.device)
         for block in self.blocks:
             x_MTD = block(x_MTD, random)
-        x_MTD = self.leave(x_MTD)
+        return self.leave(x_MTD)
+
+    def forward(
+        self, seen_MTD: Tensor, summary_MD: Tensor | None, random: RowRandom | None
+    ) -> tuple[Tensor, Tensor]:
+        x_MTD = self.over_time(seen_MTD, random)
         attention_MT = self.attention(x_MTD).squeeze(-1).softmax(dim=1)
         parts = [torch.einsum("mt,mtd->md", attention_MT, x_MTD), x_MTD.amax(dim=1)]
         if self.summarise is not None and summary_MD is not None:

@@ -105,7 +105,12 @@ class PoseBranch(nn.Module):
         """Complete and encode everybody who is present; absent people are skipped."""
         present_BP = self._present(visible_BPTK)
         row, person = present_BP.nonzero(as_tuple=True)
-        completion, centre_MC = self.complete(keypoints_BPTKC[row, person], visible_BPTK[row, person])
+        visible_MTK = visible_BPTK[row, person]
+        completion, centre_MC = self.complete(
+            keypoints_BPTKC[row, person],
+            visible_MTK,
+            self._learns(visible_MTK, random_of(random, row, person)),
+        )
         # Detached, so that PCM learns completion only, and cannot encode the class in hidden joints.
         seen = Completion(*(part.detach() for part in completion))
         streams = self._streams(seen, centre_MC, visible_BPTK, present_BP)
@@ -144,17 +149,36 @@ class PoseBranch(nn.Module):
             attention_time_BT=time_BPT.sum(dim=1) / present_BP.sum(dim=1, keepdim=True),
         )
 
-    def complete(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> tuple[Completion, Tensor]:
-        """Each person about its own centre `[M, C]`, completed by PCM or, without it, filled in."""
+    def complete(
+        self, keypoints_MTKC: Tensor, visible_MTK: Tensor, learns_M: Tensor | None = None
+    ) -> tuple[Completion, Tensor]:
+        """Each person about its own centre `[M, C]`, completed by PCM or, without it, filled in.
+
+        Args:
+            learns_M: as of PCM.
+        """
         own, centre_MC = about_own_centre(keypoints_MTKC, visible_MTK)
         if self.pcm is not None:
-            return self.pcm(own, visible_MTK), centre_MC
+            return self.pcm(own, visible_MTK, learns_M), centre_MC
         filled = fill_hidden(own, visible_MTK, self.config.pcm.fill)
         return Completion(filled, filled, filled, filled, torch.zeros_like(own[..., 0])), centre_MC
 
-    def streams(self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor) -> Tensor:
-        """MME's input streams of everybody present, `[M, T, D]`, before standardisation."""
-        present_BP = self._present(visible_BPTK)
+    def _learns(self, visible_MTK: Tensor, random: RowRandom | None) -> Tensor | None:
+        """Rows from which PCM learns in training, `[M]`: a share of those in which there is something to complete."""
+        if not self.training or random is None:
+            return None
+        incomplete_M = ~visible_MTK.flatten(1).all(dim=1)
+        return incomplete_M & random.chance("pcm.learns", self.config.pcm.learning_share)
+
+    def streams(
+        self, keypoints_BPTKC: Tensor, visible_BPTK: Tensor, present_BP: Tensor | None = None
+    ) -> Tensor:
+        """MME's input streams of everybody present, `[M, T, D]`, before standardisation.
+
+        Args:
+            present_BP: whose streams; None for those of whom a joint is visible.
+        """
+        present_BP = self._present(visible_BPTK) if present_BP is None else present_BP
         completion, centre_MC = self.complete(keypoints_BPTKC[present_BP], visible_BPTK[present_BP])
         return self._streams(completion, centre_MC, visible_BPTK, present_BP)
 

@@ -45,7 +45,7 @@ class JointNeighbours(NamedTuple):
     closeness_MTKN: (
         Tensor  # 1 = next frame, 0 = there is none; N = before, after, second before, second after
     )
-    away_MTKNC: Tensor  # the neighbours less the cubic; 0 where there is none
+    away_MNCTK: Tensor  # the neighbours less the cubic; 0 where there is none
 
 
 class RefinerInputs(NamedTuple):
@@ -73,28 +73,72 @@ class PCM(nn.Module):
         self.predict = _two_layers(states + size + 2 * num_joints, config.predict_size, size)
         self.refine = Refinement(config, num_joints=num_joints, num_coordinates=num_coordinates)
 
-    def forward(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Completion:
-        """Complete normalised keypoints; the values of hidden joints are never read."""
-        seen_MTK1 = visible_MTK[..., None]
-        seen = torch.where(seen_MTK1, keypoints_MTKC, 0.0)
+    def forward(
+        self, keypoints_MTKC: Tensor, visible_MTK: Tensor, learns_M: Tensor | None = None
+    ) -> Completion:
+        """Complete normalised keypoints; the values of hidden joints are never read.
+
+        Args:
+            learns_M: rows from which PCM learns; the others get no gradient, which saves its time. None: all.
+        """
+        seen = torch.where(visible_MTK[..., None], keypoints_MTKC, 0.0)
         beside = _beside(seen, visible_MTK)
-        states_MTD = self._states_beside(seen, visible_MTK)
-        predicted = self._predict(beside, states_MTD)
-        error = torch.where(seen_MTK1, seen - predicted, 0.0)
-        expected = (
-            torch.where(seen_MTK1, seen, predicted) if self.prior is None else self.prior(seen, visible_MTK)
-        )
-        evidence = RefinerInputs(visible_MTK, expected, predicted, error, beside.closeness_MTKN, states_MTD)
-        refined = expected + self.refine(evidence)
-        completed = torch.where(seen_MTK1, keypoints_MTKC, refined)
+        expected = None if self.prior is None else self.prior(seen, visible_MTK)
+        given = (seen, visible_MTK, *beside) if expected is None else (seen, visible_MTK, *beside, expected)
+        if learns_M is None:
+            return self._complete(*given)
+        if seen.device.type != "cpu":  # picking rows would make the device wait
+            return _apart(self._complete(*given), learns_M)
+        if not learns_M.any():
+            with torch.no_grad():
+                completion = self._complete(*given)
+            # Every parameter has a gradient at every step, as workers that share a batch need.
+            nothing = 0.0 * torch.stack([weights.sum() for weights in self.parameters()]).sum()
+            return completion._replace(predicted_MTKC=completion.predicted_MTKC + nothing)
+        learned = self._complete(*(x[learns_M] for x in given))
+        with torch.no_grad():
+            others = self._complete(*(x[~learns_M] for x in given))
+        order_M = learns_M.logical_not().long().argsort(stable=True).argsort()
+        return Completion(*(torch.cat(both)[order_M] for both in zip(learned, others, strict=True)))
+
+    def _complete(
+        self,
+        seen_MTKC: Tensor,
+        visible_MTK: Tensor,
+        start_MTKC: Tensor,
+        closeness_MTKN: Tensor,
+        away_MNCTK: Tensor,
+        expected_MTKC: Tensor | None = None,
+    ) -> Completion:
+        """What is learned: from visible joints (0 where hidden), their neighbours, and what the prior expects."""
+        seen_MTK1 = visible_MTK[..., None]
+        states_MTD = self._states_beside(seen_MTKC, visible_MTK)
+        predicted = self._predict(JointNeighbours(start_MTKC, closeness_MTKN, away_MNCTK), states_MTD)
+        error = torch.where(seen_MTK1, seen_MTKC - predicted, 0.0)
+        expected = torch.where(seen_MTK1, seen_MTKC, predicted) if expected_MTKC is None else expected_MTKC
+        evidence = RefinerInputs(visible_MTK, expected, predicted, error, closeness_MTKN, states_MTD)
+        refined = self._refined(evidence)
+        completed = torch.where(seen_MTK1, seen_MTKC, refined)
         surprise = (error.square().sum(-1) + 1e-8).sqrt() * visible_MTK
         return Completion(completed, predicted, expected, refined, surprise)
+
+    def _refined(self, evidence: RefinerInputs) -> Tensor:
+        """The expectation, corrected; on a CPU only of people of whom something is hidden."""
+        expected = evidence.expected_MTKC
+        incomplete_M = ~evidence.visible_MTK.flatten(1).all(dim=1)
+        if expected.device.type != "cpu" or incomplete_M.all():
+            return expected + self.refine(evidence)
+        if not incomplete_M.any():
+            return expected
+        correction = self.refine(RefinerInputs(*(x[incomplete_M] for x in evidence)))
+        return expected.index_put((incomplete_M,), expected[incomplete_M] + correction)
 
     def _predict(self, beside: JointNeighbours, states_MTD: Tensor) -> Tensor:
         """Of each frame from the others, `[M, T, K, C]`."""
         start, closeness, away = beside
         context = torch.cat([states_MTD, PLACES * start.flatten(2), closeness[..., :2].flatten(2)], dim=-1)
-        predicted = start + torch.einsum("mtkn,mtknc->mtkc", self.weigh(closeness), away)
+        weight_MN1TK = self.weigh(closeness).permute(0, 3, 1, 2)[:, :, None]
+        predicted = start + (weight_MN1TK * away).sum(dim=1).movedim(1, -1)
         return predicted + self.trust(closeness).sigmoid() * self.predict(context).view_as(start)
 
     def _states_beside(self, seen_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
@@ -170,12 +214,22 @@ class JointsAndFrames(nn.Module):
         return x_MTKD + self.mix(y)
 
 
+def _apart(completion: Completion, learns_M: Tensor) -> Completion:
+    """The same, without gradient where a row does not learn."""
+    parts = []
+    for part in completion:
+        learns = learns_M.view(-1, *[1] * (part.dim() - 1))
+        parts.append(torch.where(learns, part, part.detach()))
+    return Completion(*parts)
+
+
 def _beside(seen_MTKC: Tensor, visible_MTK: Tensor) -> JointNeighbours:
+    seen_CMTK = seen_MTKC.movedim(-1, 0).contiguous()
     frames = neighbours_twice(visible_MTK)
-    start = cubic(seen_MTKC, frames)
-    away = [(joints_at(seen_MTKC, frame) - start) * (frame >= 0)[..., None] for frame in frames]
+    start = cubic(seen_CMTK, frames)
+    away = torch.stack([(joints_at(seen_CMTK, frame) - start) * (frame >= 0) for frame in frames])
     closeness = torch.stack([_closeness(frame) for frame in frames], dim=-1)
-    return JointNeighbours(start, closeness, torch.stack(away, dim=-2))
+    return JointNeighbours(start.movedim(0, -1).contiguous(), closeness, away.movedim(2, 0))
 
 
 def _closeness(frame_MTK: Tensor) -> Tensor:

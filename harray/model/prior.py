@@ -14,9 +14,9 @@ Letters: M rows (people of clips), T frames, K joints, C coordinates, D = T * K,
 principal components, H hidden joints, O observed joints, S sampled ones.
 """
 
-from collections.abc import Iterator
-
+import numpy as np
 import scipy.fft
+import scipy.linalg
 import torch
 from torch import Tensor, nn
 
@@ -60,16 +60,24 @@ class MotionPrior(nn.Module):
             keypoints_MTKC: each person about its own centre, in body sizes; 0 where hidden.
         """
         with torch.autocast(keypoints_MTKC.device.type, enabled=False):
-            keypoints_MTKC = keypoints_MTKC.float()
-            expected_MCD = keypoints_MTKC.flatten(1, 2).mT.clone()
-            incomplete = (~visible_MTK).any(dim=(1, 2)).nonzero()[:, 0]
-            if not len(incomplete):
-                return keypoints_MTKC
-            component_M = self.components(keypoints_MTKC[incomplete], visible_MTK[incomplete])
-            for component, places in _by_component(component_M):
-                rows = incomplete[places]
-                expected_MCD[rows], _ = self._conditional(component, expected_MCD[rows], visible_MTK[rows])
-        return expected_MCD.mT.reshape(keypoints_MTKC.shape)
+            seen_MTKC = keypoints_MTKC.float()
+            if keypoints_MTKC.device.type != "cpu":
+                return self._completed(seen_MTKC, visible_MTK)
+            incomplete_M = (~visible_MTK).flatten(1).any(dim=1)
+            if incomplete_M.all():
+                return self._completed(seen_MTKC, visible_MTK)
+            expected_MTKC = seen_MTKC.clone()
+            if incomplete_M.any():
+                expected_MTKC[incomplete_M] = self._completed(
+                    seen_MTKC[incomplete_M], visible_MTK[incomplete_M]
+                )
+            return expected_MTKC
+
+    def _completed(self, seen_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
+        component_M = self.components(seen_MTKC, visible_MTK)
+        seen_MCD = seen_MTKC.flatten(1, 2).mT
+        mean_MCD = self._conditional_means(component_M, seen_MCD, visible_MTK.flatten(1))
+        return mean_MCD.mT.reshape(seen_MTKC.shape)
 
     @torch.no_grad()
     def components(self, keypoints_MTKC: Tensor, visible_MTK: Tensor) -> Tensor:
@@ -92,8 +100,9 @@ class MotionPrior(nn.Module):
 
         By the first mixture component, as long as all are alike; arguments as of `forward`.
         """
-        seen_MCD = keypoints_MTKC.double().flatten(1, 2).mT.contiguous()
-        expected_MCD, _ = self._conditional(0, seen_MCD, visible_MTK)
+        seen_MCD = keypoints_MTKC.double().flatten(1, 2).mT
+        first_M = torch.zeros(len(seen_MCD), dtype=torch.long, device=seen_MCD.device)
+        expected_MCD = self._conditional_means(first_M, seen_MCD, visible_MTK.flatten(1))
         axes_CDF = torch.linalg.eigh(self.covariance_GCDD[0].double())[1][..., -NUM_PRINCIPAL:]
         farthest_C1F = axes_CDF.abs().argmax(dim=1, keepdim=True)
         sign_C1F = axes_CDF.gather(1, farthest_C1F).sign()  # else it would be the machine's choice
@@ -107,13 +116,24 @@ class MotionPrior(nn.Module):
         And the components' numbers of rows `[G]`; both float64. Arguments as of `forward`, and each row's component.
         """
         moments_GCDD = torch.zeros_like(self.covariance_GCDD, dtype=torch.float64)
-        seen_MCD = keypoints_MTKC.double().flatten(1, 2).mT.contiguous()
-        for component, rows in _by_component(component_M):
-            expected, covariance_CDD = self._conditional(
-                component, seen_MCD[rows], visible_MTK[rows], with_covariance=True
-            )
-            moments_GCDD[component] = torch.einsum("mcd,mce->cde", expected, expected) + covariance_CDD
+        seen_MCD = keypoints_MTKC.double().flatten(1, 2).mT
+        hidden_MD = ~visible_MTK.flatten(1)
+        for component in component_M.unique().tolist():
+            rows = component_M == component
+            moments_GCDD[component] = self._moments_of(component, seen_MCD[rows], hidden_MD[rows])
         return moments_GCDD, torch.bincount(component_M, minlength=self.num_components).double()
+
+    def _moments_of(self, component: int, seen_MCD: Tensor, hidden_MD: Tensor) -> Tensor:
+        """Of rows that all belong to one mixture component, `[C, D, D]`."""
+        precision_CDD = self.precision_GCDD[component].double()
+        expected_MCD, uncertain_CDD = seen_MCD.clone(), torch.zeros_like(precision_CDD)
+        pull_MCD = torch.einsum("cde,mce->mcd", precision_CDD, seen_MCD)
+        for expected_CD, pull_CD, hidden_D in zip(expected_MCD, pull_MCD, hidden_MD, strict=True):
+            if len(hidden_H := hidden_D.nonzero()[:, 0]):
+                uncertain_CHH = _inverse(_among(precision_CDD, hidden_H))
+                expected_CD[:, hidden_H] = -(uncertain_CHH @ pull_CD[:, hidden_H, None])[..., 0]
+                uncertain_CDD[:, hidden_H[:, None], hidden_H] += uncertain_CHH
+        return torch.einsum("mcd,mce->cde", expected_MCD, expected_MCD) + uncertain_CDD
 
     def fit(self, moments_GCDD: Tensor, num_rows_G: Tensor, *, num_shared: float) -> None:
         """The maximisation: the covariances that the moments of so many rows make likely, or nearly.
@@ -160,49 +180,68 @@ class MotionPrior(nn.Module):
         pairs_MSS = index_MS[:, :, None] * visible_MD.shape[1] + index_MS[:, None, :]
         among = self.covariance_GCDD.flatten(2).index_select(2, pairs_MSS.flatten())
         among_GCMSS = among.unflatten(2, pairs_MSS.shape).where(~unknown_MSS, unit_SS)
-        factor_GCMSS = torch.linalg.cholesky(among_GCMSS)
+        factor_GCMSS = torch.linalg.cholesky_ex(among_GCMSS)[0]
         sample_GCMS1 = sample_MCS.transpose(0, 1)[..., None].expand(self.num_components, -1, -1, -1, -1)
         white_GCMS1 = torch.linalg.solve_triangular(factor_GCMSS, sample_GCMS1, upper=False)
         volume_GCM = factor_GCMSS.diagonal(dim1=3, dim2=4).log().sum(dim=-1)
         return -(white_GCMS1.square().sum(dim=(3, 4)) / 2 + volume_GCM).sum(dim=1).mT
 
-    def _conditional(
-        self, component: int, seen_MCD: Tensor, visible_MTK: Tensor, *, with_covariance: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        """The conditional mean `[M, C, D]` and, where asked for, the rows' sum of conditional covariances `[C, D, D]`.
+    def _conditional_means(self, component_M: Tensor, seen_MCD: Tensor, visible_MD: Tensor) -> Tensor:
+        """Visible joints as they are, hidden ones by the conditional mean of their row's component, `[M, C, D]`.
 
-        Row by row, and for the mean alone by the smaller of two linear systems:
-        with P the precision and S the covariance, h the hidden joints and o the observed ones, it is
-        -P_hh^-1 P_ho x_o = S_ho S_oo^-1 x_o. The covariance is P_hh^-1.
+        With P the precision and S the covariance, h the hidden joints and o the observed ones, it is
+        -P_hh^-1 P_ho x_o = S_ho S_oo^-1 x_o. CPUs solve the smaller of the two systems row by row, other devices the
+        first of all rows at once.
         """
-        covariance_CDD, precision_CDD = (
-            matrices_GCDD[component].to(seen_MCD.dtype)
-            for matrices_GCDD in (self.covariance_GCDD, self.precision_GCDD)
-        )
-        hidden_MD, mean_MCD = ~visible_MTK.flatten(1), seen_MCD.clone()
-        total_CDD = torch.zeros_like(precision_CDD)
-        pull_MCD = -torch.einsum("cde,mce->mcd", precision_CDD, seen_MCD)
-        weight_MCD = torch.zeros_like(seen_MCD)  # S_oo^-1 x_o of rows of which less is seen than hidden
-        for row in hidden_MD.any(dim=1).nonzero()[:, 0].tolist():
-            hidden_H, seen_O = hidden_MD[row].nonzero()[:, 0], (~hidden_MD[row]).nonzero()[:, 0]
-            if with_covariance or len(hidden_H) <= len(seen_O):
-                factor_CHH = _factor(precision_CDD, hidden_H)
-                mean_MCD[row][:, hidden_H] = _solved(factor_CHH, pull_MCD[row][:, hidden_H])
-                if with_covariance:
-                    total_CDD[:, hidden_H[:, None], hidden_H] += torch.cholesky_inverse(factor_CHH)
-            else:
-                weight_CO = _solved(_factor(covariance_CDD, seen_O), seen_MCD[row][:, seen_O])
-                weight_MCD[row][:, seen_O] = weight_CO
-        if len(rows := weight_MCD.flatten(1).any(dim=1).nonzero()[:, 0]):
-            by_weight_MCD = torch.einsum("cde,mce->mcd", covariance_CDD, weight_MCD[rows])
-            mean_MCD[rows] = torch.where(hidden_MD[rows, None], by_weight_MCD, seen_MCD[rows])
-        return mean_MCD, total_CDD
+        matrices = self.covariance_GCDD.to(seen_MCD.dtype), self.precision_GCDD.to(seen_MCD.dtype)
+        if seen_MCD.device.type == "cpu":
+            covariance_GCDD, precision_GCDD = (x.numpy() for x in matrices)
+            mean_MCD = seen_MCD.contiguous().clone()
+            for component, mean_CD, visible_D in zip(
+                component_M.tolist(), mean_MCD.numpy(), visible_MD.numpy(), strict=True
+            ):
+                _fill_row(mean_CD, visible_D, covariance_GCDD[component], precision_GCDD[component])
+            return mean_MCD
+        rows = zip(*(x.split(ROWS_AT_ONCE) for x in (component_M, seen_MCD, visible_MD)), strict=True)
+        return torch.cat([_filled_rows(matrices[1], *each) for each in rows])
 
 
-def _by_component(component_M: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Kinds that occur, and the rows of each."""
-    for component in component_M.unique().tolist():
-        yield component, (component_M == component).nonzero()[:, 0]
+def _fill_row(
+    mean_CD: np.ndarray, visible_D: np.ndarray, covariance_CDD: np.ndarray, precision_CDD: np.ndarray
+) -> None:
+    """Fill in the hidden joints of a row, which are 0, in place."""
+    hidden_H, seen_O = np.flatnonzero(~visible_D), np.flatnonzero(visible_D)
+    if not (len(hidden_H) and len(seen_O)):
+        return
+    few_hidden = len(hidden_H) <= len(seen_O)
+    for mean_D, covariance_DD, precision_DD in zip(mean_CD, covariance_CDD, precision_CDD, strict=True):
+        if few_hidden:
+            rows_HD = precision_DD[hidden_H]
+            mean_D[hidden_H] = _solution(rows_HD[:, hidden_H], -rows_HD @ mean_D)
+        else:
+            rows_OD = covariance_DD[seen_O]
+            mean_D[hidden_H] = _solution(rows_OD[:, seen_O], mean_D[seen_O]) @ rows_OD[:, hidden_H]
+
+
+def _solution(matrix_II: np.ndarray, right_I: np.ndarray) -> np.ndarray:
+    """Of the linear system with a positive definite matrix, which is overwritten."""
+    (posv,) = scipy.linalg.get_lapack_funcs(("posv",), (matrix_II,))
+    _, solution_I, failed = posv(matrix_II.T, right_I, overwrite_a=True)
+    if failed:
+        raise np.linalg.LinAlgError("the prior's covariance is not positive definite")
+    return solution_I
+
+
+def _filled_rows(precision_GCDD: Tensor, component_M: Tensor, seen_MCD: Tensor, visible_MD: Tensor) -> Tensor:
+    """Rows with their hidden joints filled in: systems of all joints, in which visible ones stand for themselves."""
+    hidden_MD = ~visible_MD
+    among_MCDD = precision_GCDD[component_M]
+    pull_MCD = torch.einsum("mcde,mce->mcd", among_MCDD, seen_MCD * visible_MD[:, None])
+    pairs_M1DD = (hidden_MD[:, :, None] & hidden_MD[:, None, :])[:, None]
+    unit_DD = torch.eye(seen_MCD.shape[2], dtype=seen_MCD.dtype, device=seen_MCD.device)
+    factor_MCDD, _ = torch.linalg.cholesky_ex(torch.where(pairs_M1DD, among_MCDD, unit_DD))
+    right_MCD = torch.where(hidden_MD[:, None], -pull_MCD, seen_MCD)
+    return torch.cholesky_solve(right_MCD[..., None], factor_MCDD)[..., 0]
 
 
 def _inverse(matrices_CDD: Tensor) -> Tensor:
@@ -210,15 +249,10 @@ def _inverse(matrices_CDD: Tensor) -> Tensor:
     return torch.cholesky_inverse(torch.linalg.cholesky(matrices_CDD))
 
 
-def _factor(matrices_CDD: Tensor, index_I: Tensor) -> Tensor:
-    """Cholesky's, of these rows and columns."""
+def _among(matrices_CDD: Tensor, index_I: Tensor) -> Tensor:
+    """These rows and columns."""
     pairs_II = index_I[:, None] * matrices_CDD.shape[1] + index_I
-    among_CII = matrices_CDD.flatten(1).index_select(1, pairs_II.flatten()).unflatten(1, pairs_II.shape)
-    return torch.linalg.cholesky(among_CII)
-
-
-def _solved(factor_CII: Tensor, right_CI: Tensor) -> Tensor:
-    return torch.cholesky_solve(right_CI[..., None], factor_CII)[..., 0]
+    return matrices_CDD.flatten(1).index_select(1, pairs_II.flatten()).unflatten(1, pairs_II.shape)
 
 
 def _random_walk(num_frames: int, num_joints: int) -> Tensor:

@@ -155,8 +155,10 @@ class FeatureStore:
         table = rows if isinstance(rows, pa.Table) else ledger_table(rows)
         if not len(table):
             return
-        first = table["time"][0].as_py().strftime("%Y%m%dT%H%M%S%f")
-        file = self.path / "ledger" / f"{first}-{uuid.uuid4().hex[:8]}.parquet"
+        latest = (
+            pc.max(table["time"]).as_py().strftime("%Y%m%dT%H%M%S%f")
+        )  # in a listing, after what it replaces
+        file = self.path / "ledger" / f"{latest}-{uuid.uuid4().hex[:8]}.parquet"
         write_atomically(file, lambda part: _write_parquet(table, part))
 
     def ledger(self, without: Collection[str] = ()) -> pa.Table:

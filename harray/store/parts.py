@@ -37,8 +37,11 @@ def each_of(read: Callable[[File], T], files: Sequence[File]) -> list[T]:
         return list(threads.map(read, files))
 
 
-def read_part(file: File, columns: Sequence[str] | None = None) -> pa.Table:
+def read_part(file: File, columns: Sequence[str] | None = None, checksums: bool = False) -> pa.Table:
     """A file of a store, or some of its columns.
+
+    Args:
+        checksums: whether to compare its pages with their checksums.
 
     Raises:
         InputError: the file is damaged.
@@ -46,7 +49,7 @@ def read_part(file: File, columns: Sequence[str] | None = None) -> pa.Table:
     """
 
     def read(copy: Path) -> pa.Table:
-        with pq.ParquetFile(copy) as part:
+        with pq.ParquetFile(copy, page_checksum_verification=checksums) as part:
             return part.read(columns=columns, use_threads=False)
 
     return checked(read, file)

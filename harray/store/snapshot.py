@@ -4,7 +4,6 @@ import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 from harray.files import File
 from harray.schema import LEDGER, MOVED
 from harray.store.ledger import extracted_rows, latest_rows, split_names
-from harray.store.parts import checked, each_of
+from harray.store.parts import checked, each_of, read_part
 
 NUM_REMEMBERED = 2  # stores, as where one is trained on and another one evaluated
 
@@ -77,13 +76,20 @@ def read_ledger(files: Sequence[File]) -> pa.Table:
         InputError: a part is damaged.
         FileNotFoundError: one is gone.
     """
-    parts = each_of(lambda file: checked(_read, file), files)
-    rows = latest_rows(pa.concat_tables(parts or [LEDGER.empty_table()]))
+    rows = latest_rows(pa.concat_tables(each_of(read_ledger_part, files) or [LEDGER.empty_table()]))
     return rows.filter(pc.field("status") != MOVED)
 
 
-def _read(copy: Path) -> pa.Table:
-    """A part of the ledger; of an older one the columns that it lacks are null."""
-    with pq.ParquetFile(copy) as part:
-        table = part.read(use_threads=False)
-    return table if table.schema.equals(LEDGER) else pq.read_table(copy, schema=LEDGER)
+def read_ledger_part(file: File) -> pa.Table:
+    """All rows of a part; of an older one the columns that it lacks are null.
+
+    Raises:
+        InputError: the part is damaged.
+        FileNotFoundError: it is gone.
+    """
+    table = read_part(file, checksums=True)
+    return (
+        table
+        if table.schema.equals(LEDGER)
+        else checked(lambda copy: pq.read_table(copy, schema=LEDGER), file)
+    )

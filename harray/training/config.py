@@ -48,6 +48,8 @@ class TrainingConfig:
     """Loss weight: PCM's error on hidden joints, relative to the error of its prior."""
     prediction_weight: float = 1.0
     """Loss weight: PCM's error in predicting a frame from the others, body sizes."""
+    masked_share: Fraction = 0.5
+    """Share of a clip's time that is masked for MME to predict, where labels are not used."""
     patience: int = 0
     """Epochs without a lower val loss after which training stops, and the best epoch counts. 0: all epochs run, and
     the last counts."""
@@ -62,6 +64,9 @@ class TrainingConfig:
     """Whether to compute in bfloat16 on a GPU."""
     state_sec: float = 5.0
     """Least time between two saves of the state that resuming needs, seconds. 0: after each epoch."""
+    use_labels: bool = True
+    """Whether classes are learned. If not, PCM and MME learn from the clips alone, labelled or not, as `harray
+    pretrain` does, and what comes of it is a model to start from (`init`)."""
     clips_per_class: Count | None = None
     """Clips of each class to learn from, at most, drawn by the seed and from as many groups as there are. None: all."""
     balance: Fraction = 0.0

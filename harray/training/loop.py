@@ -24,6 +24,7 @@ from harray.skeleton import SkeletonLayout
 from harray.training.config import LearningConfig
 from harray.training.divergence import check_finite
 from harray.training.evaluate import predict_probabilities
+from harray.training.masked_motion import MaskedMotionStep
 from harray.training.optimisation import decay_at, new_optimizer, rate_at
 from harray.training.scene_probe import fit_scene_probe
 from harray.training.statistics import fit_priors, fit_standardisation
@@ -134,11 +135,14 @@ class Trainer:
     def epochs(self, state: dict[str, Any] | None = None) -> Iterator[EpochReport]:
         """Train epoch by epoch, for callers that may stop in between; after each, `state()` can be kept."""
         self._start(state)
-        step = self._wrapped(
-            TrainingStep(self.network, self.config, self.augmentation, self._class_weights())
-        )
+        step = self._wrapped(self._new_step())
         while self.progress.epoch < self.config.num_epochs and not self._out_of_patience():
             yield self._epoch(step)
+
+    def _new_step(self) -> TrainingStep | MaskedMotionStep:
+        if not self.config.use_labels:
+            return MaskedMotionStep(self.network, self.config)
+        return TrainingStep(self.network, self.config, self.augmentation, self._class_weights())
 
     def _class_weights(self) -> Tensor | None:
         """Of all workers' clips."""
@@ -347,11 +351,16 @@ class Trainer:
         assert self.average is not None, "run() makes the average"
         return self.average
 
-    def _wrapped(self, step: TrainingStep) -> nn.Module:
+    def _wrapped(self, step: nn.Module) -> nn.Module:
         if self.workers.size == 1:
             return step
         devices = [self.device] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(step, device_ids=devices, broadcast_buffers=False)
+        return nn.parallel.DistributedDataParallel(
+            step,
+            device_ids=devices,
+            broadcast_buffers=False,
+            find_unused_parameters=not self.config.use_labels,  # those that tell classes
+        )
 
 
 def _rows_at_once(clips: NormalisedClips) -> int:

@@ -29,7 +29,7 @@ from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.evaluate import predict_logits
 from harray.training.floors import ties_of
 from harray.training.loop import EpochReport, Share, Trainer
-from harray.training.mirroring import try_mirroring
+from harray.training.mirroring import USUAL_PROBABILITY, try_mirroring
 from harray.training.probes import dealt
 from harray.training.splits import carve_val, few_of_each
 from harray.training.start import TakenOver, start_network
@@ -150,6 +150,8 @@ def fit_clips(
         trainer = new_trainer(learning, train, val, device)
         trained = trainer.run(on_epoch, on_state, state)
         checkpoint = checkpoint_of(trained, learning, train, val, origin_of(store))
+        if not learning.training.use_labels:
+            return Fitted(checkpoint=checkpoint, trainer=trainer)
         if val is None:
             held_out = _held_out_calibration(learning, train, trainer)
             checkpoint = dataclasses.replace(checkpoint, calibration=held_out)
@@ -204,7 +206,7 @@ def new_trainer(
     """
     if len(train) < (size := WorkerGroup.current().size):
         raise InputError(f"found {len(train)} clips to train on and {size} workers; use fewer --workers")
-    which = learning.features.keypoints
+    which, learning = learning.features.keypoints, as_used(learning)
     train, val = train.looked_at(which), None if val is None else val.looked_at(which)
     features, decisions = decided(learning.features, train)
     network, taken = started_network(learning, train)
@@ -221,6 +223,20 @@ def new_trainer(
     )
     trainer.decisions = decisions
     return trainer
+
+
+def as_used(learning: LearningConfig) -> LearningConfig:
+    """Where labels are not used, the config without what only they could teach: the scene, and whether to mirror."""
+    if learning.training.use_labels:
+        return learning
+    augmentation = learning.features.augmentation
+    if augmentation.mirror_probability is None:
+        augmentation = dataclasses.replace(augmentation, mirror_probability=USUAL_PROBABILITY)
+    return dataclasses.replace(
+        learning,
+        features=dataclasses.replace(learning.features, augmentation=augmentation),
+        model=dataclasses.replace(learning.model, cfn=dataclasses.replace(learning.model.cfn, enabled=False)),
+    )
 
 
 def started_network(learning: LearningConfig, clips: ClipTensors) -> tuple[FusionNetwork, TakenOver | None]:
@@ -261,8 +277,8 @@ def median_clip_sec(store: FeatureStore) -> float | None:
 def num_people_of(clips: ClipTensors, features: FeaturesConfig) -> int:
     """How many people the model looks at together: as many as most clips of some class show, false tracks apart."""
     people_N = (without_false_tracks(clips, features).confidence_NPTK > 0).any(dim=3).any(dim=2).sum(dim=1)
-    by_class = [people_N[clips.labels_N == label] for label in clips.labels_N.unique() if label >= 0]
-    return max(1, max(int(of_class.median()) for of_class in by_class))
+    by_class = [people_N[clips.labels_N == label] for label in clips.labels_N.unique()]
+    return max(1, *(int(of_class.median()) for of_class in by_class))
 
 
 def checkpoint_of(
@@ -304,7 +320,12 @@ def training_clips(learning: LearningConfig, store: FeatureStore) -> tuple[ClipT
         InputError: no such split, or fewer than two classes in it.
     """
     config, splits = learning.training, store.splits()
-    train = load_clips(store, config.train_splits if splits else None)
+    chosen = config.train_splits if splits else None
+    if not config.use_labels:
+        return dataclasses.replace(
+            load_clips(store, chosen, classes=()), tokens_NSD=None, scene_grid=None
+        ), None
+    train = load_clips(store, chosen)
     if len(train.labels_N[train.labels_N >= 0].unique()) < 2:
         raise InputError(
             f"store {store.path}: its clips to train on bear fewer than two labels; "

@@ -9,6 +9,8 @@ So a KL divergence draws it towards the attention of the scene alone, in every c
 Letters: B batch, E members of MME, D features, A action classes, S scene tokens.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -78,13 +80,8 @@ class TrainingStep(nn.Module):
             total = total + config.scene_attention_weight * losses["scene_attention"]
         else:
             total = total + config.fusion_weight * losses["pose"]
-        if network.pcm is not None:
-            by_stream = [self._completion(*each) for each in zip(poses, batch.streams, strict=True)]
-            completions, predictions = zip(*by_stream, strict=True)
-            losses["completion"] = torch.stack(completions).mean(dim=0)
-            losses["prediction"] = torch.stack(predictions).mean(dim=0)
-            total = total + config.completion_weight * losses["completion"]
-            total = total + config.prediction_weight * losses["prediction"]
+        completion, weighted = completion_losses(network, poses, batch, config)
+        losses, total = losses | completion, total + weighted
         return {"total": total} | losses
 
     def _looks(
@@ -103,18 +100,31 @@ class TrainingStep(nn.Module):
         mean_B = torch.stack(each).mean(dim=0)
         return mean_B if self.class_weight_A is None else mean_B * self.class_weight_A[labels_B.clamp(min=0)]
 
-    @staticmethod
-    def _completion(pose: Pose, batch: Augmented) -> tuple[Tensor, Tensor]:
-        """Losses of completion and of prediction: what was hidden on purpose counts, of each frame's prediction all.
 
-        People who were not encoded are left out.
-        """
-        known_BPTK = batch.known_BPTK & pose.present_BP[:, :, None, None]
-        hidden = hidden_on_purpose(known_BPTK, batch.visible_BPTK)
-        return (
-            completion_loss(pose.refined_BPTKC, pose.expected_BPTKC, batch.target_BPTKC, hidden),
-            prediction_loss(pose.predicted_BPTKC, batch.target_BPTKC, known_BPTK),
-        )
+def completion_losses(
+    network: FusionNetwork, poses: Sequence[Pose], batch: Augmented, config: TrainingConfig
+) -> tuple[dict[str, Tensor], Tensor]:
+    """PCM's losses per clip `[B]` by name, means over streams, and their weighted sum; {} and 0 without PCM.
+
+    What was hidden on purpose counts, of each frame's prediction all. People who were not encoded are left out.
+    """
+    if network.pcm is None:
+        return {}, batch.target_BPTKC.new_zeros(len(batch.target_BPTKC))
+    found = []
+    for pose, seen in zip(poses, batch.streams, strict=True):
+        known_BPTK = seen.known_BPTK & pose.present_BP[:, :, None, None]
+        hidden = hidden_on_purpose(known_BPTK, seen.visible_BPTK)
+        completion_B = completion_loss(pose.refined_BPTKC, pose.expected_BPTKC, seen.target_BPTKC, hidden)
+        found.append((completion_B, prediction_loss(pose.predicted_BPTKC, seen.target_BPTKC, known_BPTK)))
+    completions, predictions = zip(*found, strict=True)
+    losses = {
+        "completion": torch.stack(completions).mean(dim=0),
+        "prediction": torch.stack(predictions).mean(dim=0),
+    }
+    weighted = (
+        config.completion_weight * losses["completion"] + config.prediction_weight * losses["prediction"]
+    )
+    return losses, weighted
 
 
 def class_weights(counts_A: Tensor, balance: float) -> Tensor:

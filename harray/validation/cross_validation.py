@@ -23,7 +23,6 @@ from harray.config import digest
 from harray.errors import InputError
 from harray.evaluation.evaluate import predictions_by_part
 from harray.evaluation.occlusion import occluded
-from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips
 from harray.files import Place
 from harray.inference.predictor import Predictor
@@ -126,7 +125,7 @@ def floors_by_fold(
     store: FeatureStore,
     splits: tuple[str, ...] | None,
     folds: Sequence[Sequence[int]],
-    features: FeaturesConfig,
+    learning: LearningConfig,
 ) -> list[FoldOutcome]:
     """Predictions of each floor for the held-out clips of every fold, learned from the other clips."""
     clips = labelled_clips(store.path, store.digest(), splits)
@@ -134,7 +133,8 @@ def floors_by_fold(
     for held_out in folds:
         started = time.perf_counter()
         rest = sorted(set(range(len(clips))) - set(held_out))
-        said = floors(clips.select(rest), clips.select(held_out), features)
+        train = fewer(clips.select(rest), learning.training)
+        said = floors(train, clips.select(held_out), learning.features)
         outcomes.append(FoldOutcome(probabilities=said, train_sec=time.perf_counter() - started))
     return outcomes
 

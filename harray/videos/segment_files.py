@@ -22,6 +22,7 @@ VIDEO_COLUMNS = ("path", "video", "file", "filename", "video_id", "youtube_id", 
 START_COLUMNS = ("start", "start_sec", "time_start", "start_time", "t_start", "begin", "start (s)", "onset")
 END_COLUMNS = ("end", "end_sec", "time_end", "end_time", "t_end", "stop", "stop (s)", "offset")
 LABEL_COLUMNS = ("label", "class", "action", "behavior", "behaviour", "category", "activity")
+_VIA_HEADER = "# CSV_HEADER = "
 _CHARADES = re.compile(r"(c\d{3}) (\d+\.?\d*) (\d+\.?\d*)")
 
 
@@ -67,6 +68,8 @@ def read_segments(file: Path, fps: float | None = None, tier: str | None = None)
         found = _elan(file, text, tier)
     elif text.lstrip()[:1] in ("{", "["):
         found = _json(file, text, fps)
+    elif _VIA_HEADER in text:
+        found = _via_csv(file, text)
     else:
         found = _csv(file, text)
     if not found.segments:
@@ -100,8 +103,7 @@ def _activitynet(file: Path, content: Mapping[str, Any]) -> SegmentFile:
     ):
         raise InputError(
             f"segments {file}: found the keys {some(sorted(map(str, content)))}, expected ActivityNet's, VIA's or "
-            "Label "
-            "Studio's JSON"
+            "Label Studio's JSON"
         )
     segments, scored, late = [], 0, 0
     for video, about in videos.items():
@@ -140,6 +142,33 @@ def _via(file: Path, content: Mapping[str, Any]) -> SegmentFile:
         segments.append(Segment(video=name, start=float(z[0]), end=float(z[1]), label=label))
     said = [f"{pictures} entries of a single frame are left out"] if pictures else []
     return SegmentFile(segments=segments, read_as="VIA's project", said=said)
+
+
+def _via_csv(file: Path, text: str) -> SegmentFile:
+    """VIA 3's csv, and that of its segment annotator, which has start and end in columns of their own."""
+    lines = text.splitlines()
+    comments = dict(line[2:].split(" = ", 1) for line in lines if line.startswith("# ") and " = " in line)
+    names = [name.strip() for name in comments["CSV_HEADER"].split(",") if name.strip()]
+    lines = [line for line in lines if line.strip() and not line.startswith("#")]
+    segments, pictures = [], 0
+    try:
+        attributes = json.loads(comments.get("ATTRIBUTE", "{}"))
+        for row in csv.DictReader(lines, names):
+            spans = [row.get(f"temporal_segment_{edge}") for edge in ("start", "end")]
+            z = spans if None not in spans else json.loads(row["temporal_coordinates"])
+            if len(z) != 2:
+                pictures += 1
+                continue
+            values = json.loads(row["metadata"]).items()
+            label = next((_via_value(attributes, key, value) for key, value in values if value), None)
+            video = _bare(json.loads(row["file_list"])[0])
+            segments.append(Segment(video=video, start=float(z[0]), end=float(z[1]), label=label))
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"segments {file}: not VIA's csv as it was exported ({error}); export it again"
+        ) from error
+    said = [f"{pictures} entries of a single frame are left out"] if pictures else []
+    return SegmentFile(segments=segments, read_as="VIA's csv", said=said)
 
 
 def _via_value(attributes: Mapping[str, Any], key: str, value: Any) -> str:
@@ -261,8 +290,7 @@ def _csv(file: Path, text: str) -> SegmentFile:
             return _plain(file, names, rows[number + 1 :], number + 2)
     raise InputError(
         f"segments {file}: no header that is known in it (first line: {first[:60]}); expected "
-        "video,start,end,label, or the "
-        "file of ActivityNet, Charades, BORIS, ELAN, VIA or Label Studio"
+        "video,start,end,label, or the file of ActivityNet, Charades, BORIS, ELAN, VIA or Label Studio"
     )
 
 
@@ -348,8 +376,7 @@ def _charades(file: Path, names: Sequence[str], rows: Sequence[Sequence[str]]) -
         if spilled or len(row) < len(names):
             raise InputError(
                 f"segments {file}: line {number}: actions stand in columns of their own "
-                f"({spilled[0] if spilled else '?'}); a "
-                "spreadsheet broke the file: take Charades' own csv"
+                f"({spilled[0] if spilled else '?'}); a spreadsheet broke the file: take Charades' own csv"
             )
         found = [_CHARADES.fullmatch(each.strip()) for each in row[at].split(";") if each.strip()]
         if None in found:

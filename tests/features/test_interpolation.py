@@ -50,7 +50,7 @@ def test_a_frame_left_out_is_not_its_own_neighbour(flags, before, after):
 
 def test_leaving_out_the_own_frame_reads_the_middle_of_its_neighbours():
     near = neighbours(seen("xxx"), leave_out_own_frame=True)
-    assert interpolated(row([0, 50, 4]), near).flatten().tolist() == pytest.approx([50, 2, 50])
+    assert interpolated(row([0, 50, 4]).movedim(-1, 0), near).flatten().tolist() == pytest.approx([50, 2, 50])
 
 
 def test_the_cubic_is_scipys_shape_preserving_one_where_four_neighbours_are_known():
@@ -59,7 +59,8 @@ def test_the_cubic_is_scipys_shape_preserving_one_where_four_neighbours_are_know
     torch.manual_seed(0)
     keypoints, visible = torch.rand(30, 16, 3, 2), torch.rand(30, 16, 3) < 0.5
     frames = neighbours_twice(visible)
-    filled = cubic(torch.where(visible[..., None], keypoints, torch.nan).nan_to_num(99.0), frames)
+    known = torch.where(visible[..., None], keypoints, torch.nan).nan_to_num(99.0)
+    filled = cubic(known.movedim(-1, 0), frames).movedim(0, -1)
     surrounded = (torch.stack(frames) >= 0).all(dim=0) & ~visible
     assert surrounded.sum() > 100
     for row, frame, joint in surrounded.nonzero().tolist():
@@ -71,6 +72,6 @@ def test_the_cubic_is_scipys_shape_preserving_one_where_four_neighbours_are_know
 def test_the_cubic_leaves_the_own_frame_out_and_holds_outside():
     keypoints = torch.tensor([9.0, 2, 9, 4, 9]).reshape(1, 5, 1, 1)
     visible = torch.tensor([False, True, False, True, False]).reshape(1, 5, 1)
-    filled = cubic(keypoints, neighbours_twice(visible))
+    filled = cubic(keypoints.movedim(-1, 0), neighbours_twice(visible))
     assert filled.flatten().tolist() == pytest.approx([2, 4, 3, 2, 4])
-    assert cubic(keypoints, neighbours_twice(visible & False)).flatten().tolist() == [0.0] * 5
+    assert cubic(keypoints.movedim(-1, 0), neighbours_twice(visible & False)).flatten().tolist() == [0.0] * 5

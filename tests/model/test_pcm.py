@@ -5,7 +5,7 @@ import torch
 
 from harray.model.config import PCMConfig
 from harray.model.losses import completion_loss, hidden_on_purpose, prediction_loss
-from harray.model.pcm import PCM
+from harray.model.pcm import PCM, _apart
 
 
 def pcm(joints=5, coordinates=2, layers=1, frames=8) -> PCM:
@@ -67,6 +67,40 @@ def test_observed_joints_are_kept_exactly_and_hidden_ones_never_read():
     assert torch.equal(module(poisoned, visible).completed_MTKC, result.completed_MTKC)
     assert (result.surprise_MTK[~visible] == 0).all()
     assert (result.surprise_MTK[visible] > 0).all()
+
+
+def gradients(module, loss):
+    module.zero_grad()
+    loss.backward()
+    return {name: weights.grad.clone() for name, weights in module.named_parameters()}
+
+
+@pytest.mark.parametrize("learns", [[True, False, True], [False, True, True], [True] * 3])
+def test_rows_that_do_not_learn_are_completed_alike_and_give_no_gradient(learns):
+    module, learns_M = pcm(), torch.tensor(learns)
+    keypoints, visible = clips()
+    visible[0] = True  # of one, nothing is hidden
+    plain, some = module(keypoints, visible), module(keypoints, visible, learns_M)
+    for part, same in zip(plain, some, strict=True):
+        assert torch.allclose(part, same, atol=1e-5)
+    own = module(keypoints[learns_M], visible[learns_M])
+    wanted = gradients(module, own.refined_MTKC.square().sum() + own.predicted_MTKC.square().sum())
+    found = gradients(module, some.refined_MTKC.square().sum() + some.predicted_MTKC.square().sum())
+    elsewhere = _apart(plain, learns_M)  # as on devices that would have to wait for the rows' number
+    masked = gradients(
+        module, elsewhere.refined_MTKC.square().sum() + elsewhere.predicted_MTKC.square().sum()
+    )
+    for name, gradient in wanted.items():
+        assert torch.allclose(found[name], gradient, rtol=1e-3, atol=1e-3)
+        assert torch.allclose(masked[name], gradient, rtol=1e-3, atol=1e-3)
+
+
+def test_where_nobody_learns_every_weight_has_a_gradient_of_nothing():
+    module = pcm()
+    keypoints, visible = clips()
+    completion = module(keypoints, visible, torch.zeros(3, dtype=torch.bool))
+    found = gradients(module, completion.refined_MTKC.sum() + completion.predicted_MTKC.sum())
+    assert all((gradient == 0).all() for gradient in found.values())
 
 
 def test_an_untrained_pcm_interpolates():

@@ -52,6 +52,18 @@ def test_the_expectation_is_the_gaussians_conditional_mean(share):
     assert torch.equal(expected[visible], keypoints[visible])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.8, 1.0])
+def test_all_rows_at_once_as_on_a_gpu_give_what_row_by_row_gives(share):
+    torch.manual_seed(0)
+    prior = fitted(waves(200), torch.rand(200, 16, 3) < 0.8, kind=torch.arange(200) % 2)
+    visible, kind = torch.rand(6, 16, 3) < share, torch.arange(6) % 2
+    seen_MCD, visible_MD = (waves(6) * visible[..., None]).flatten(1, 2).mT, visible.flatten(1)
+    row_by_row = prior._conditional_means(kind, seen_MCD, visible_MD)
+    at_once = module._filled_rows(prior.precision_GCDD, kind, seen_MCD, visible_MD)
+    assert at_once == pytest.approx(row_by_row, abs=2e-3)
+    assert at_once.mT[visible_MD] == pytest.approx(seen_MCD.mT[visible_MD], abs=1e-5)
+
+
 def test_a_row_does_not_depend_on_the_others():
     torch.manual_seed(0)
     prior = fitted(waves(50), torch.rand(50, 16, 3) < 0.8)

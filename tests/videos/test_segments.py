@@ -107,7 +107,19 @@ EAF = """<?xml version="1.0"?><ANNOTATION_DOCUMENT><HEADER><MEDIA_DESCRIPTOR MED
 <TIER TIER_ID="acts"><ANNOTATION><ALIGNABLE_ANNOTATION TIME_SLOT_REF1="t1" TIME_SLOT_REF2="t2">
 <ANNOTATION_VALUE>run</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>"""
 BORIS = "Observation id,x\n\nTime,Media file path,Behavior,Status\n1.0,/x/a.mp4,run,START\n2.5,/x/a.mp4,run,STOP\n"
+VIA_CSV = """# Exported using VGG Image Annotator (http://www.robots.ox.ac.uk/~vgg/software/via)
+# ATTRIBUTE = {"1":{"aname":"act","options":{"0":"run","1":"sit"}}}
+# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates,metadata
+"1_x","[""a.mp4""]",0,"[1.0,2.5]","[]","{""1"":""0""}"
+"1_y","[""a.mp4""]",0,"[3.0]","[2,1,1,5,5]","{""1"":""1""}"
+"""
+VIA_SEGMENTS = """# Exported using VGG Image Annotator (http://www.robots.ox.ac.uk/~vgg/software/via)
+# CSV_HEADER = metadata_id,file_list,temporal_segment_start,temporal_segment_end,metadata
+"1_x","[""a.mp4""]",1.0,2.5,"{""TEMPORAL-SEGMENTS"":""run""}"
+"""
 FILES = {
+    "via.csv": VIA_CSV,
+    "via_segments.csv": VIA_SEGMENTS,
     "via.json": json.dumps(VIA),
     "activitynet.json": json.dumps(ACTIVITYNET),
     "studio.json": json.dumps(STUDIO),
