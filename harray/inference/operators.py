@@ -48,6 +48,13 @@ def median(x: Tensor, dim: int) -> SimpleNamespace:
     return SimpleNamespace(values=least.select(dim, count - 1))
 
 
+def movedim(x: Tensor, source: int, destination: int) -> Tensor:
+    """Move one axis; the exporter knows axes by numbers from 0 alone."""
+    order = [axis for axis in range(x.dim()) if axis != source % x.dim()]
+    order.insert(destination % x.dim(), source % x.dim())
+    return x.permute(order)
+
+
 _GETTER_OF_MT: Any = vars(torch._C.TensorBase)["mT"].__get__
 INSTEAD: dict[Any, Any] = {
     torch.Tensor.__iand__: torch.Tensor.__and__,
@@ -57,4 +64,5 @@ INSTEAD: dict[Any, Any] = {
     torch.Tensor.nanmean: nanmean,
     torch.Tensor.nanmedian: nanmedian,
     torch.Tensor.median: median,
+    torch.Tensor.movedim: movedim,
 }

@@ -21,6 +21,8 @@ WITH_GAPS = torch.tensor(
         lambda x: x.nan_to_num(0.0).cummax(dim=1).values,
         lambda x: x.nan_to_num(0.0).long().cummax(dim=0).values,
         lambda x: x.mT,
+        lambda x: x.view(2, 2, 4).movedim(-1, 0),
+        lambda x: x.view(2, 2, 4).movedim(0, -1),
     ],
 )
 def test_an_operator_for_export_gives_what_torch_gives(call):
