@@ -165,6 +165,6 @@ def first_places(wanted_MD: Tensor, count: int) -> Tensor:
 
 @torch.jit.script
 def wanted_places(wanted_MD: Tensor, multiple: int) -> Tensor:
-    """All wanted places of each row in their order, then D, which is nowhere: for all as many, of a multiple."""
-    most = int(torch.cat([wanted_MD.long().sum(dim=1), torch.zeros(1, dtype=torch.int64)]).max())
+    """All wanted places of each row in their order, then D, which is nowhere: for all as many, of a multiple, not 0."""
+    most = int(torch.cat([wanted_MD.long().sum(dim=1), torch.ones(1, dtype=torch.int64)]).max())
     return first_places(wanted_MD, (most + multiple - 1) // multiple * multiple)
