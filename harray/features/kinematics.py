@@ -73,7 +73,8 @@ def people_distances(keypoints_BPTKC: Tensor, present_BP: Tensor) -> Tensor:
     num_people = keypoints_BPTKC.shape[1]
     apart = keypoints_BPTKC[:, :, None, :, :, None] - keypoints_BPTKC[:, None, :, :, None]
     distance_BPPTKK = lengths(apart)
-    other = ~torch.eye(num_people, dtype=torch.bool, device=present_BP.device)
+    place_P = torch.arange(num_people, device=present_BP.device)
+    other = place_P[:, None] != place_P
     valid_BPP = (present_BP[:, :, None] & present_BP[:, None] & other)[..., None, None, None]
     nearest = distance_BPPTKK.masked_fill(~valid_BPP, torch.inf).amin(dim=2)
     return nearest.masked_fill(nearest.isinf(), 0.0).flatten(-2)

@@ -115,7 +115,7 @@ def solver() -> Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]:
                 known_XB1 = rows[:, :, -1:] - rows[:, :, start + block : -1] @ solution_XN1
                 inverse_XBB = inverses[:, start : start + block]
                 solution_XN1 = torch.cat([inverse_XBB.transpose(1, 2) @ known_XB1, solution_XN1], dim=1)
-            return solution_XN1.squeeze(2), unlikely_X
+            return solution_XN1[:, :, 0], unlikely_X
 
         return torch.jit.script(solve)
 
