@@ -1,5 +1,6 @@
 """Toys that whole tests share: stores that can be learned from within seconds, models that predict at once, videos."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from harray.config import with_overrides
 from harray.experiment import ExperimentConfig
 from harray.extraction.config import ExtractionConfig
-from harray.extraction.extractor import keypoints_shape
+from harray.extraction.extractor import clip_scene_shape, keypoints_shape
 from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.model.config import ModelConfig
@@ -89,22 +90,34 @@ EXTRACTION = with_overrides(
 )
 
 
-def untrained_checkpoint(folder: Path, classes: Sequence[str] = ("run", "sit", "wave")) -> Path:
-    """A checkpoint folder of a network that looks at poses alone, by the embedded pose network."""
-    people, frames, joints, columns = keypoints_shape(EXTRACTION)
+def untrained_checkpoint(
+    folder: Path, classes: Sequence[str] = ("run", "sit", "wave"), *, scenes: str = "none"
+) -> Path:
+    """A checkpoint folder of a network that looks at poses, by the embedded pose network, and at scenes if asked to.
+
+    Args:
+        scenes: weights of the scene network; "random" looks at scenes.
+    """
+    extraction = with_overrides(EXTRACTION, {"scenes.weights": scenes})
+    people, frames, joints, columns = keypoints_shape(extraction)
+    scene_shape = clip_scene_shape(extraction)
     skeleton = layout_named("coco17")
     shape = {"num_people": people, "num_frames": frames, "num_joints": joints, "num_coordinates": columns - 1}
     network = FusionNetwork(
-        ModelConfig(), **shape, scene_dim=None, num_classes=len(classes), bones=skeleton.bones
+        ModelConfig(),
+        **shape,
+        scene_dim=scene_shape and scene_shape[2],
+        num_classes=len(classes),
+        bones=skeleton.bones,
     )
     saved = Checkpoint(
         network=network,
         features=FeaturesConfig(),
         classes=tuple(classes),
         skeleton=skeleton,
-        scene_grid=None,
+        scene_grid=scene_shape and (scene_shape[0], math.isqrt(scene_shape[1])),
         store_digest="",
-        provenance=Provenance.of(EXTRACTION),
+        provenance=Provenance.of(extraction),
     )
     return save_checkpoint(saved, folder)
 

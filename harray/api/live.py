@@ -63,8 +63,14 @@ def watch(
                     on_step(step)
                     if not take(step):
                         break
+                else:
+                    return recogniser.summary
             except KeyboardInterrupt:
                 told.say("ended by Ctrl-C")
+            steps.close()
+            if (step := recogniser.broken_off()) is not None:
+                on_step(step)
+                take(step)
     return recogniser.summary
 
 

@@ -59,7 +59,12 @@ class Model:
         """The network, ready to predict clips and keypoints as arrays."""
         from harray.inference import Predictor
 
-        return Predictor.load(self.checkpoint, [f"{key}={value}" for key, value in self.overrides.items()])
+        return Predictor.load(self.checkpoint, self.assignments)
+
+    @property
+    def assignments(self) -> list[str]:
+        """The overrides as texts."""
+        return [f"{key}={value}" for key, value in self.overrides.items()]
 
     @property
     def classes(self) -> list[str]:

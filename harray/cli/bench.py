@@ -170,6 +170,12 @@ def live(
     seconds: Annotated[
         float, typer.Option("--seconds", min=1.0, help="Of playing it at its own speed, again and again.")
     ] = 20.0,
+    loop_minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--loop-minutes", min=0.1, help="The same in minutes, to see whether memory stays flat."
+        ),
+    ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="As fast as it goes, in turn.")] = 3,
     out: options.Out = options.DEFAULT_OUT,
     overrides: options.Overrides = None,
@@ -186,15 +192,15 @@ def live(
         bench = bench_live(
             options.existing(video, "video", "name a film"),
             experiment.extraction,
-            seconds=seconds,
+            seconds=seconds if loop_minutes is None else 60 * loop_minutes,
             rounds=rounds,
             reporter=terminal,
         )
-        own, rates = bench.own_speed, bench.frames_per_sec
+        own, rates, held = bench.own_speed, bench.frames_per_sec, bench.memory_mb
         terminal.result(
             f"own speed: {own['frames']} frames, {own['skipped']} skipped; capture to decision "
             f"{own['latency_p50_ms']} ms (p50), {own['latency_p95_ms']} ms (p95); memory "
-            f"{bench.peak_mb['first']:.0f} MB after the first film, {bench.peak_mb['last']:.0f} MB after the last"
+            f"{held['first']:.0f} MB at first, {held['most']:.0f} at most, {held['last']:.0f} in the end"
         )
         terminal.result(
             f"as fast as it goes: harray {rates['harray']:.1f} frames/s, YOLO.track {rates['yolo_track']:.1f}, "

@@ -108,6 +108,12 @@ def timeline(
         Path | None,
         typer.Option("--to", metavar="DIR", help="Also as CSV, WebVTT, ELAN, Label Studio and a picture."),
     ] = None,
+    actors: Annotated[
+        int,
+        typer.Option(
+            "--actors", min=0, help="Ray actors that share recordings, long ones cut; 0: this process alone."
+        ),
+    ] = 0,
     stride: Annotated[
         float, typer.Option("--stride", min=0.05, max=1.0, help="From window to window, in windows.")
     ] = 0.2,
@@ -144,6 +150,7 @@ def timeline(
             load(model, overrides=_values(overrides), workspace=place),
             names,
             config=TimelineConfig(stride_share=stride, min_precision=min_precision),
+            num_actors=actors,
             write_to=to,
             on_video=show,
             workspace=place,

@@ -12,18 +12,21 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from harray.live.timeline import Segment
+from harray.videos.decoding import Video, VideoError
 
+LABEL_STUDIO_FPS = 24.0
 LANE_PX, WIDTH_IN = 0.45, 12.0
 
 
 def write_timeline(segments: Sequence[Segment], video: str, folder: Path, name: str) -> list[Path]:
     """Write NAME.csv, .vtt, .eaf, .labelstudio.json and .png into a folder, which is made; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
+    fps = frame_rate(video)
     makers: dict[str, Callable[[Sequence[Segment], str], str]] = {
         "csv": lambda found, _: as_csv(found),
         "vtt": lambda found, _: as_vtt(found),
         "eaf": as_eaf,
-        "labelstudio.json": as_label_studio,
+        "labelstudio.json": lambda found, of: as_label_studio(found, of, fps),
     }
     paths = []
     for ending, make in makers.items():
@@ -94,10 +97,20 @@ def as_eaf(segments: Sequence[Segment], video: str) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
 
 
-def as_label_studio(segments: Sequence[Segment], video: str) -> str:
-    """One task with predictions, for a `<TimelineLabels name="actions" toName="video">` in seconds' ranges.
+def frame_rate(video: str) -> float:
+    """Frames per second as a file states them; Label Studio's own default where it cannot be read."""
+    try:
+        return Video(video).fps or LABEL_STUDIO_FPS
+    except VideoError:
+        return LABEL_STUDIO_FPS
 
-    Label Studio counts frames; times are given as frames at 25 a second beside the seconds themselves.
+
+def as_label_studio(segments: Sequence[Segment], video: str, fps: float) -> str:
+    """One task with predictions, for a labelling interface with
+
+        <Video name="video" value="$video" framerate="$fps"/> <TimelineLabels name="actions" toName="video">...
+
+    Label Studio counts frames from 1, at the rate of its `<Video>`; each segment's seconds stand in its `meta` too.
     """
     results = [
         {
@@ -107,7 +120,7 @@ def as_label_studio(segments: Sequence[Segment], video: str) -> str:
             "to_name": "video",
             "value": {
                 "ranges": [
-                    {"start": 1 + round(25 * segment.start_sec), "end": 1 + round(25 * segment.end_sec)}
+                    {"start": 1 + round(fps * segment.start_sec), "end": 1 + round(fps * segment.end_sec)}
                 ],
                 "timelinelabels": [segment.label],
             },
@@ -122,7 +135,9 @@ def as_label_studio(segments: Sequence[Segment], video: str) -> str:
         "score": sum(scores) / len(scores) if scores else 0.0,
         "result": results,
     }
-    return json.dumps([{"data": {"video": video}, "predictions": [prediction]}], indent=1)
+    return json.dumps(
+        [{"data": {"video": video, "fps": round(fps, 3)}, "predictions": [prediction]}], indent=1
+    )
 
 
 def draw_lanes(segments: Sequence[Segment], title: str, path: Path) -> None:

@@ -110,7 +110,7 @@ class Recogniser:
         reader = Reader(frames, waits=waits, own_speed=own_speed and source.kind != "camera", drops=drops)
         self.summary = Summary()
         started = time.monotonic()
-        stream = Stream(self.traits, self.config)
+        self._stream = stream = Stream(self.traits, self.config)
         try:
             while (arrived := reader.take(FILM_WAITS)) is not None:
                 for step in self._steps(stream, arrived):
@@ -123,6 +123,13 @@ class Recogniser:
             reader.close()
             self.summary.num_skipped = reader.num_skipped
             self.summary.seconds = time.monotonic() - started
+
+    def broken_off(self) -> Step | None:
+        """What ends because watching was broken off; None where nothing was seen."""
+        if not self.summary.num_frames:
+            return None
+        events = [event_values(event, self._last, None) for event in self._stream.finish()]
+        return Step(frame=self._last.frame, view=self._stream.view(), events=events)
 
     def _warm_up(self) -> None:
         """Let what is slow the first time be slow before the first frame."""

@@ -11,6 +11,7 @@ from harray.errors import InputError
 
 TICKS_PER_SEC = 90_000
 WINDOW = "harray live"
+NO_WINDOW = "use --save out.mp4, or `harray serve` for a page"
 
 
 class Recording:
@@ -65,25 +66,42 @@ class Recording:
 
 
 class Window:
-    """A window on the screen.
+    """A window on the screen, of Tk, which Python brings: this project's OpenCV draws none.
 
     Raises:
-        InputError: there is no display, or this OpenCV draws none.
+        InputError: there is no display, or this Python came without Tk.
     """
 
     def __init__(self) -> None:
         try:
-            cv2.namedWindow(WINDOW)
-        except cv2.error as error:
-            raise InputError(
-                "--show: this OpenCV opens no windows (headless) or there is no display; use --save out.mp4, or "
-                "`harray serve` for a page"
-            ) from error
+            import tkinter
+        except ImportError as error:
+            raise InputError(f"--show: this Python came without Tk ({error}); {NO_WINDOW}") from error
+        try:
+            self._root = tkinter.Tk(className=WINDOW)
+        except tkinter.TclError as error:
+            raise InputError(f"--show: {error}; {NO_WINDOW}") from error
+        self._root.title(WINDOW)
+        self._label = tkinter.Label(self._root, borderwidth=0)
+        self._label.pack()
+        self._is_open = True
+        self._root.protocol("WM_DELETE_WINDOW", self._leave)
+        for key in ("q", "<Escape>"):
+            self._root.bind(key, self._leave)
 
     def show(self, frame_HWC: np.ndarray) -> bool:
-        """Show a frame; False once somebody has pressed q or Escape."""
-        cv2.imshow(WINDOW, frame_HWC[..., ::-1])
-        return cv2.waitKey(1) & 0xFF not in (ord("q"), 27)
+        """Show a frame, uint8 RGB; False once somebody has pressed q or Escape, or closed the window."""
+        import tkinter
+
+        height, width = frame_HWC.shape[:2]
+        pixels = b"P6 %d %d 255\n" % (width, height) + np.ascontiguousarray(frame_HWC).tobytes()
+        self._picture = tkinter.PhotoImage(data=pixels, format="PPM")  # which Tk does not keep by itself
+        self._label.configure(image=self._picture)
+        self._root.update()
+        return self._is_open
 
     def close(self) -> None:
-        cv2.destroyWindow(WINDOW)
+        self._root.destroy()
+
+    def _leave(self, *_: Any) -> None:
+        self._is_open = False

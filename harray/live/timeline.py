@@ -1,6 +1,7 @@
 """Who did what from when to when in a recording of any length: overlapping windows, merged into segments.
 
-    frames, as many a second as a window holds --networks, each once--> streams: every person's, the whole picture's
+    frames, as many a second as a window holds --networks, each once--> SeenFrame (`recordings`, maybe on many machines)
+        --> streams: every person's, the whole picture's
         --windows, one every `stride_share` of their length--> decisions, in batches
         --each moment's mean over the windows around it--> label, unsure or nobody --runs of one label--> Segment
 
@@ -8,24 +9,22 @@ Letters: N moments (frames that were looked at), A action classes.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harray.extraction.config import needed_pictures
 from harray.inference.evidence import OK
 from harray.inference.predictor import Prediction, Predictor
 from harray.live.config import LiveConfig, TimelineConfig
-from harray.live.networks import FrameNetworks, Picture
+from harray.live.networks import FrameNetworks, SeenFrame
+from harray.live.recordings import Steps, seen_frames
 from harray.live.stream import Stream, decide
 from harray.live.traits import ModelTraits
 from harray.live.windows import Window
-from harray.videos.capture import captured, source_named
 
-FRAMES_AT_ONCE = 16
 WINDOWS_AT_ONCE = 64
 GAP_SEC = 1.0  # for which somebody may be hidden without their segment ending
 
@@ -77,15 +76,27 @@ def timeline(
         InputError: a file that cannot be read, or weights that are missing.
     """
     config = config or TimelineConfig()
-    live = LiveConfig(min_precision=config.min_precision, smoothing_sec=0.0)
-    traits = ModelTraits.of(predictor.checkpoint, live)
+    traits = recording_traits(predictor, config)
+    seen = seen_frames(FrameNetworks(predictor.extractor).load(), video, traits)
+    return segments_seen(predictor, _told(seen, on_progress), traits, config)
+
+
+def recording_traits(predictor: Predictor, config: TimelineConfig) -> ModelTraits:
+    """What must be known of the model."""
+    return ModelTraits.of(predictor.checkpoint, LiveConfig(min_precision=config.min_precision))
+
+
+def segments_seen(
+    predictor: Predictor, seen: Iterable[SeenFrame], traits: ModelTraits, config: TimelineConfig
+) -> list[Segment]:
+    """The segments of a recording of which `seen` are the frames, in order of time, whoever saw them."""
     lanes: dict[int | None, Lane] = {}
-    for windows in _windows(predictor, video, traits, config, lanes, on_progress):
+    for windows in _windows(seen, traits, config, lanes):
         for window, prediction in zip(windows, decide(predictor, windows), strict=True):
             lanes.setdefault(window.track, Lane()).decisions.append(
                 (window.start_sec, window.end_sec, *_said(prediction, predictor.classes))
             )
-    step_sec = traits.window_sec / (traits.num_frames - 1)
+    step_sec = Steps.of(traits).step_sec
     order = sorted(lanes, key=lambda track: -1 if track is None else track)
     return [
         segment
@@ -94,65 +105,38 @@ def timeline(
     ]
 
 
+def _told(seen: Iterable[SeenFrame], on_progress: Callable[[float], None]) -> Iterator[SeenFrame]:
+    for frame in seen:
+        yield frame
+        on_progress(frame.time_sec)
+
+
 def _said(prediction: Prediction, classes: Sequence[str]) -> tuple[np.ndarray, bool]:
     probabilities = np.array([prediction.probabilities[label] for label in classes])
     return probabilities, prediction.evidence.verdict == OK
 
 
 def _windows(
-    predictor: Predictor,
-    video: Path | str,
-    traits: ModelTraits,
-    config: TimelineConfig,
-    lanes: dict[int | None, Lane],
-    on_progress: Callable[[float], None],
+    seen: Iterable[SeenFrame], traits: ModelTraits, config: TimelineConfig, lanes: dict[int | None, Lane]
 ) -> Iterator[list[Window]]:
     """Batches of windows of the people and of the picture; who was seen when goes into the lanes."""
-    networks = FrameNetworks(predictor.extractor).load()
     per_sec = 1.0 / (config.stride_share * traits.window_sec)
     streams = [
         Stream(traits, LiveConfig(decisions_per_sec=per_sec, scene=scene), keeps_last=True)
         for scene in (True, False)
     ]
     waiting: list[Window] = []
-    for batch in _batches(video, traits, predictor):
-        pictures, asked_sec = [], None
-        for frame in batch:
-            wants = streams[0].wants_scene(frame.time_sec) and (
-                asked_sec is None or frame.time_sec - asked_sec >= 1.0
-            )
-            asked_sec = frame.time_sec if wants else asked_sec
-            pictures.append(
-                Picture(
-                    rgb_HWC=frame.rgb_HWC, time_sec=frame.time_sec, size_hw=frame.size_hw, wants_scene=wants
-                )
-            )
-        for seen in networks.see(pictures):
-            for stream in streams:
-                stream.take(seen)
-                waiting += stream.due()
-            people = streams[1].here()
-            for track in [*people, *([None] if people else [])]:
-                lanes.setdefault(track, Lane()).times.append(seen.time_sec)
-        on_progress(batch[-1].time_sec)
+    for frame in seen:
+        for stream in streams:
+            stream.take(frame)
+            waiting += stream.due()
+        people = streams[1].here()
+        for track in [*people, *([None] if people else [])]:
+            lanes.setdefault(track, Lane()).times.append(frame.time_sec)
         if len(waiting) >= WINDOWS_AT_ONCE:
             yield waiting
             waiting = []
     yield waiting + [window for stream in streams for window in stream.last()]
-
-
-def _batches(video: Path | str, traits: ModelTraits, predictor: Predictor) -> Iterator[list]:
-    """The frames shown at even times, as many a second as a window holds."""
-    step_sec = traits.window_sec / (traits.num_frames - 1)
-    source, needed = source_named(str(video)), needed_pictures(predictor.extractor.config)
-    batch = []
-    for frame in captured(source, needed, every_sec=step_sec):
-        batch.append(frame)
-        if len(batch) == FRAMES_AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def segments_of(

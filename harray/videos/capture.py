@@ -94,7 +94,6 @@ def captured(
     needed: Needed | None,
     *,
     wants_full: bool = False,
-    every_sec: float = 0.0,
     on_message: Callable[[str], None] = lambda message: None,
 ) -> Iterator[Captured]:
     """Frames as fast as they are to be had; whoever wants a file at its own speed waits for its times.
@@ -102,8 +101,6 @@ def captured(
     Args:
         needed: how large frames must be for the networks; None: as large as they are.
         wants_full: whether `full_HWC` is wanted.
-        every_sec: of a file, frames that follow the last one sooner than three quarters of this are left out before
-            they become pictures.
         on_message: called with what the user should know: a connection that broke off, a file passed over.
 
     Raises:
@@ -111,7 +108,7 @@ def captured(
     """
     clock, maker = _Clock(), _Maker(needed, wants_full)
     if source.kind in ("file", "folder"):
-        yield from _of_files(source, clock, maker, every_sec, on_message)
+        yield from _of_files(source, clock, maker, on_message)
     elif source.kind == "stream":
         yield from _of_stream(source, clock, maker, on_message)
     else:
@@ -172,9 +169,7 @@ class _Maker:
         )
 
 
-def _of_files(
-    source: Source, clock: _Clock, maker: _Maker, every_sec: float, on_message: Any
-) -> Iterator[Captured]:
+def _of_files(source: Source, clock: _Clock, maker: _Maker, on_message: Any) -> Iterator[Captured]:
     from harray.videos.sources import videos_among
 
     paths = [source.name] if source.kind == "file" else videos_among([source.name], on_message)
@@ -183,11 +178,7 @@ def _of_files(
         maker.restart()
         video = Video(path)
         try:
-            wanted_sec = 0.0
             for decoded in video.frames():
-                if every_sec and decoded.shown_sec < wanted_sec - every_sec / 4:
-                    continue
-                wanted_sec = max(wanted_sec + every_sec, decoded.shown_sec)
                 yield maker.make(decoded.frame, video.aspect, clock.at(decoded.shown_sec), str(path))
         except VideoError as error:
             if len(paths) == 1:

@@ -5,14 +5,15 @@ import signal
 
 import pytest
 
-from harray.distributed import prediction
+from harray.distributed.dealing import Crew, deal
 from harray.distributed.prediction import predict_on_ray
+from harray.distributed.resources import actors_demand
 from harray.errors import InputError
 from harray.extraction.extractor import keypoints_shape
 from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.inference import Predictor
-from harray.inference.entries import VideoTask, video_entry
+from harray.inference.entries import VideoTask, failed_entry, video_entry
 from harray.model.config import ModelConfig
 from harray.model.network import FusionNetwork
 from harray.skeleton import layout_named
@@ -100,10 +101,14 @@ class DyingActor:
     def load(self):
         pass
 
-    def predict(self, task):
+    def work(self, task):
         if task.video == "deadly":
             os._exit(1)
         return {"video": task.video, "label": "run"}
+
+
+def crew_of_one(actor) -> Crew:
+    return Crew(hire=actor.remote, num_actors=1, demand=actors_demand("prediction", 1))
 
 
 def test_a_video_that_kills_its_worker_is_given_up_and_the_others_are_not(ray_cluster):
@@ -111,7 +116,7 @@ def test_a_video_that_kills_its_worker_is_given_up_and_the_others_are_not(ray_cl
 
     actor = ray.remote(num_cpus=1)(DyingActor)
     tasks = [VideoTask(video=name, top=1) for name in ("a", "deadly", "b")]
-    entries = dict(prediction._deal(tasks, actor.remote, 1, {"CPU": 1}))
+    entries = dict(deal(tasks, crew_of_one(actor), failed_entry))
     assert {index: entry.get("label") for index, entry in entries.items()} == {0: "run", 1: None, 2: "run"}
     assert entries[1] == {"video": "deadly", "error": "the worker died 3 times on it"}
 
@@ -125,7 +130,7 @@ def test_a_node_without_the_weights_is_named_by_one_line(ray_cluster, checkpoint
 
     actor = ray.remote(num_cpus=1)(WithoutWeights)
     with pytest.raises(InputError, match=r"^poses\.weights=x\.pt: no such file$"):
-        list(prediction._deal(tasks, actor.remote, 1, {"CPU": 1}))
+        list(deal(tasks, crew_of_one(actor), failed_entry))
 
 
 def test_more_actors_than_the_cluster_holds_are_refused(ray_cluster, checkpoint, tasks):

@@ -70,12 +70,6 @@ def test_files_of_a_folder_follow_each_other_on_one_clock(tmp_path):
     assert [number for number, frame in enumerate(found) if frame.is_new] == [0, 10]
 
 
-def test_of_a_file_only_so_many_frames_as_are_wanted_become_pictures(tmp_path):
-    write_video(tmp_path / "a.mp4", np.repeat(GREY, 5, axis=0))  # 2 s at 25 a second
-    times = [frame.time_sec for frame in captured(source_named(str(tmp_path / "a.mp4")), None, every_sec=0.1)]
-    assert len(times) == 20 and np.allclose(np.diff(times).mean(), 0.1, atol=0.01)
-
-
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from harray.live.config import TimelineConfig
-from harray.live.exports import as_csv, as_eaf, as_label_studio, as_vtt, write_timeline
+from harray.live.exports import as_csv, as_eaf, as_label_studio, as_vtt, frame_rate, write_timeline
 from harray.live.timeline import Lane, Segment, segments_of
+from harray.synth.render import write_video
 
 CLASSES = ("sit", "wave")
 STEP_SEC = 0.1
@@ -73,14 +74,25 @@ def test_csv_and_subtitles():
     assert "<v person 3>sit &amp; talk 75%" in as_vtt(SEGMENTS)
 
 
-def test_elan_has_a_tier_a_person_and_label_studio_a_prediction():
+def test_elan_has_a_tier_a_person():
     root = ElementTree.fromstring(as_eaf(SEGMENTS, "a video.mp4"))
     assert [tier.get("TIER_ID") for tier in root.findall("TIER")] == ["picture", "person 3"]
     times = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")}
     (annotation,) = root.findall("TIER")[1].iter("ALIGNABLE_ANNOTATION")
     assert times[annotation.get("TIME_SLOT_REF1")] == "1250"
-    (task,) = json.loads(as_label_studio(SEGMENTS, "a video.mp4"))
-    assert task["predictions"][0]["result"][1]["value"]["ranges"] == [{"start": 32, "end": 51}]
+
+
+@pytest.mark.parametrize(("fps", "start", "end"), [(25.0, 32, 51), (30.0, 39, 61), (12.5, 17, 26)])
+def test_label_studio_counts_frames_at_the_videos_own_rate(fps, start, end):
+    (task,) = json.loads(as_label_studio(SEGMENTS, "a video.mp4", fps))
+    assert task["predictions"][0]["result"][1]["value"]["ranges"] == [{"start": start, "end": end}]
+    assert task["data"] == {"video": "a video.mp4", "fps": fps}
+
+
+def test_the_rate_is_the_films(tmp_path):
+    write_video(tmp_path / "a.mp4", np.zeros((5, 240, 320, 3), np.uint8))
+    assert frame_rate(str(tmp_path / "a.mp4")) == 25.0
+    assert frame_rate(str(tmp_path / "no.mp4")) == 24.0
 
 
 def test_every_format_is_written_of_nothing_too(tmp_path):

@@ -16,6 +16,7 @@ from harray.serving.protocol import pack_frame
 from harray.synth.render import write_video
 from tests.serving.local import local_application
 from tests.serving.models import LABELS, frames_of, jpegs_of, looped
+from tests.toys import untrained_checkpoint
 
 pytestmark = pytest.mark.slow  # a model is trained first
 
@@ -69,6 +70,21 @@ def test_a_socket_says_what_the_page_must_know(client):
     assert sorted(hello["classes"]) == sorted(LABELS)
     assert [5, 7] in hello["bones"] or [7, 5] in hello["bones"]  # left shoulder to elbow
     assert hello["frame_px"] > 0 and not hello["has_scene"]
+
+
+def test_with_a_scene_model_a_page_that_asks_for_it_gets_the_attention_over_the_scene(tmp_path, jacks):
+    application, _ = local_application(untrained_checkpoint(tmp_path / "model", scenes="random"))
+    grids = []
+    with TestClient(application) as client, client.websocket_connect("/ws") as socket:
+        socket.send_json({**HELLO, "attention": True})
+        assert socket.receive_json()["has_scene"]
+        for number, jpeg in enumerate(looped(jacks, 60)):
+            socket.send_bytes(pack_frame(40.0 * (number + 1), number, jpeg))
+            answer = socket.receive_json()
+            grids += [each["scene_attention"] for each in answer["tracks"] if "scene_attention" in each]
+    grid = np.array(grids[-1])
+    assert grid.ndim == 2 and grid.shape[0] == grid.shape[1] > 1
+    assert grid.sum() == pytest.approx(1.0, abs=0.01) and (grid >= 0).all()
 
 
 @pytest.mark.parametrize("label", LABELS)
