@@ -7,6 +7,7 @@ import pytest
 from tests.toys import untrained_checkpoint
 
 
+@pytest.mark.slow
 def test_export_writes_a_folder_and_says_how_far_it_is_from_torch(harray, tmp_path):
     checkpoint = untrained_checkpoint(tmp_path / "checkpoint")
     ending = harray("export", checkpoint, "--to", tmp_path / "there", "--out", tmp_path / "out", "--json")

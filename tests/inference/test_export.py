@@ -128,6 +128,7 @@ def test_what_a_program_must_know_stands_beside_the_model_and_in_it(with_scene):
     assert about["fusion"]["inputs"] == ["keypoints", "scene_tokens", "use_scene"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [
@@ -142,6 +143,7 @@ def test_models_of_other_parts_are_exported(kind, tmp_path):
     assert exported.files == ("fusion.onnx", "model.json")
 
 
+@pytest.mark.slow
 def test_openvino_answers_alike(tmp_path):
     pytest.importorskip("openvino")
     predictor = toy()
@@ -151,6 +153,7 @@ def test_openvino_answers_alike(tmp_path):
     np.testing.assert_allclose(found, predictor.predict_clips(clips).probabilities_NA, **CLOSE)
 
 
+@pytest.mark.slow
 def test_the_script_of_the_guide_says_what_the_pipeline_says(tmp_path):
     predictor = Predictor.load(untrained_checkpoint(tmp_path / "checkpoint"), device="cpu")
     assert {"pose.onnx", "fusion.onnx"} < set(export(predictor, tmp_path / "model", "onnx").files)
