@@ -126,30 +126,39 @@ def _inverse_of_factor(matrices_XBB: Tensor) -> tuple[Tensor, Tensor]:
     unit_BB = torch.eye(size, device=matrices_XBB.device)
     rows = torch.cat([matrices_XBB, unit_BB.expand_as(matrices_XBB)], dim=2)
     inverse_XBB = _eliminated(rows, pivots)[:, :, size:]
-    return inverse_XBB, torch.cat(pivots, dim=1).squeeze(2)
+    return inverse_XBB, torch.cat(pivots, dim=1)
 
 
 def _eliminated(rows_XBR: Tensor, pivots: list[Tensor]) -> Tensor:
-    """`L^-1 R` of rows R that begin with a matrix `L L'`: halves one after the other, and in the end row after row.
+    """`L^-1 R` of rows R that begin with a matrix `L L'`: one half of them after the other.
 
     Args:
-        pivots: takes the squares of L's diagonal, `[X, ..., 1]`.
+        pivots: takes the squares of L's diagonal, `[X, ...]`.
     """
     size = int(rows_XBR.shape[1])
-    if size > SMALL_BLOCK:
-        above = _eliminated(rows_XBR[:, : size // 2], pivots)
-        factor = above[:, :, size // 2 : size].transpose(1, 2)
-        left = rows_XBR[:, size // 2 :, size // 2 :] - factor @ above[:, :, size // 2 :]
-        below = functional.pad(_eliminated(left, pivots), (size // 2, 0))
-        return torch.cat([above, below], dim=1)
-    below_BB = torch.ones(size, size, device=rows_XBR.device).tril(-1)
-    own = []
+    if size <= SMALL_BLOCK:
+        inverse_XBB, pivots_XB = _small_inverse_of_factor(rows_XBR[:, :, :size])
+        pivots.append(pivots_XB)
+        return inverse_XBB @ rows_XBR
+    above = _eliminated(rows_XBR[:, : size // 2], pivots)
+    factor = above[:, :, size // 2 : size].transpose(1, 2)
+    left = rows_XBR[:, size // 2 :, size // 2 :] - factor @ above[:, :, size // 2 :]
+    below = functional.pad(_eliminated(left, pivots), (size // 2, 0))
+    return torch.cat([above, below], dim=1)
+
+
+def _small_inverse_of_factor(matrices_XBB: Tensor) -> tuple[Tensor, Tensor]:
+    """As `_inverse_of_factor`, row after row."""
+    size = int(matrices_XBB.shape[1])
+    unit_BB = torch.eye(size, device=matrices_XBB.device)
+    below_BB = torch.ones_like(unit_BB).tril(-1)
+    rows, pivots = torch.cat([matrices_XBB, unit_BB.expand_as(matrices_XBB)], dim=2), []
     for i in range(size):
-        row, column = rows_XBR[:, i : i + 1], rows_XBR[:, :, i : i + 1]
-        own.append(row[:, :, i : i + 1].clamp(min=LEAST_PIVOT))
-        rows_XBR = rows_XBR - column * (below_BB[:, i : i + 1] / own[i]) * row
-    pivots.append(torch.cat(own, dim=1))
-    return rows_XBR * pivots[-1].rsqrt()
+        row, column = rows[:, i : i + 1], rows[:, :, i : i + 1]
+        pivots.append(row[:, :, i : i + 1].clamp(min=LEAST_PIVOT))
+        rows = rows - column * (below_BB[:, i : i + 1] / pivots[i]) * row
+    pivots_XB1 = torch.cat(pivots, dim=1)
+    return rows[:, :, size:] * pivots_XB1.rsqrt(), pivots_XB1[:, :, 0]
 
 
 @torch.jit.script
