@@ -33,6 +33,7 @@ from harray.inference.samples import sample_clips
 from harray.networks.export import NotExportable
 from harray.networks.portable import FORMATS, OPSET, Opened, Signature, traced, write
 from harray.networks.precision import FP32
+from harray.networks.runtimes import ONNX
 from harray.poses.detector import PoseDetector, pose_image_size
 from harray.poses.letterbox import GREY, STRIDE
 from harray.poses.spec import PoseNetworkSpec
@@ -87,7 +88,7 @@ def export(predictor: Predictor, folder: Path, file_format: str) -> Exported:
 
 
 def _write(predictor: Predictor, folder: Path, file_format: str) -> Exported:
-    form = FusionForm(predictor.checkpoint)
+    form = FusionForm(predictor.checkpoint, has_loops=file_format == ONNX)
     about = _about(predictor, form)
     clips = sample_clips(predictor.checkpoint)
     models = {

@@ -21,15 +21,15 @@ OUTPUTS = ("probabilities", "completed_keypoints", "visible", "attention_time")
 
 
 class FusionForm(nn.Module):
-    """A checkpoint's network with what stands before and behind it."""
+    """A checkpoint's network with what stands before and behind it; `has_loops` as of `ConditionalMean`."""
 
-    def __init__(self, checkpoint: Checkpoint):
+    def __init__(self, checkpoint: Checkpoint, *, has_loops: bool = True):
         super().__init__()
         self.checkpoint = checkpoint
         self.network = copy.deepcopy(checkpoint.network).eval().requires_grad_(False)
         for branch in self.network.branches:
             if branch.pcm is not None and branch.pcm.prior is not None:
-                branch.pcm.add_module("prior", ConditionalMean(branch.pcm.prior))
+                branch.pcm.add_module("prior", ConditionalMean(branch.pcm.prior, has_loops=has_loops))
 
     @property
     def signature(self) -> Signature:

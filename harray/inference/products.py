@@ -23,13 +23,20 @@ LEAST_PIVOT = 1e-12  # instead of 0, nowhere
 
 
 class ConditionalMean(nn.Module):
-    """The forward of a `MotionPrior`, of any number of rows."""
+    """The forward of a `MotionPrior`, of any number of rows.
+
+    Args:
+        has_loops: systems are as large as what is hidden asks for, and a loop goes over their blocks; else all are as
+            large as they may be, and unrolled: OpenVINO 2026.4 loses shapes that change in a loop.
+    """
 
     matrices_RE: Tensor  # rows of every component's and coordinate's covariance, then of every precision
     order_E: Tensor
 
-    def __init__(self, prior: MotionPrior):
+    def __init__(self, prior: MotionPrior, *, has_loops: bool = True):
         super().__init__()
+        self.solve = solver(has_loops)  # here, since while the model is traced nothing can be compiled
+        self.has_loops = has_loops
         self.num_components, self.num_coordinates, self.nowhere, _ = prior.covariance_GCDD.shape
         both = torch.stack([prior.covariance_GCDD, prior.precision_GCDD]).float()
         self.register_buffer("matrices_RE", functional.pad(both, (0, 1, 0, 1)).flatten(0, 3))
@@ -41,7 +48,11 @@ class ConditionalMean(nn.Module):
         seen_MCE = functional.pad(seen_MCD, (0, 1))
         few_hidden_M = visible_MD.sum(dim=1) * 2 >= self.nowhere
         matrix_M = few_hidden_M * self.num_components + self.components(seen_MCE, visible_MD)
-        place_MN = wanted_places(visible_MD != few_hidden_M[:, None], BLOCK)
+        solved_for_MD = visible_MD != few_hidden_M[:, None]
+        most = -(-self.nowhere // (2 * BLOCK)) * BLOCK
+        place_MN = (
+            wanted_places(solved_for_MD, BLOCK) if self.has_loops else first_places(solved_for_MD, most)
+        )
         expected_MCD = self._expected(seen_MCE, place_MN, matrix_M, few_hidden_M[:, None, None])
         whole_MDC = torch.where(visible_MD[:, None], seen_MCD, expected_MCD).transpose(1, 2)
         return whole_MDC.reshape(keypoints_MTKC.shape)
@@ -59,7 +70,7 @@ class ConditionalMean(nn.Module):
         pull_MCN = -(rows_MCNE @ seen_MCE[..., None]).squeeze(-1)
         right_MCN = torch.where(few_hidden_M11, pull_MCN, seen_MCE.gather(2, place_MCN))
         among_XNN = rows_MCNE.gather(3, column_MCNN).flatten(0, 1)
-        solved_XN, _ = solver()(among_XNN, right_MCN.flatten(0, 1), BLOCK)
+        solved_XN, _ = self.solve(among_XNN, right_MCN.flatten(0, 1), BLOCK)
         solved_MCN = solved_XN.view_as(right_MCN)
         hidden_MCE = torch.zeros_like(seen_MCE).scatter(2, place_MCN, solved_MCN)
         others_MCE = (solved_MCN[:, :, None] @ rows_MCNE).squeeze(2)
@@ -75,20 +86,25 @@ class ConditionalMean(nn.Module):
         first_V = torch.arange(num_systems, device=place_MS.device) * size**2
         among_MVSS = self.matrices_RE.flatten()[pair_MSS[:, None] + first_V[:, None, None]]
         sample_MVS = sample_MCS.repeat(1, self.num_components, 1)
-        _, unlikely_X = solver()(among_MVSS.flatten(0, 1), sample_MVS.flatten(0, 1), BLOCK)
+        _, unlikely_X = solver(False)(among_MVSS.flatten(0, 1), sample_MVS.flatten(0, 1), BLOCK)
         return unlikely_X.view(-1, self.num_components, self.num_coordinates).sum(dim=2).argmin(dim=1)
 
 
 @functools.cache
-def solver() -> Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]:
-    """Cholesky's decomposition in blocks, and both substitutions, compiled: its loops stay loops in a graph.
+def solver(is_compiled: bool) -> Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]:
+    """Cholesky's decomposition in blocks, and both substitutions.
 
     A product with the inverse of a small triangle takes the place of solving by it, which ONNX cannot.
+
+    Args:
+        is_compiled: its loops stay loops in a graph, for any number of blocks; else they are unrolled.
     """
     few, more = (torch.eye(BLOCK).repeat(count, 1, 1) for count in (2, 3))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is constant on purpose
-        inverse_of_factor = torch.jit.trace(_inverse_of_factor, few, check_inputs=[(more,)])
+        inverse_of_factor = _inverse_of_factor
+        if is_compiled:
+            inverse_of_factor = torch.jit.trace(_inverse_of_factor, few, check_inputs=[(more,)])
 
         def solve(matrices_XNN: Tensor, right_XN: Tensor, block: int) -> tuple[Tensor, Tensor]:
             """Of `A x = y` the solutions `[X, N]`, and `y' A^-1 y` plus the logarithm of A's determinant `[X]`.
@@ -96,7 +112,7 @@ def solver() -> Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]:
             N is a multiple of the block. A's rows and columns of 0 have the solution 0, and each adds the logarithm of
             `LEAST_PIVOT`.
             """
-            num_blocks = matrices_XNN.shape[1] // block
+            num_blocks = int(matrices_XNN.shape[1]) // block
             left = torch.cat([matrices_XNN, right_XN.unsqueeze(2)], dim=2)
             upper, inverses = left[:, :0], left[:, :0, :block]  # L' with L^-1 y beside it, so far
             log_X = left[:, :0, 0].sum(dim=1)
@@ -117,7 +133,7 @@ def solver() -> Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]:
                 solution_XN1 = torch.cat([inverse_XBB.transpose(1, 2) @ known_XB1, solution_XN1], dim=1)
             return solution_XN1[:, :, 0], unlikely_X
 
-        return torch.jit.script(solve)
+        return torch.jit.script(solve) if is_compiled else solve
 
 
 def _inverse_of_factor(matrices_XBB: Tensor) -> tuple[Tensor, Tensor]:

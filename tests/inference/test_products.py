@@ -62,12 +62,14 @@ def hidden(kind: str, random: torch.Generator) -> torch.Tensor:
 KINDS = ("nothing", "30 %", "60 %", "90 %", "a long gap", "the lower body", "all but one joint", "everything")
 
 
+@pytest.mark.parametrize("has_loops", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
-def test_hidden_joints_are_where_cholesky_puts_them(prior, kind):
+def test_hidden_joints_are_where_cholesky_puts_them(prior, kind, has_loops):
     random = torch.Generator().manual_seed(1)
     visible = hidden(kind, random)
     keypoints = people(prior, visible, random)
-    found, wanted = ConditionalMean(prior)(keypoints, visible), prior(keypoints, visible)
+    found = ConditionalMean(prior, has_loops=has_loops)(keypoints, visible)
+    wanted = prior(keypoints, visible)
     torch.testing.assert_close(found, wanted, atol=2e-3, rtol=1e-3)
     assert torch.equal(found[visible], keypoints[visible])
 
@@ -81,14 +83,15 @@ def test_rows_of_any_number_are_completed_as_each_alone(prior):
     torch.testing.assert_close(complete(keypoints, visible), alone, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("is_compiled", [True, False])
 @pytest.mark.parametrize("num_unknown", [0, 5, 32, 61])
-def test_systems_are_solved_and_rows_of_zeros_are_left_out(num_unknown):
+def test_systems_are_solved_and_rows_of_zeros_are_left_out(num_unknown, is_compiled):
     size = -(-num_unknown // BLOCK) * BLOCK
     root = torch.randn(3, num_unknown, num_unknown + 4, generator=torch.Generator().manual_seed(3))
     matrices, right = root @ root.mT, root[:, :, 0]
     more = size - num_unknown
     padded = torch.nn.functional.pad(matrices, (0, more, 0, more)), torch.nn.functional.pad(right, (0, more))
-    solution, unlikely = solver()(*padded, BLOCK)
+    solution, unlikely = solver(is_compiled)(*padded, BLOCK)
     wanted = torch.linalg.solve(matrices.double(), right.double())
     torch.testing.assert_close(solution[:, :num_unknown].double(), wanted, atol=1e-3, rtol=1e-3)
     assert not solution[:, num_unknown:].any()
