@@ -16,6 +16,9 @@ from harray.reporting import Reporter
 from harray.videos.sources import videos_among
 from harray.workspace import Workspace
 
+Found = Iterator[list[Segment] | str]  # of each recording: its segments, or why there are none
+Tell = Callable[[str, float], None]  # called with a recording and the time that was reached in it
+
 
 def timelines(
     model: str | Path | Model,
@@ -54,10 +57,6 @@ def timelines(
                 entries.append(_entry(video, segments, write_to))
                 on_video(entries[-1])
     return entries
-
-
-Found = Iterator[list[Segment] | str]  # segments, or why there are none
-Tell = Callable[[str, float], None]
 
 
 def _here(model: Model, videos: Sequence[str], config: TimelineConfig, tell: Tell) -> Found:

@@ -1,6 +1,7 @@
 """The verbs of a disk and of a bucket, once: put, put if absent, list, delete. What stands below a `Place` is read by
 its own `read_bytes` and `read_text`, and what is large through `cache.local_file`."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -97,6 +98,24 @@ def delete(paths: Iterable[Place]) -> None:
         if isinstance(path, Path):
             path.unlink(missing_ok=True)
     bucket.delete([path for path in paths if isinstance(path, BucketPath)])
+
+
+def remove_tree(folder: Place) -> None:
+    """Delete a folder and all below it, if it is there."""
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        bucket.delete([path for path, _ in bucket.objects(folder)])
+
+
+def send_tree(source: Path, target: Place) -> None:
+    """Copy a local folder; what the target holds under the same names is replaced."""
+    if isinstance(target, Path):
+        shutil.copytree(source, target, dirs_exist_ok=True)
+        return
+    for file in list_tree(source):
+        assert isinstance(file.path, Path)
+        bucket.put(target / str(file.path.relative_to(source)), file.path)
 
 
 def move(path: Place, target: Place) -> None:

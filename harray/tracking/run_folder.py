@@ -4,10 +4,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock
-
 from harray.errors import InputError
-from harray.files import LOCK_FILE, lock_folder
+from harray.files import LOCK_FILE, Held, fetch, lock_folder
 from harray.tracking.registry import RUN_FILE
 
 UNFINISHED_FILE, STATE_FILE = "unfinished", "state.pt"
@@ -22,7 +20,7 @@ class RunFolder:
         run_id: the MLflow run of the interrupted training that is gone on with; None of a new one.
     """
 
-    def __init__(self, path: Path, lock: FileLock) -> None:
+    def __init__(self, path: Path, lock: Held) -> None:
         self.path = path
         self.state_file = path / STATE_FILE
         run_file = path / RUN_FILE
@@ -39,16 +37,16 @@ class RunFolder:
             name: of a new folder; a number is added where there is one already.
             fingerprint: stands for everything that decides the outcome.
         """
+        fetch(parent, lambda name: name.endswith(f"/{UNFINISHED_FILE}"))
         for file in sorted(parent.glob(f"*/{UNFINISHED_FILE}")):
             lock = lock_folder(file.parent, patience_sec=0)
             if lock is None:
                 continue
             if file.exists() and file.read_text() == fingerprint:
+                fetch(file.parent, lambda name: not is_of_ray(name))
                 return cls(file.parent, lock)
             lock.release()
-        folder = _new_folder(parent, name)
-        lock = lock_folder(folder)
-        assert lock, "the folder is new"
+        folder, lock = _new_folder(parent, name)
         (folder / UNFINISHED_FILE).write_text(fingerprint)
         return cls(folder, lock)
 
@@ -66,7 +64,12 @@ class RunFolder:
             (self.path / LOCK_FILE).unlink(missing_ok=True)
 
 
-def _new_folder(parent: Path, name: str) -> Path:
+def is_of_ray(name: str) -> bool:
+    """Whether a name in a run's folder is of what Ray Train's workers keep there."""
+    return ".ray/" in name
+
+
+def _new_folder(parent: Path, name: str) -> tuple[Path, Held]:
     """A folder that nobody else has, even when two runs start in the same second."""
     for suffix in ("", *(f"-{number}" for number in range(2, 100))):
         folder = parent / f"{name}{suffix}"
@@ -74,5 +77,6 @@ def _new_folder(parent: Path, name: str) -> Path:
             folder.mkdir(parents=True)
         except FileExistsError:
             continue
-        return folder
+        if lock := lock_folder(folder):  # None where another machine begins one in this second
+            return folder, lock
     raise InputError(f"{parent}: a hundred runs of the same second; name another --out")

@@ -186,7 +186,7 @@ def main() -> int:
     point(uri, 1)
     write_video(folder / "good.mp4", frames_of(LABEL))
     (port,) = free_ports(1)
-    flags = ("--tracking-uri", uri, "--shadow", "models:/actions@challenger")
+    flags = ("--tracking-uri", uri, "--shadow", "models:/actions@challenger", "--min-precision", "0.95")
     server = Server("models:/actions@champion", port, folder / "serve", flags).start()
     try:
         found = asyncio.run(under_fire(server, uri, (folder / "good.mp4").read_bytes()))
