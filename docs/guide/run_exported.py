@@ -25,6 +25,7 @@ around = [(0, 0), *((half, half + odd) for half, odd in grey), (0, 0)]
 found = run("pose", frames=np.pad(frames, around, constant_values=about["pose"]["border"]))
 best = found[np.arange(len(frames)), :, found[:, 4].argmax(axis=1)]
 joints = best[:, 5:].reshape(-1, num_joints, 3) - np.array([grey[1][0], grey[0][0], 0], np.float32)
+joints[..., :2] = joints[..., :2].clip(0, frames.shape[2:0:-1])
 keypoints = np.zeros((1, people, num_frames, num_joints, 3), np.float32)
 keypoints[0, 0] = joints * (best[:, 4] > about["pose"]["min_box_confidence"])[:, None, None]
 inputs = {"keypoints": keypoints}
