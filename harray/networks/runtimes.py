@@ -77,7 +77,8 @@ class OpenVinoNetwork:
         _return_freed_memory()
 
     def __call__(self, images_BHWC: np.ndarray) -> np.ndarray:
-        output = self.request.infer({0: np.ascontiguousarray(images_BHWC)}, share_inputs=True)[0]
+        images = {0: np.ascontiguousarray(images_BHWC)}
+        output = self.request.infer(images, share_inputs=True, share_outputs=True)[0]
         return output.copy()  # the runtime's own memory is filled again by the next batch
 
 
