@@ -30,6 +30,10 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HARRAY_CACHE"] = f"{folder}/cache"
+        os.environ |= {
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
+            "MALLOC_ARENA_MAX": "1",
+        }  # reserve nothing unused
         num_clips = make_store(Path(folder), asked.times * asked.limit_mb * MB)
         taken = {}
         for way, limit in (("mapped", asked.limit_mb * MB), ("memory", None)):
