@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from harray.errors import InputError
-from harray.files import LOCK_FILE, Held, fetch, lock_folder
+from harray.files import LOCK_FILE, Held, Place, fetch, lock_folder, remote_of
 from harray.tracking.registry import RUN_FILE
 
 UNFINISHED_FILE, STATE_FILE = "unfinished", "state.pt"
@@ -39,11 +39,13 @@ class RunFolder:
         """
         fetch(parent, lambda name: name.endswith(f"/{UNFINISHED_FILE}"))
         for file in sorted(parent.glob(f"*/{UNFINISHED_FILE}")):
+            if not _is_of(file, fingerprint):
+                continue
             lock = lock_folder(file.parent, patience_sec=0)
             if lock is None:
                 continue
-            if file.exists() and file.read_text() == fingerprint:
-                fetch(file.parent, lambda name: not is_of_ray(name))
+            if _is_of(remote_of(file), fingerprint):  # still, now that nobody else works there
+                fetch(file.parent, lambda name: ".ray/" not in name)
                 return cls(file.parent, lock)
             lock.release()
         folder, lock = _new_folder(parent, name)
@@ -64,9 +66,11 @@ class RunFolder:
             (self.path / LOCK_FILE).unlink(missing_ok=True)
 
 
-def is_of_ray(name: str) -> bool:
-    """Whether a name in a run's folder is of what Ray Train's workers keep there."""
-    return ".ray/" in name
+def _is_of(file: Place, fingerprint: str) -> bool:
+    try:
+        return file.read_text() == fingerprint
+    except FileNotFoundError:  # its training ended meanwhile
+        return False
 
 
 def _new_folder(parent: Path, name: str) -> tuple[Path, Held]:

@@ -2,8 +2,16 @@
 
 import dataclasses
 
+import torch
+
 from harray.features.config import FeaturesConfig
-from harray.features.tensors import UNKNOWN_LABEL, ClipTensors, normalised, without_false_tracks
+from harray.features.tensors import (
+    UNKNOWN_LABEL,
+    ClipTensors,
+    normalised,
+    poses_read,
+    without_false_tracks,
+)
 from harray.training.config import LearningConfig
 from harray.training.floors import ties_of
 from harray.training.mirroring import USUAL_PROBABILITY, try_mirroring
@@ -35,6 +43,7 @@ def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfi
 
 def num_people_of(clips: ClipTensors, features: FeaturesConfig) -> int:
     """How many people the model looks at together: as many as most clips of some class show, false tracks apart."""
-    people_N = (without_false_tracks(clips, features).confidence_NPTK > 0).any(dim=3).any(dim=2).sum(dim=1)
+    shown = [without_false_tracks(part, features).confidence_NPTK > 0 for part in poses_read(clips)]
+    people_N = torch.cat([part.any(dim=3).any(dim=2).sum(dim=1) for part in shown])
     labels = [label for label in clips.labels_N.unique() if label >= 0] or [UNKNOWN_LABEL]
     return max(1, *(int(people_N[clips.labels_N == label].median()) for label in labels))

@@ -33,7 +33,7 @@ def claimed_folder(out: Path, config: SweepConfig) -> Generator[Path]:
     """
     resume = config.resume
     parent = out.absolute() / "sweeps"
-    fetch(parent, lambda name: name.count("/") == 2)  # without the trials' own folders
+    fetch(parent, lambda name: name.endswith((f"/{CONFIG_FILE}", f"/{ID_FILE}", f"/{SUMMARY_FILE}")))
     there = kept_sweeps(parent)
     same = sorted((folder for folder, kept in there.items() if kept.digest == config.digest), key=_begun)
     if resume and not same:
