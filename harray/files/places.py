@@ -74,20 +74,14 @@ def list_files(folder: Place, suffix: str) -> list[File]:
     not there."""
     if isinstance(folder, Path):
         return _on_disk(disk.list_files(folder, suffix))
-    listed = ((path, about) for path, about in bucket.objects(folder) if path.name.endswith(suffix))
-    return sorted(
-        File(path, about["size"], str(about["e_tag"]))
-        for path, about in listed
-        if path.parent == folder and not path.name.startswith(".")
-    )
+    there = [file for file in _in_bucket(folder) if file.path.parent == folder]
+    return [file for file in there if file.name.endswith(suffix) and not file.name.startswith(".")]
 
 
 def list_tree(folder: Place) -> list[File]:
     """Every finished file below a folder, at whatever depth, in order of name."""
     if isinstance(folder, BucketPath):
-        return sorted(
-            File(path, about["size"], str(about["e_tag"])) for path, about in bucket.objects(folder)
-        )
+        return _in_bucket(folder)
     return _on_disk(sorted(path for path in folder.rglob("*") if path.suffix != disk.PART_SUFFIX))
 
 
@@ -139,6 +133,13 @@ def remove_unfinished(folder: Place) -> None:
     """Delete what writers that died left behind; nobody may be writing."""
     for part in unfinished_files(folder):
         part.unlink(missing_ok=True)
+
+
+def _in_bucket(folder: BucketPath) -> list[File]:
+    return sorted(
+        File(path, about["size"], str(about["e_tag"] or about["last_modified"]))
+        for path, about in bucket.objects(folder)
+    )
 
 
 def _on_disk(paths: Iterable[Path]) -> list[File]:
