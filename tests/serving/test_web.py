@@ -110,7 +110,7 @@ def test_a_guest_that_sends_what_its_own_pose_network_saw_gets_the_label_of_who_
     with client.websocket_connect("/ws") as socket:
         socket.send_json(HELLO)
         told = socket.receive_json()["browser_poses"]
-        assert told == {"image_px": 192, "min_confidence": detector.min_box_confidence}
+        assert told == {"image_px": 160, "min_confidence": detector.min_box_confidence}
         frames = frames_of("jumping_jacks")
         box = letterbox_for(*frames.shape[1:3], told["image_px"])
         for number, frame in enumerate(frames):
