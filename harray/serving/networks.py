@@ -27,6 +27,7 @@ from harray.live.timeline import timeline
 from harray.live.traits import ModelTraits
 from harray.live.windows import Window
 from harray.networks.export import exported
+from harray.networks.runtimes import ONNX
 from harray.poses.config import PosesConfig
 from harray.poses.detector import pose_image_size
 from harray.poses.spec import PoseNetworkSpec
@@ -179,7 +180,7 @@ class ModelPool:
         networks = self.model(name).frames
         if networks is None:
             raise InputError("this model learned from imported skeletons and sees no pictures")
-        return exported(PoseNetworkSpec(networks.extractor.config.poses), "onnxruntime")
+        return exported(PoseNetworkSpec(networks.extractor.config.poses), ONNX)
 
     def predict_video(self, name: str, content: bytes) -> dict[str, Any]:
         """An entry as `harray predict` gives it, with all classes, and `segments` as `harray timeline` finds them;
