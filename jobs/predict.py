@@ -1,6 +1,6 @@
 """`harray predict` as a job on a Ray cluster, with the same arguments.
 
-    ray job submit --working-dir . -- python jobs/predict.py models:/actions@champion /shared/new --actors 8
+    ray job submit --working-dir . -- python jobs/predict.py models:/actions@champion s3://BUCKET/new --actors 8
 
 The driver runs on the head node in a copy of the working directory that goes when the job ends: name data by
 absolute paths or URIs that every node sees. Output goes to HARRAY_OUT, by default ~/harray-out on the head.

@@ -1,6 +1,6 @@
 """`harray train` as a job on a Ray cluster, with the same arguments.
 
-    ray job submit --working-dir . -- python jobs/train.py --store /shared/store --workers 4 --register actions
+    ray job submit --working-dir . -- python jobs/train.py --store s3://BUCKET/store --workers 4 --register actions
 
 The driver runs on the head node in a copy of the working directory that goes when the job ends: name data by
 absolute paths or URIs that every node sees. Output goes to HARRAY_OUT, by default ~/harray-out on the head.

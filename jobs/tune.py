@@ -1,7 +1,7 @@
 """`harray tune` as a job on a Ray cluster, with the same arguments.
 
-    ray job submit --working-dir . -- python jobs/tune.py --store /shared/store --search all --trials 100 \
-        --out /shared/out --tracking-uri http://HEAD:5000
+    ray job submit --working-dir . -- python jobs/tune.py --store s3://BUCKET/store --search all --trials 100 \
+        --out s3://BUCKET/out --tracking-uri http://HEAD:5000
 
 Stopped by `ray job stop`, or killed, it is gone on with by the same command and --resume.
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,7 @@ class JobCluster:
     folder: Path
     workers: list[Node] = field(default_factory=list)
     num_started: int = 0
+    around: Callable[[list[str]], list[str]] = lambda command: command
 
     def ray(
         self, *arguments: str, timeout_sec: float = 120, **environment: str
@@ -108,7 +109,7 @@ class JobCluster:
             self.folder / f"w{self.num_started}"
         )  # else nodes would remove each other's copies of the code
         flags = [f"--address={self.address}", f"--num-cpus={num_cpus}", f"--temp-dir={folder}"]
-        worker = start_node(flags, self.environment, self.folder / f"w{self.num_started}.log")
+        worker = start_node(flags, self.environment, self.folder / f"w{self.num_started}.log", self.around)
         self.workers.append(worker)
         return worker
 
@@ -212,11 +213,15 @@ def command_path(name: str) -> str:
 
 @contextlib.contextmanager
 def job_cluster(
-    num_cpus: int, autoscaler: dict[str, Any] | None = None, **variables: str
+    num_cpus: int,
+    autoscaler: dict[str, Any] | None = None,
+    around: Callable[[list[str]], list[str]] = lambda command: command,
+    **variables: str,
 ) -> Generator[JobCluster]:
     """A head with so many CPUs; workers are added to it, or come by an autoscaler (see `autoscaling`).
 
     Args:
+        around: makes of the command that starts a node the one that is run.
         variables: environment variables of every node, job and command.
     """
     folder = Path(tempfile.mkdtemp(prefix="hr-"))  # short: Ray puts Unix sockets below it
@@ -231,7 +236,7 @@ def job_cluster(
         "RAY_USAGE_STATS_ENABLED": "0",
         **variables,
     }
-    cluster = JobCluster(environment=environment, address=f"127.0.0.1:{gcs}", folder=folder)
+    cluster = JobCluster(environment=environment, address=f"127.0.0.1:{gcs}", folder=folder, around=around)
     cluster.ray("get-auth-token", "--generate").check_returncode()
     flags = ["--head", f"--port={gcs}", f"--dashboard-port={dashboard}", f"--temp-dir={folder / 'ray'}"]
     flags += [f"--ray-client-server-port={client}", f"--num-cpus={num_cpus}"]
@@ -240,7 +245,7 @@ def job_cluster(
         (folder / "autoscaler.json").write_text(json.dumps(autoscaler))
         flags += [f"--autoscaling-config={folder / 'autoscaler.json'}"]
         environment |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
-    head = start_head(flags, environment, folder / "head.log")
+    head = start_head(flags, environment, folder / "head.log", around)
     try:
         yield cluster
     finally:
@@ -285,10 +290,15 @@ def autoscaling(max_workers: int, resources: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def start_head(flags: list[str], environment: dict[str, str], log: Path) -> Node:
+def start_head(
+    flags: list[str],
+    environment: dict[str, str],
+    log: Path,
+    around: Callable[[list[str]], list[str]] = lambda command: command,
+) -> Node:
     """A head that answers; tried again where the machine is too busy for the 30 seconds that Ray gives itself."""
     for _ in range(START_ATTEMPTS):
-        head = start_node(flags, environment, log)
+        head = start_node(flags, environment, log, around)
         deadline = time.monotonic() + START_SEC
         while head.process.poll() is None and time.monotonic() < deadline:
             if _answers(environment["RAY_API_SERVER_ADDRESS"]):
@@ -298,7 +308,12 @@ def start_head(flags: list[str], environment: dict[str, str], log: Path) -> Node
     raise RuntimeError(f"no cluster after {START_ATTEMPTS} attempts: {log.read_text()[-2000:]}")
 
 
-def start_node(flags: list[str], environment: dict[str, str], log: Path) -> Node:
+def start_node(
+    flags: list[str],
+    environment: dict[str, str],
+    log: Path,
+    around: Callable[[list[str]], list[str]] = lambda command: command,
+) -> Node:
     """`ray start --block`, on ports that are free.
 
     Ports that are given need no waiting: a raylet gives its agents 15 seconds to tell theirs, and then dies.
@@ -310,7 +325,7 @@ def start_node(flags: list[str], environment: dict[str, str], log: Path) -> Node
     command += [f"--object-store-memory={OBJECT_STORE_BYTES}", *flags]
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=output, start_new_session=True
+            around(command), env=environment, stdout=output, stderr=output, start_new_session=True
         )
     return Node(process, log)
 

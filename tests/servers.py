@@ -20,12 +20,14 @@ class FaultyServer:
     """Attributes:
     fault: asked for every request.
     requests: "METHOD path" of each, in order.
+    ignored_headers: that the server behind never sees, in lower case.
     """
 
     def __init__(self, behind: str) -> None:
         self.behind = urlsplit(behind).netloc
         self.fault: Callable[[str, str], Fault] = lambda method, path: None
         self.requests: list[str] = []
+        self.ignored_headers: set[str] = set()
         self.closing = threading.Event()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self.server.daemon_threads = True
@@ -81,7 +83,11 @@ def _handler_of(owner: FaultyServer) -> type[BaseHTTPRequestHandler]:
 
         def _pass_on(self, body: bytes, is_cut: bool) -> None:
             connection = http.client.HTTPConnection(owner.behind, timeout=60)
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
+            headers = {
+                name: value
+                for name, value in self.headers.items()
+                if name.lower() not in HOP_BY_HOP | owner.ignored_headers
+            }
             connection.request(self.command, self.path, body, {**headers, "Host": self.headers["Host"]})
             answer = connection.getresponse()
             content = answer.read()

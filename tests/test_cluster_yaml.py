@@ -68,13 +68,11 @@ def test_every_node_starts_ray_from_the_projects_environment_with_the_token(clus
     assert cluster["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
 
 
-def test_nodes_share_a_file_system_and_a_bucket_that_are_named_once(cluster):
+def test_nodes_share_a_bucket_that_is_named_once_and_no_file_system(cluster):
     shell = "\n".join(line for key, lines in cluster.items() if key.endswith("commands") for line in lines)
-    assert (shell.count("YOUR-BUCKET"), shell.count("fs-YOURS")) == (1, 1)
-    assert "$FILE_SYSTEM:/ /shared" in shell
-    start = cluster["head_start_ray_commands"][-1]
-    assert "HARRAY_STORAGE=s3://$BUCKET/ray" in start
-    assert "HARRAY_OUT=/shared/out" in start
+    assert shell.count("YOUR-BUCKET") == 1
+    assert "mount" not in shell
+    assert "HARRAY_OUT=s3://$BUCKET/out" in cluster["head_start_ray_commands"][-1]
 
 
 def test_workers_are_spot_machines_and_the_head_is_not(cluster):

@@ -153,18 +153,20 @@ def test_every_container_has_the_image_and_resources_that_parse(documents):
                 assert all(QUANTITY.fullmatch(str(amount)) for amount in amounts.values()), amounts
 
 
-def test_every_pod_mounts_the_claim_at_the_same_place(documents):
+def test_the_tracking_server_has_a_disk_for_its_database_and_no_other_pod_mounts_any(documents):
     claim = documents["PersistentVolumeClaim"]
-    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
     assert QUANTITY.fullmatch(claim["spec"]["resources"]["requests"]["storage"])
-    for pod in pods(documents):
-        [volume] = pod["volumes"]
-        assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
-        for container in pod["containers"]:
-            assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": "/shared"}]
+    server, *others = pods(documents)
+    [volume], [container] = server["volumes"], server["containers"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    [mount] = container["volumeMounts"]
+    assert mount["name"] == volume["name"]
+    assert f"--backend-store-uri=sqlite:///{mount['mountPath']}/mlflow.db" in container["args"]
+    assert not any("volumes" in pod for pod in others)
 
 
-def test_jobs_are_told_where_the_tracking_server_and_the_shared_places_are(documents, cluster):
+def test_jobs_are_told_where_the_tracking_server_and_the_bucket_are(documents, cluster):
     service, deployment = documents["Service"], documents["Deployment"]
     [port] = service["spec"]["ports"]
     [server] = pods(documents)[0]["containers"]
@@ -177,8 +179,7 @@ def test_jobs_are_told_where_the_tracking_server_and_the_shared_places_are(docum
         [container] = group["template"]["spec"]["containers"]
         told = {variable["name"]: variable["value"] for variable in container["env"]}
         assert told["MLFLOW_TRACKING_URI"] == f"http://{host}:{port['port']}"
-        assert told["HARRAY_OUT"].startswith("/shared/")
-        assert told["HARRAY_STORAGE"].startswith("s3://")
+        assert told["HARRAY_OUT"].startswith("s3://")
 
 
 def test_jobs_are_told_how_far_the_cluster_may_grow(cluster):

@@ -21,5 +21,5 @@ def test_the_environment_names_the_folder_that_nobody_else_names(tmp_path, monke
 
 
 def test_a_bucket_is_refused():
-    with pytest.raises(InputError, match="s3://bucket/runs: found a URI, expected a folder"):
-        Workspace("s3://bucket/runs")
+    with pytest.raises(InputError, match="odd://bucket/runs: found odd://, expected a folder, or a bucket"):
+        Workspace("odd://bucket/runs")

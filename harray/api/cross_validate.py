@@ -22,7 +22,7 @@ from harray.config import digest, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.evaluation.occlusion import HIDDEN_SHARES, KINDS
 from harray.experiment import ExperimentConfig
-from harray.files import Place, write_atomically
+from harray.files import Place, fetch, write_atomically
 from harray.reporting import SILENT, Reporter
 from harray.store import FeatureStore
 from harray.store.leaks import doubles_apart, ledger_rows
@@ -234,6 +234,7 @@ def run_plan(
         InputError: the cluster cannot hold so many workers, or the store cannot be trained on.
     """
     folder = out.absolute() / "cross-validation"
+    fetch(folder)
     files = {each: folder / f"{digest([each.key, code_digest()])}.npz" for each in plan.trainings}
     todo = [each for each in plan.trainings if not files[each].exists()]
     done = len(plan.trainings) - len(todo)

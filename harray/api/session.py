@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from harray.api.notebook import NotebookReporter, in_notebook
+from harray.files import kept
 from harray.reporting import SILENT, Reporter, Update
 from harray.workspace import Workspace
 
@@ -35,7 +36,7 @@ def working(workspace: Workspace | None, reporter: Reporter | None) -> Generator
         yield place, told
         return
     log, is_new = _log_under(place.out / "logs")
-    with quiet(log) as streams:
+    with kept(place.out), quiet(log) as streams:
         outside = Outside(told, *streams)
         if is_new:
             outside.say(f"log: {log.name}")

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypedDict, runtime_checkable
 from harray import recipes
 from harray.config import load, parse_overrides, with_overrides
 from harray.experiment import ExperimentConfig
+from harray.files import local_tree, place
 
 
 @runtime_checkable
@@ -75,7 +76,7 @@ def start_from(
         case ExperimentConfig():
             start = Start(experiment=config)
         case str() | Path():
-            start = Start(experiment=load(ExperimentConfig, Path(config)), name=str(config))
+            start = Start(experiment=load(ExperimentConfig, local_tree(place(config))), name=str(config))
         case _:
             start = Start(experiment=config.experiment)
     if not isinstance(overrides, Mapping):

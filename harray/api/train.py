@@ -18,7 +18,7 @@ from harray.config import digest, dump, to_dict, with_overrides
 from harray.distributed.training_demand import cluster_for
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
-from harray.files import Place
+from harray.files import Place, remote_of
 from harray.metrics import Scores
 from harray.names import sqlite_file
 from harray.reporting import SILENT, Reporter
@@ -264,7 +264,7 @@ def train_recorded(
     tags = {
         **origin_tags_of(request.store, store_digest, seed, labels.recipe),
         "harray.num_workers": str(workers.count),
-        "harray.folder": str(folder),
+        "harray.folder": str(remote_of(folder)),
         **labels.tags,
     }
     title = labels.title or run_name(labels.recipe, store, seed)

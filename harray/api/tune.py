@@ -14,7 +14,7 @@ from harray.api.train import as_extracted, check_trainable, with_known_start
 from harray.config import with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
-from harray.files import Place, place
+from harray.files import Place, place, remote_of
 from harray.reporting import SILENT, Reporter, Update
 from harray.search_spaces import first_point, moved, search_named, space_of
 from harray.store import FeatureStore
@@ -156,7 +156,7 @@ def _run(sweep: "StudySweep", runs: "SweepRuns", places: Places, reporter: Repor
         reporter.result(str(started_network(learning, train.looked_at(learning.features.keypoints))[1]))
     job = TrialJob(
         config=sweep.config,
-        folder=sweep.folder / TRIALS_FOLDER,
+        folder=remote_of(sweep.folder / TRIALS_FOLDER),
         origin=origin_of(store),
         gpus_per_worker=places.gpus_per_worker,
     )

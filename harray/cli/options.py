@@ -11,9 +11,9 @@ from harray.cli.advice import DEFAULT_OUT as DEFAULT_OUT
 from harray.config import leaf_types, load, parse_overrides, with_overrides
 from harray.errors import InputError
 from harray.experiment import ExperimentConfig
-from harray.files import place
+from harray.files import BucketPath, local_tree, place
 from harray.training.config import TrainingConfig
-from harray.workspace import OUT_VARIABLE, local_folder
+from harray.workspace import OUT_VARIABLE, local_folder, out_folder
 
 
 def _mounted(folder: Path | None) -> Path | None:
@@ -25,6 +25,10 @@ def _reachable(store: str | None) -> str | None:
     return store and str(place(store))
 
 
+def _on_this_machine(file: str) -> Path:
+    return local_tree(place(file))
+
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
 ]
@@ -33,8 +37,9 @@ Out = Annotated[
     typer.Option(
         "--out",
         envvar=OUT_VARIABLE,
-        callback=_mounted,
-        help="Folder for runs, reports, logs and the default tracking store.",
+        parser=out_folder,
+        metavar="PLACE",
+        help="Folder for runs, reports, logs and the default tracking store; or a bucket's s3://, gs:// or az://.",
     ),
 ]
 Store = Annotated[
@@ -76,7 +81,7 @@ Storage = Annotated[
         "--storage",
         envvar="HARRAY_STORAGE",
         metavar="URI",
-        help="Where workers save their state, reached by every node, such as s3://BUCKET/ray. Default: --out.",
+        help="Where workers save their state, reached by every node, if not under --out.",
     ),
 ]
 MaxFailures = Annotated[
@@ -107,7 +112,12 @@ Recipe = Annotated[
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="YAML config of an earlier run to start from, instead of a recipe."),
+    typer.Option(
+        "--config",
+        parser=_on_this_machine,
+        metavar="FILE",
+        help="YAML config of an earlier run to start from, instead of a recipe.",
+    ),
 ]
 Init = Annotated[
     str | None,
@@ -223,7 +233,9 @@ def check_model(model: str) -> None:
     Raises:
         InputError: no such folder.
     """
-    if not model.startswith(("runs:/", "models:/")) and not Path(model).is_dir():
+    if model.startswith(("runs:/", "models:/")) or isinstance(place(model), BucketPath):
+        return
+    if not Path(model).is_dir():
         raise InputError(
             f"model {model}: no such folder; expected a checkpoint folder of `harray train`, runs:/RUN_ID or "
             "models:/NAME@ALIAS"

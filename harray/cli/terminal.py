@@ -26,6 +26,7 @@ from rich.table import Table
 
 from harray.api.session import quiet
 from harray.errors import InputError
+from harray.files import kept, shown
 from harray.names import without_password
 from harray.reporting import Reporter, Update
 
@@ -79,22 +80,20 @@ class Terminal(Reporter):
 
     def say(self, message: str) -> None:
         """A line of progress or notice, on standard error."""
-        self._console(self.err).print(
-            without_password(message), markup=False, highlight=False, soft_wrap=True
-        )
+        self._console(self.err).print(_shown(message), markup=False, highlight=False, soft_wrap=True)
 
     def result(self, message: "str | Table") -> None:
         """A line or table of the answer, on standard output (standard error with --json)."""
         if self.part:
             return
         console = self._console(self.err if self.as_json else self.out)
-        message = without_password(message) if isinstance(message, str) else message
+        message = _shown(message) if isinstance(message, str) else message
         console.print(message, markup=False, highlight=False, soft_wrap=isinstance(message, str))
 
     def json(self, values: Any) -> None:
         """One JSON object as the last line on standard output, where --json asked for it."""
         if self.as_json:
-            print(without_password(json.dumps(values, default=str)), file=self.out, flush=True)
+            print(_shown(json.dumps(values, default=str)), file=self.out, flush=True)
 
     @contextlib.contextmanager
     def progress(self, title: str, unit: str) -> Generator[Update]:
@@ -176,6 +175,11 @@ class Terminal(Reporter):
         return Console(file=file, width=None if file.isatty() else 110, emoji=False)  # :run: is a name
 
 
+def _shown(text: str) -> str:
+    """A text without passwords, and with the names that other machines know too."""
+    return shown(without_password(text))
+
+
 class Interrupted(Exception):
     """Ctrl-C, SIGTERM or `ray job stop` ended a command; the text says how to go on."""
 
@@ -205,7 +209,7 @@ def session(out: Path, command: str, as_json: bool) -> Generator[Terminal]:
     """
     log = out.absolute() / "logs" / f"{command}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as sink, quiet(sink) as (stdout, stderr):
+    with kept(out.absolute()), log.open("a") as sink, quiet(sink) as (stdout, stderr):
         terminal = Terminal(as_json=as_json, out=stdout, err=stderr)
         terminal.say(f"log: {log}")
         try:

@@ -134,7 +134,7 @@ def extract(
         store = FeatureStore.open_or_create(store_path, store_settings(config))
         for message in weights_messages(config, manifest):
             told.say(message)
-        held.enter_context(writing(store.path, "harray extract"))
+        check_held = held.enter_context(writing(store.path, "harray extract"))
         Tries(store.path).clear()
         clip_ids = store.clip_ids()
         plan = plan_extraction(manifest, store.ledger(), clip_ids, stamps_of, retry)
@@ -146,12 +146,14 @@ def extract(
                 check_machine(actors_demand("extraction", min(actors.number or 0, len(plan.todo))))
                 with start_ray():
                     for outcomes in _run(plan.todo, config, store, clip_ids, actors, told):
+                        check_held()
                         on_outcomes(outcomes)
                         tally.add(outcomes)
                         update(tally.done, tally.total, tally.note())
         for kind, count, path, text in noted(pa.concat_tables([OUTCOMES.empty_table(), *tally.noted])):
             told.say(f"{kind}, {count} of {tally.total} videos, such as {path}: {text}")
         store.append_ledger(moved_rows(store.ledger(), manifest, stamps_of))
+        check_held()
         compact(store, least=MANY_FILES)
         final = recorded_outcomes(store, manifest)
     return _summary(final, tally, seconds=time.monotonic() - started, messages=messages)

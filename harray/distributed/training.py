@@ -33,6 +33,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from harray.distributed.resources import cluster_resources, gpus_for
 from harray.errors import InputError
+from harray.files import Place, remote_of
 from harray.metrics import Scores
 from harray.training.checkpoint import save_checkpoint
 from harray.training.divergence import Diverged
@@ -50,7 +51,7 @@ def train_on_ray(
     num_workers: int,
     on_epoch: Callable[[EpochReport], None] | None = None,
     *,
-    storage: Path | str | None = None,
+    storage: Place | str | None = None,
     gpus_per_worker: float | None = None,
     max_failures: int = 3,
     min_workers: int | None = None,
@@ -108,9 +109,9 @@ def train_on_ray(
     )
 
 
-def ray_storage(request: TrainingRequest, storage: Path | str | None = None) -> str:
+def ray_storage(request: TrainingRequest, storage: Place | str | None = None) -> str:
     """A folder of this training alone, or a URI, that all nodes reach; by default `request.out` with `.ray` added."""
-    return f"{request.out.absolute()}.ray" if storage is None else str(storage)
+    return f"{remote_of(request.out.absolute())}.ray" if storage is None else str(storage)
 
 
 def remove_storage(storage: str) -> None:

@@ -7,20 +7,23 @@ Letters: N clips, P people, T frames, K joints, C coordinates, F scene frames, S
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from harray.errors import InputError
 from harray.features.config import FeaturesConfig
+from harray.features.mapped import MappedRows, array_of, mapped_columns, scratch
 from harray.features.normalise import normalise
 from harray.schema import STREAM_COLUMNS
 from harray.skeleton import SkeletonLayout
 from harray.store import FeatureStore
+from harray.store.parts import undisturbed
 
 UNKNOWN_LABEL = -1
 Clips = TypeVar("Clips", "ClipTensors", "NormalisedClips")
@@ -28,7 +31,10 @@ Clips = TypeVar("Clips", "ClipTensors", "NormalisedClips")
 
 @dataclass(frozen=True, kw_only=True)
 class ClipTensors:
-    """Clips as they stand in the store; tensors and lists have one entry per clip."""
+    """Clips as they stand in the store; tensors and lists have one entry per clip.
+
+    Of clips that are too many for the memory, `MappedRows` stand for keypoints, confidence and tokens.
+    """
 
     keypoints_NPTKC: Tensor  # float32, px (or the source's unit)
     confidence_NPTK: Tensor  # float32 in [0, 1]; 0 = missing
@@ -82,7 +88,7 @@ class ClipTensors:
 
 @dataclass(frozen=True, kw_only=True)
 class NormalisedClips:
-    """Clips in body units, ready for the model."""
+    """Clips in body units, ready for the model; of mapped clips `MappedRows` stand for the tokens."""
 
     keypoints_NPTKC: Tensor  # float32, body sizes about the clip's centre; 0 where hidden
     visible_NPTK: Tensor  # bool, True = observed
@@ -91,6 +97,7 @@ class NormalisedClips:
     labels_N: Tensor
     rows_N: Tensor  # int64, the clip's number in the whole data set; random streams hang on it
     second: "NormalisedClips | None" = None  # the same clips by other keypoints
+    is_mapped: bool = False  # from a disk; see `harray.features.mapped`
 
     def __len__(self) -> int:
         return len(self.labels_N)
@@ -115,37 +122,36 @@ class NormalisedClips:
         return None if self.second is None else self.second.inputs[:2]
 
     def to(self, device: torch.device) -> "NormalisedClips":
-        """The same clips on another device."""
-        kinds = (Tensor, NormalisedClips)
+        """The same clips on another device; mapped ones are read."""
+        kinds = (Tensor, MappedRows, NormalisedClips)
         moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, kinds)}
-        return dataclasses.replace(self, **moved)
+        return dataclasses.replace(self, **moved, is_mapped=False)
 
 
 def load_clips(
-    store: FeatureStore, splits: list[str] | None = None, classes: Sequence[str] | None = None
+    store: FeatureStore,
+    splits: list[str] | None = None,
+    classes: Sequence[str] | None = None,
+    most_bytes: float = math.inf,
 ) -> ClipTensors:
     """Read the extracted clips of some splits (None: of all), sorted by path.
 
     Args:
         classes: class names in the order of a model's outputs; by default the store's labels, sorted. A clip
             of another label is unknown (-1).
+        most_bytes: that features may have to be read; larger ones are mapped from this machine's disk.
 
     Raises:
         InputError: no such split, or no clip in it.
     """
-    table = store.read(splits)
-    if not len(table):
-        raise InputError(
-            f"store {store.path}: no extracted clip to read; see `harray store info {store.path}`"
-        )
     classes = tuple(store.labels() if classes is None else classes)
+    table, features = undisturbed(lambda: _found(store, splits, most_bytes))
     sizes = [table[name].to_numpy() for name in ("height_px", "width_px")]
-    tokens = _array(table["scene_tokens"]) if "scene_tokens" in table.column_names else None
     streams = [
-        clips_from_arrays(
-            _array(table[column]),
+        _clips(
+            features[column],
             skeleton=layout,
-            scene_tokens_NFSD=None if number else tokens,
+            tokens_NFSD=None if number else features.get("scene_tokens"),
             frame_size_N2=np.stack(sizes, axis=1),
             classes=classes,
             paths=table["path"].to_pylist(),
@@ -162,6 +168,23 @@ def load_clips(
     return dataclasses.replace(first, second=others[0] if others else None)
 
 
+def _found(
+    store: FeatureStore, splits: list[str] | None, most_bytes: float
+) -> tuple[pa.Table, dict[str, Tensor | MappedRows]]:
+    """Rows of the clips, and their features by column."""
+    found = store.find(splits)
+    if not len(found.places):
+        raise InputError(
+            f"store {store.path}: no extracted clip to read; see `harray store info {store.path}`"
+        )
+    columns = [name for name in (*STREAM_COLUMNS, "scene_tokens") if name in store.schema.names]
+    if len(found.places) * store.settings.clip_bytes > most_bytes:
+        whole = mapped_columns(found, columns)
+        return found.read(["height_px", "width_px"]), {name: MappedRows(whole[name]) for name in columns}
+    table = found.read(["height_px", "width_px", *columns])
+    return table, {name: torch.tensor(array_of(table[name])) for name in columns}
+
+
 def clips_from_arrays(
     keypoints_NPTKC1: np.ndarray,
     *,
@@ -172,24 +195,40 @@ def clips_from_arrays(
     paths: Sequence[str] = (),
 ) -> ClipTensors:
     """Clips from arrays of the store's layout: coordinates then confidence last; labels and ids are unknown."""
+    tokens = None if scene_tokens_NFSD is None else torch.tensor(scene_tokens_NFSD, dtype=torch.float16)
+    return _clips(
+        torch.tensor(keypoints_NPTKC1, dtype=torch.float32),
+        skeleton=skeleton,
+        tokens_NFSD=tokens,
+        frame_size_N2=frame_size_N2,
+        classes=classes,
+        paths=paths,
+    )
+
+
+def _clips(
+    keypoints_NPTKC1: Any,
+    *,
+    skeleton: SkeletonLayout,
+    tokens_NFSD: Any,
+    frame_size_N2: np.ndarray | None,
+    classes: Sequence[str],
+    paths: Sequence[str],
+) -> ClipTensors:
+    """Clips of the store's layout, from tensors or mapped rows."""
     num_clips = len(keypoints_NPTKC1)
     if keypoints_NPTKC1.shape[3] != skeleton.num_joints:
         raise InputError(
             f"keypoints: {keypoints_NPTKC1.shape[3]} joints, but skeleton {skeleton.name} has "
             f"{skeleton.num_joints}; name the layout that the keypoints were made in"
         )
-    grid = None
-    if scene_tokens_NFSD is not None:
-        grid = (scene_tokens_NFSD.shape[1], math.isqrt(scene_tokens_NFSD.shape[2]))
+    grid = None if tokens_NFSD is None else (tokens_NFSD.shape[1], math.isqrt(tokens_NFSD.shape[2]))
     sizes = np.zeros((num_clips, 2), np.int32) if frame_size_N2 is None else frame_size_N2
-    keypoints = torch.tensor(keypoints_NPTKC1, dtype=torch.float32)
     return ClipTensors(
-        keypoints_NPTKC=keypoints[..., :-1].contiguous(),
-        confidence_NPTK=keypoints[..., -1].contiguous(),
+        keypoints_NPTKC=keypoints_NPTKC1[..., :-1].contiguous(),
+        confidence_NPTK=keypoints_NPTKC1[..., -1].contiguous(),
         frame_size_N2=torch.tensor(sizes, dtype=torch.int32),
-        tokens_NSD=None
-        if scene_tokens_NFSD is None
-        else torch.tensor(scene_tokens_NFSD, dtype=torch.float16).flatten(1, 2),
+        tokens_NSD=None if tokens_NFSD is None else tokens_NFSD.flatten(1, 2),
         scene_grid=grid,
         labels_N=torch.full((num_clips,), UNKNOWN_LABEL),
         clip_ids=[""] * num_clips,
@@ -198,6 +237,20 @@ def clips_from_arrays(
         classes=tuple(classes),
         skeleton=skeleton,
     )
+
+
+def poses_read(clips: ClipTensors) -> Iterator[ClipTensors]:
+    """The clips without scene tokens and second keypoints, as they are; mapped ones some at a time, read."""
+    keypoints: Any = clips.keypoints_NPTKC
+    clips = dataclasses.replace(clips, tokens_NSD=None, scene_grid=None, second=None)
+    if not isinstance(keypoints, MappedRows):
+        yield clips
+        return
+    for rows in torch.arange(len(clips)).split(keypoints.num_in_piece):
+        part: Any = clips.select(rows)
+        yield dataclasses.replace(
+            part, keypoints_NPTKC=part.keypoints_NPTKC[:], confidence_NPTK=part.confidence_NPTK[:]
+        )
 
 
 def without_false_tracks(clips: ClipTensors, config: FeaturesConfig) -> ClipTensors:
@@ -209,11 +262,20 @@ def without_false_tracks(clips: ClipTensors, config: FeaturesConfig) -> ClipTens
 
 
 def normalised(clips: ClipTensors, config: FeaturesConfig) -> NormalisedClips:
-    """Keypoints in body units, with joints below `config.min_confidence` and false tracks hidden."""
-    clips = without_false_tracks(clips, config)
-    keypoints, visible = normalise(
-        clips.keypoints_NPTKC, clips.confidence_NPTK, clips.skeleton, config.min_confidence
-    )
+    """Keypoints in body units, with joints below `config.min_confidence` and false tracks hidden.
+
+    Of mapped clips they are mapped too.
+    """
+    is_mapped = isinstance(clips.keypoints_NPTKC, MappedRows)
+    if is_mapped:
+        keypoints = scratch(clips.keypoints_NPTKC.shape, torch.float32)
+        visible = scratch(clips.confidence_NPTK.shape, torch.bool)
+        first = 0
+        for part in poses_read(clips):
+            rows = slice(first, first := first + len(part))
+            keypoints[rows], visible[rows] = _normalised(part, config)
+    else:
+        keypoints, visible = _normalised(clips, config)
     return NormalisedClips(
         keypoints_NPTKC=keypoints,
         visible_NPTK=visible,
@@ -222,7 +284,13 @@ def normalised(clips: ClipTensors, config: FeaturesConfig) -> NormalisedClips:
         labels_N=clips.labels_N,
         rows_N=torch.arange(len(clips)),
         second=None if clips.second is None else normalised(clips.second, config),
+        is_mapped=is_mapped,
     )
+
+
+def _normalised(clips: ClipTensors, config: FeaturesConfig) -> tuple[Tensor, Tensor]:
+    clips = without_false_tracks(clips, config)
+    return normalise(clips.keypoints_NPTKC, clips.confidence_NPTK, clips.skeleton, config.min_confidence)
 
 
 def _selected(clips: Clips, indices: Sequence[int] | np.ndarray | Tensor) -> Clips:
@@ -230,15 +298,12 @@ def _selected(clips: Clips, indices: Sequence[int] | np.ndarray | Tensor) -> Cli
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(clips):
         value = getattr(clips, field.name)
-        if isinstance(value, Tensor):
+        if isinstance(value, MappedRows):
+            changes[field.name] = value.select(index.cpu())
+        elif isinstance(value, Tensor):
             changes[field.name] = value[index.to(value.device)]
         elif isinstance(value, ClipTensors | NormalisedClips):
             changes[field.name] = value.select(index)
         elif isinstance(value, list):
             changes[field.name] = [value[i] for i in index.tolist()]
     return dataclasses.replace(clips, **changes)
-
-
-def _array(column: Any) -> np.ndarray:
-    """A fixed-shape tensor column as one array `[N, ...]`."""
-    return np.concatenate([chunk.to_numpy_ndarray() for chunk in column.chunks if len(chunk)])

@@ -25,6 +25,13 @@ SCHEMES = ("s3", "gs", "az")
 PATIENCE_SEC = 60.0
 MAX_BACKOFF_SEC = 5.0
 _VARIABLES = ("AWS_", "GOOGLE_", "AZURE_")  # of the environment, which decide how a bucket is reached
+_OTHER_WAYS = {  # to credentials than a profile, which obstore takes by itself
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_SKIP_SIGNATURE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+}
 _NO_CREDENTIALS = ("169.254.169.254", "metadata.google.internal", "Account must be specified")
 _TRANSIENT = ("409 Conflict", "error sending request", "timed out", "503 ", "500 ", "502 ", "504 ")
 
@@ -172,10 +179,13 @@ def create(path: BucketPath, content: bytes | Path) -> Version | None:
     """
     from obstore.exceptions import AlreadyExistsError
 
+    def make() -> Version:
+        return _version(_client_of(path).put(path.key, content, mode="create"))
+
     deadline = time.monotonic() + PATIENCE_SEC
     for wait_sec in _back_off():
         try:
-            return _retried(path, lambda: _version(_client_of(path).put(path.key, content, mode="create")))
+            return _retried(path, make, (AlreadyExistsError,))
         except AlreadyExistsError as error:  # or a 409, which says only that another one was writing too
             if stat(path) is not None:
                 return None
@@ -199,7 +209,7 @@ def replace(path: BucketPath, content: bytes, version: Version) -> Version | Non
         return _version(_client_of(path).put(path.key, content, mode=cast(Any, version)))
 
     try:
-        return _retried(path, swap)
+        return _retried(path, swap, (PreconditionError,))
     except (PreconditionError, FileNotFoundError):
         return None
 
@@ -259,23 +269,43 @@ def _client(bucket: str, variables: tuple[tuple[str, str], ...]) -> "ObjectStore
         "retry_timeout": timedelta(seconds=PATIENCE_SEC),
         "backoff": {"max_backoff": timedelta(seconds=MAX_BACKOFF_SEC)},
     }
-    return from_url(bucket, client_options=cast(Any, options), retry_config=cast(Any, retries))
+    asked = _profile(bucket) if bucket.startswith("s3:") and not _OTHER_WAYS & told.keys() else {}
+    return from_url(bucket, client_options=cast(Any, options), retry_config=cast(Any, retries), **asked)
 
 
-def _retried(path: BucketPath, call: Callable[[], T]) -> T:
-    """What a call gives, tried again after faults that pass.
+def _profile(bucket: str) -> dict[str, Any]:
+    """What `~/.aws` or the machine's role says, by boto3, where it is installed; obstore reads no profiles.
 
     Raises:
-        FileNotFoundError, AlreadyExistsError, PreconditionError: as obstore.
+        BucketError: nothing does.
+    """
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ImportError:
+        return {}
+    try:
+        return {"credential_provider": Boto3CredentialProvider()}
+    except ValueError as error:
+        raise BucketError(f"{bucket}: no credentials; set {_credentials(bucket)}") from error
+
+
+def _retried(path: BucketPath, call: Callable[[], T], answers: tuple[type[Exception], ...] = ()) -> T:
+    """What a call gives, tried again after faults that pass.
+
+    Args:
+        answers: errors of obstore that tell the caller what it asked, and are raised.
+
+    Raises:
+        FileNotFoundError: no such object.
         BucketError: whatever else.
     """
-    from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+    from obstore.exceptions import BaseError
 
     deadline = time.monotonic() + PATIENCE_SEC
     for wait_sec in _back_off():
         try:
             return call()
-        except (AlreadyExistsError, PreconditionError):
+        except answers:
             raise
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
@@ -302,12 +332,12 @@ def _explained(error: Exception, path: BucketPath) -> BucketError:
     if "NoSuchBucket" in text or "ContainerNotFound" in text:
         return BucketError(f"{path.bucket}: no such bucket; make it, or name another one")
     if any(sign in text for sign in _NO_CREDENTIALS):
-        return BucketError(f"{path}: no credentials; set {_credentials(path)}")
+        return BucketError(f"{path}: no credentials; set {_credentials(path.bucket)}")
     if any(sign in text for sign in ("403 Forbidden", "401 Unauthorized")):
         code = text.partition("<Code>")[2].partition("</Code>")[0]
         why = f" ({code})" if code else ""
         return BucketError(
-            f"{path}: access denied{why}; look at {_credentials(path)} and at what they may do"
+            f"{path}: access denied{why}; look at {_credentials(path.bucket)} and at what they may do"
         )
     if "501 Not Implemented" in text:
         return BucketError(f"{path.bucket}: it knows no conditional writes; use a server that has them")
@@ -320,9 +350,9 @@ def _explained(error: Exception, path: BucketPath) -> BucketError:
     return BucketError(f"{path}: {' '.join(text.split())[:300]}")
 
 
-def _credentials(path: BucketPath) -> str:
+def _credentials(bucket: str) -> str:
     return {
         "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_ENDPOINT_URL, where it is not Amazon's)",
         "gs": "GOOGLE_APPLICATION_CREDENTIALS",
         "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
-    }[path.bucket.partition(":")[0]]
+    }[bucket.partition(":")[0]]

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from harray.errors import InputError
-
 PART_SUFFIX = ".part"  # a writer that died leaves at most such a file, which no reader looks at
 LOCK_FILE = ".lock"
 LOCK_PATIENCE_SEC = 2.0  # a holder that was just killed may take a moment to be gone
@@ -62,22 +60,6 @@ def lock_folder(
     except Timeout:
         return None
     return lock
-
-
-@contextmanager
-def holding(folder: Path, complaint: str) -> Generator[None]:
-    """Be the only process that works in a folder.
-
-    Raises:
-        InputError: another one does, with that complaint.
-    """
-    lock = lock_folder(folder)
-    if lock is None:
-        raise InputError(complaint)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The verbs of a disk and of a bucket, once: put, put if absent, list, delete. What stands below a `Place` is read by
 its own `read_bytes` and `read_text`, and what is large through `cache.local_file`."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -73,20 +74,14 @@ def list_files(folder: Place, suffix: str) -> list[File]:
     not there."""
     if isinstance(folder, Path):
         return _on_disk(disk.list_files(folder, suffix))
-    listed = ((path, about) for path, about in bucket.objects(folder) if path.name.endswith(suffix))
-    return sorted(
-        File(path, about["size"], str(about["e_tag"]))
-        for path, about in listed
-        if path.parent == folder and not path.name.startswith(".")
-    )
+    there = [file for file in _in_bucket(folder) if file.path.parent == folder]
+    return [file for file in there if file.name.endswith(suffix) and not file.name.startswith(".")]
 
 
 def list_tree(folder: Place) -> list[File]:
     """Every finished file below a folder, at whatever depth, in order of name."""
     if isinstance(folder, BucketPath):
-        return sorted(
-            File(path, about["size"], str(about["e_tag"])) for path, about in bucket.objects(folder)
-        )
+        return _in_bucket(folder)
     return _on_disk(sorted(path for path in folder.rglob("*") if path.suffix != disk.PART_SUFFIX))
 
 
@@ -97,6 +92,24 @@ def delete(paths: Iterable[Place]) -> None:
         if isinstance(path, Path):
             path.unlink(missing_ok=True)
     bucket.delete([path for path in paths if isinstance(path, BucketPath)])
+
+
+def remove_tree(folder: Place) -> None:
+    """Delete a folder and all below it, if it is there."""
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        bucket.delete([path for path, _ in bucket.objects(folder)])
+
+
+def send_tree(source: Path, target: Place) -> None:
+    """Copy a local folder; what the target holds under the same names is replaced."""
+    if isinstance(target, Path):
+        shutil.copytree(source, target, dirs_exist_ok=True)
+        return
+    for file in list_tree(source):
+        assert isinstance(file.path, Path)
+        bucket.put(target / str(file.path.relative_to(source)), file.path)
 
 
 def move(path: Place, target: Place) -> None:
@@ -120,6 +133,13 @@ def remove_unfinished(folder: Place) -> None:
     """Delete what writers that died left behind; nobody may be writing."""
     for part in unfinished_files(folder):
         part.unlink(missing_ok=True)
+
+
+def _in_bucket(folder: BucketPath) -> list[File]:
+    return sorted(
+        File(path, about["size"], str(about["e_tag"] or about["last_modified"]))
+        for path, about in bucket.objects(folder)
+    )
 
 
 def _on_disk(paths: Iterable[Path]) -> list[File]:

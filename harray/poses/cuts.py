@@ -10,6 +10,7 @@ Letters: T frames, H height, W width, C colour.
 """
 
 import collections
+import functools
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class CutDetector:
 
     def __init__(self) -> None:
         self._last: Look | None = None
-        self._before: collections.deque[float] = collections.deque(maxlen=NUM_BEFORE)
+        self._before: collections.deque[_Step] = collections.deque(maxlen=NUM_BEFORE)
 
     def update(self, rgb_HWC: np.ndarray) -> bool:
         """Whether a cut lies between the frame before and this one, uint8 RGB; never before the first."""
@@ -46,21 +47,40 @@ class CutDetector:
         last, self._last = self._last, look
         if last is None:
             return False
-        colours = _colour_difference(last[0], self._last[0])
-        arrangement = _arrangement_difference(last[1], self._last[1])
-        both = colours + arrangement
-        num_missing = min(2, NUM_BEFORE - len(self._before))
-        usual = float(np.median([*self._before, *[USUAL] * num_missing]))
+        step = _Step(last, look)
         is_cut = (
-            colours > MIN_COLOURS
-            and arrangement > MIN_ARRANGEMENT
-            and both > max(MIN_BOTH, MIN_RATIO * usual)
+            step.colours > MIN_COLOURS
+            and step.arrangement > MIN_ARRANGEMENT
+            and step.both > max(MIN_BOTH, MIN_RATIO * self._usual())
         )
         if is_cut:
             self._before.clear()
         else:
-            self._before.append(both)
+            self._before.append(step)
         return is_cut
+
+    def _usual(self) -> float:
+        """The difference that is usual in the shot."""
+        num_missing = min(2, NUM_BEFORE - len(self._before))
+        return float(np.median([*(step.both for step in self._before), *[USUAL] * num_missing]))
+
+
+class _Step:
+    """From one frame to the next. The arrangements are compared only where it matters, which in most videos is never:
+    that takes longer than all else."""
+
+    def __init__(self, last: Look, look: Look):
+        self._looks = last, look
+        self.colours = _colour_difference(last[0], look[0])
+
+    @functools.cached_property
+    def arrangement(self) -> float:
+        last, look = self._looks
+        return _arrangement_difference(last[1], look[1])
+
+    @property
+    def both(self) -> float:
+        return self.colours + self.arrangement
 
 
 def cut_frames(rgb_THWC: np.ndarray) -> np.ndarray:

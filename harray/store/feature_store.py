@@ -43,7 +43,7 @@ from harray.store.ledger import (
 )
 from harray.store.parts import checked, each_of, undisturbed
 from harray.store.settings import FILE_NAME, StoreSettings, differences, dump_settings, load_settings
-from harray.store.shards import Shards
+from harray.store.shards import FoundClips, Shards
 from harray.store.snapshot import Snapshot, snapshot_of
 
 
@@ -204,19 +204,15 @@ class FeatureStore:
         Raises:
             InputError: a split that no clip belongs to, or features that are gone.
         """
-        names = self.schema.names[1:] if columns is None else ["span", "is_last", *columns]
+        return undisturbed(lambda: self.find(splits).read(columns))
 
-        def read() -> pa.Table:
-            found = self._found(splits)
-            features = found.shards.features(found.places, names)
-            for field, column in zip(features.schema, features.columns, strict=True):
-                found = dataclasses.replace(found, rows=found.rows.append_column(field, column))
-            return found.rows
+    def find(self, splits: list[str] | None = None) -> FoundClips:
+        """The clips that `read` gives, before their features are read.
 
-        return undisturbed(read)
-
-    def _found(self, splits: list[str] | None) -> "_Found":
-        """Raises InputError: a split that no clip belongs to, or features that are gone."""
+        Raises:
+            InputError: as `read`.
+            FileNotFoundError: shards are being compacted; see `parts.undisturbed`.
+        """
         rows = self.snapshot().extracted
         if splits is not None:
             rows = _of_splits(rows, splits, self.path)
@@ -230,7 +226,7 @@ class FeatureStore:
                 f"store {self.path}: features of {len(lost)} videos are gone, such as {lost[0]}; "
                 "run the same `harray extract` again to restore them"
             )
-        return _Found(rows=clip_rows(rows, clips), shards=shards, places=clips.place)
+        return FoundClips(rows=clip_rows(rows, clips), shards=shards, places=clips.place)
 
     def quarantined(self, stage: str | None = None) -> pa.Table:
         """Quarantined inputs as a manifest; those of one stage, or all."""
@@ -285,15 +281,6 @@ class FeatureStore:
 
     def _shards(self, beside: Sequence[str] = ()) -> Shards:
         return Shards(list_files(self.path / "clips", ".parquet"), self.schema, beside)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Found:
-    """Clips of a store: ledger columns, and where their features stand in the shards."""
-
-    rows: pa.Table
-    shards: Shards
-    places: np.ndarray
 
 
 def _write_parquet(table: pa.Table, file: Path) -> None:

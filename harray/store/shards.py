@@ -1,5 +1,6 @@
 """Which clips stand in which shards of a store, and the features of some of them."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -72,3 +73,46 @@ class Shards:
         table = pa.concat_tables(pieces) if pieces else schema.empty_table()
         in_order = len(places) == len(distinct) and bool((number[1:] > number[:-1]).all())
         return table if in_order else table.take(pa.array(number))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FoundClips:
+    """Clips of a store, in order of path and time.
+
+    Attributes:
+        rows: their ledger columns.
+        shards: that have their features.
+        places: of the clips in these.
+    """
+
+    rows: pa.Table
+    shards: Shards
+    places: np.ndarray
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows beside these columns of their features, or beside all.
+
+        Raises:
+            InputError, FileNotFoundError: as `Shards.pieces`.
+        """
+        names = self.shards.schema.names[1:] if columns is None else ["span", "is_last", *columns]
+        features, table = self.shards.features(self.places, names), self.rows
+        for field, column in zip(features.schema, features.columns, strict=True):
+            table = table.append_column(field, column)
+        return table
+
+    def pieces(self, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pa.Table]]:
+        """Features in the order in which they stand in the shards, a shard's at a time.
+
+        Yields:
+            Numbers of some of the rows, and their features.
+
+        Raises:
+            InputError, FileNotFoundError: as `Shards.pieces`.
+        """
+        distinct, number = np.unique(self.places, return_inverse=True)
+        by_place = np.argsort(number, kind="stable")
+        ordered = number[by_place]
+        for part, table in self.shards.pieces(distinct, columns):
+            first, last = np.searchsorted(ordered, [part.start, part.stop])
+            yield by_place[first:last], table.take(pa.array(ordered[first:last] - part.start))

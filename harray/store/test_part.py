@@ -220,6 +220,8 @@ def as_dealt(rows: list[dict[str, Any]], path: Place) -> list[dict[str, Any]]:
 
 def manifest_as_dealt(manifest: pa.Table, path: Place) -> pa.Table:
     """The same of a manifest's table."""
+    if recorded(path) is None:
+        return manifest
     return pa.Table.from_pylist(as_dealt(manifest.to_pylist(), path), schema=MANIFEST)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harray.errors import InputError
-from harray.files import put_if_absent
+from harray.files import put_if_absent, remote_of
 from harray.names import sqlite_file, sqlite_uri, without_password
 from harray.tracking import moved
 from harray.workspace import Workspace
@@ -195,6 +195,10 @@ def _decide(workspace: Workspace) -> tuple[str, str]:
     for source, uri in named.items():
         if uri:
             return _validated(uri, source), source
+    if (out := remote_of(workspace.out)) != workspace.out:
+        raise InputError(
+            f"--out {out}: a bucket holds no database to record runs in; name an `mlflow server` by MLFLOW_TRACKING_URI"
+        )
     return sqlite_uri(workspace.out.resolve() / "mlflow.db"), "the output folder"
 
 

@@ -1,6 +1,6 @@
 """The model registry: versions, aliases, and from any MODEL argument to a checkpoint folder.
 
-MODEL   runs/x/checkpoint          a checkpoint folder
+MODEL   runs/x/checkpoint          a checkpoint folder, also in a bucket
         runs:/RUN                  what that run logged
         models:/NAME@ALIAS         such as models:/ucf101@champion
         models:/NAME/VERSION       VERSION is a number or `latest`
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from harray.config import digest
 from harray.errors import InputError
-from harray.files import cache_dir
+from harray.files import cache_dir, local_tree, place
 from harray.names import local_path, without_password
 from harray.tracking.location import connect
 from harray.tracking.packaging import CHECKPOINT
@@ -96,7 +96,7 @@ def resolve_model(model: str, uri: str, cache: Path | None = None) -> Path:
     """
     scheme, _, rest = model.partition(":/")
     if scheme not in ("runs", "models") or not rest:
-        return _checked(Path(model))
+        return _checked(local_tree(place(model)))
     try:
         client = connect(uri, must_exist=True)
     except InputError as error:
@@ -139,7 +139,7 @@ def run_of_model(model: str, uri: str) -> str | None:
         if _is_model_id(rest):
             return client.get_logged_model(rest).source_run_id
         return _version_of(client, uri, rest).run_id
-    file = Path(model).absolute().parent / RUN_FILE
+    file = place(model).absolute().parent / RUN_FILE
     return file.read_text().strip() if file.is_file() else None
 
 

@@ -4,10 +4,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock
-
 from harray.errors import InputError
-from harray.files import LOCK_FILE, lock_folder
+from harray.files import LOCK_FILE, Held, Place, fetch, lock_folder, remote_of
 from harray.tracking.registry import RUN_FILE
 
 UNFINISHED_FILE, STATE_FILE = "unfinished", "state.pt"
@@ -22,7 +20,7 @@ class RunFolder:
         run_id: the MLflow run of the interrupted training that is gone on with; None of a new one.
     """
 
-    def __init__(self, path: Path, lock: FileLock) -> None:
+    def __init__(self, path: Path, lock: Held) -> None:
         self.path = path
         self.state_file = path / STATE_FILE
         run_file = path / RUN_FILE
@@ -39,16 +37,18 @@ class RunFolder:
             name: of a new folder; a number is added where there is one already.
             fingerprint: stands for everything that decides the outcome.
         """
+        fetch(parent, lambda name: name.endswith(f"/{UNFINISHED_FILE}"))
         for file in sorted(parent.glob(f"*/{UNFINISHED_FILE}")):
+            if not _is_of(file, fingerprint):
+                continue
             lock = lock_folder(file.parent, patience_sec=0)
             if lock is None:
                 continue
-            if file.exists() and file.read_text() == fingerprint:
+            if _is_of(remote_of(file), fingerprint):  # still, now that nobody else works there
+                fetch(file.parent, lambda name: ".ray/" not in name)
                 return cls(file.parent, lock)
             lock.release()
-        folder = _new_folder(parent, name)
-        lock = lock_folder(folder)
-        assert lock, "the folder is new"
+        folder, lock = _new_folder(parent, name)
         (folder / UNFINISHED_FILE).write_text(fingerprint)
         return cls(folder, lock)
 
@@ -66,7 +66,14 @@ class RunFolder:
             (self.path / LOCK_FILE).unlink(missing_ok=True)
 
 
-def _new_folder(parent: Path, name: str) -> Path:
+def _is_of(file: Place, fingerprint: str) -> bool:
+    try:
+        return file.read_text() == fingerprint
+    except FileNotFoundError:  # its training ended meanwhile
+        return False
+
+
+def _new_folder(parent: Path, name: str) -> tuple[Path, Held]:
     """A folder that nobody else has, even when two runs start in the same second."""
     for suffix in ("", *(f"-{number}" for number in range(2, 100))):
         folder = parent / f"{name}{suffix}"
@@ -74,5 +81,6 @@ def _new_folder(parent: Path, name: str) -> Path:
             folder.mkdir(parents=True)
         except FileExistsError:
             continue
-        return folder
+        if lock := lock_folder(folder):  # None where another machine begins one in this second
+            return folder, lock
     raise InputError(f"{parent}: a hundred runs of the same second; name another --out")

@@ -58,6 +58,9 @@ class TrainingConfig:
     0.15 where it is 0."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train. auto: on a GPU if there is one."""
+    memory_share: Fraction = 0.25
+    """Share of a worker's memory that the features of its clips may take. Larger ones are written to the machine's disk
+    once and mapped from there; what is learned is the same."""
     num_threads: Count = 1
     """Torch's threads on a CPU; a network this small gains next to nothing from more."""
     mixed_precision: bool = True

@@ -23,6 +23,7 @@ from harray.training.probes import LinearProbe, strength_for
 
 MAJORITY, SCENE, POSE, PRODUCT = "majority", "linear_scene", "linear_pose", "linear_product"
 POSE_FRAMES, POSE_PEOPLE = 16, 2
+ROWS_AT_ONCE = 32  # of scene tokens, which are large
 SMALLEST_PROBABILITY = 1e-30  # before probabilities are multiplied
 
 
@@ -39,9 +40,7 @@ def floors(train: ClipTensors, clips: ClipTensors, features: FeaturesConfig) -> 
         return {}
     found = {MAJORITY: np.tile(counts_A / len(train), (len(clips), 1))}
     if train.tokens_NSD is not None and clips.tokens_NSD is not None:
-        found[SCENE] = _said(
-            train, pooled_tokens(train.tokens_NSD).numpy(), pooled_tokens(clips.tokens_NSD).numpy()
-        )
+        found[SCENE] = _said(train, scene_features(train.tokens_NSD), scene_features(clips.tokens_NSD))
     known, asked = normalised(train, features), normalised(clips, features)
     found[POSE] = _said(train, pose_features(known), pose_features(asked))
     if SCENE in found:
@@ -70,7 +69,16 @@ def pose_features(clips: NormalisedClips) -> np.ndarray:
 
     Hidden joints are interpolated in time; one that is never seen stands at the middle of its person's others.
     """
-    return torch.cat([_resampled(stream) for stream in clips.streams], dim=1).numpy()
+    parts = (
+        [clips] if not clips.is_mapped else map(clips.select, torch.arange(len(clips)).split(ROWS_AT_ONCE))
+    )
+    resampled = [torch.cat([_resampled(stream) for stream in part.streams], dim=1) for part in parts]
+    return torch.cat(resampled).numpy()
+
+
+def scene_features(tokens_NSD: Tensor) -> np.ndarray:
+    """`[N, D]`: pooled scene tokens."""
+    return torch.cat([pooled_tokens(tokens) for tokens in tokens_NSD.split(ROWS_AT_ONCE)]).numpy()
 
 
 def _resampled(clips: NormalisedClips) -> Tensor:

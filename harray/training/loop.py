@@ -63,6 +63,10 @@ class Share:
     def num_clips(self) -> int:
         return len(self.ties)
 
+    def on(self, device: torch.device) -> "Share":
+        """The clips on a device; mapped ones stay where they are, and batches go there."""
+        return self if self.clips.is_mapped else dataclasses.replace(self, clips=self.clips.to(device))
+
 
 @dataclass(kw_only=True)
 class Progress:
@@ -75,12 +79,12 @@ class Progress:
 
 
 class Trainer:
-    """Trains a network on clips that stay in memory, on the device, throughout.
+    """Trains a network on clips that stay on the device, or on the disk where they are mapped.
 
     Args:
         val: clips to select the epoch by, or None.
         learning: its features with nothing left to the training clips.
-        device: where the clips and the network go.
+        device: where the network and the clips go; of mapped clips each batch.
         measured: a network whose buffers (PCM's prior, standardisation) are copied, not estimated anew.
         old: names of the weights that the network has from another model.
     """
@@ -103,8 +107,8 @@ class Trainer:
         self.device = device
         self.workers = WorkerGroup.current()
         self.network = network.to(device)
-        self.train = dataclasses.replace(train, clips=train.clips.to(device))
-        self.val = None if val is None else dataclasses.replace(val, clips=val.clips.to(device))
+        self.train = train.on(device)
+        self.val = None if val is None else val.on(device)
         self.place_of_row_N = torch.full((train.num_clips,), -1)
         self.place_of_row_N[train.clips.rows_N] = torch.arange(len(train.clips))
         self.optimizer = new_optimizer(self.network, self.config, old)
@@ -275,16 +279,18 @@ class Trainer:
             places = [self._places(rows_B) for rows_B in batches]
             indices = [mine if len(mine) else mine.new_zeros(1) for mine in places]
             index, sizes = torch.cat(indices), [len(mine) for mine in indices]
-            random = RowRandom(self.config.seed, number, clips.rows_N[index])
-            variant = self._augmented(clips, self.train.layouts[0], index, random)
+            part = clips.select(index).to(self.device)
+            random = RowRandom(self.config.seed, number, part.rows_N)
+            variant = self._augmented(part, self.train.layouts[0], random)
             if self.probe_NA is not None:
                 variant = variant._replace(probe_BA=self.probe_NA[index])
-            if clips.second is not None:  # by the same random numbers, so that both streams stay consistent
-                second = self._augmented(clips.second, self.train.layouts[1], index, random)
+            if part.second is not None:  # by the same random numbers, so that both streams stay consistent
+                second = self._augmented(part.second, self.train.layouts[1], random)
                 variant = variant._replace(second=second)
-            for rows_B, mine, own, batch in zip(batches, places, indices, variant.split(sizes), strict=True):
-                random = RowRandom(self.config.seed, number, clips.rows_N[own])
-                yield batch, clips.labels_N[own], random, len(rows_B), float(len(mine) > 0)
+            own = zip(part.rows_N.split(sizes), part.labels_N.split(sizes), variant.split(sizes), strict=True)
+            for rows_B, mine, (row_B, label_B, batch) in zip(batches, places, own, strict=True):
+                random = RowRandom(self.config.seed, number, row_B)
+                yield batch, label_B, random, len(rows_B), float(len(mine) > 0)
 
     def _variants(self, num_clips: int, *, with_scene: bool) -> Iterator[Augmented]:
         """This worker's share of so many augmented clips, to estimate statistics: all in turn, repeated if needed.
@@ -303,13 +309,9 @@ class Trainer:
         places_B = self.place_of_row_N[rows_B]
         return places_B[places_B >= 0].to(self.device)
 
-    def _augmented(
-        self, clips: NormalisedClips, layout: SkeletonLayout, index: Tensor, random: RowRandom
-    ) -> Augmented:
+    def _augmented(self, clips: NormalisedClips, layout: SkeletonLayout, random: RowRandom) -> Augmented:
         return augment(
-            clips.keypoints_NPTKC[index],
-            clips.visible_NPTK[index],
-            None if clips.tokens_NSD is None else clips.tokens_NSD[index],
+            *clips.inputs,
             config=self.augmentation,
             layout=layout,
             scene_grid=clips.scene_grid,
@@ -325,7 +327,7 @@ class Trainer:
         )
         share = torch.from_numpy(probabilities).to(self.device)
         everyone_NA = self.workers.gathered(share, self.val.num_clips).cpu()
-        labels_N = self.workers.gathered(self.val.clips.labels_N, self.val.num_clips).cpu()
+        labels_N = self.workers.gathered(self.val.clips.labels_N.to(self.device), self.val.num_clips).cpu()
         everyone_NA, labels_N = everyone_NA[labels_N >= 0], labels_N[labels_N >= 0]
         truth_N = everyone_NA.gather(1, labels_N[:, None]).clamp(min=1e-8)
         return classification_scores(everyone_NA.numpy(), labels_N.numpy()), float(-truth_N.log().mean())

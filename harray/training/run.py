@@ -18,7 +18,7 @@ from harray.config import digest, to_dict
 from harray.errors import InputError
 from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
-from harray.features.tensors import ClipTensors, load_clips, normalised, without_false_tracks
+from harray.features.tensors import ClipTensors, load_clips, normalised, poses_read, without_false_tracks
 from harray.files import Place
 from harray.metrics import Scores
 from harray.model.network import FusionNetwork, StreamShape
@@ -29,6 +29,7 @@ from harray.training.config import LearningConfig, TrainingConfig
 from harray.training.evaluate import predict_logits
 from harray.training.floors import ties_of
 from harray.training.loop import EpochReport, Share, Trainer
+from harray.training.memory import memory_bytes
 from harray.training.mirroring import USUAL_PROBABILITY, try_mirroring
 from harray.training.probes import dealt
 from harray.training.splits import carve_val, few_of_each
@@ -276,7 +277,8 @@ def median_clip_sec(store: FeatureStore) -> float | None:
 
 def num_people_of(clips: ClipTensors, features: FeaturesConfig) -> int:
     """How many people the model looks at together: as many as most clips of some class show, false tracks apart."""
-    people_N = (without_false_tracks(clips, features).confidence_NPTK > 0).any(dim=3).any(dim=2).sum(dim=1)
+    shown = [without_false_tracks(part, features).confidence_NPTK > 0 for part in poses_read(clips)]
+    people_N = torch.cat([part.any(dim=3).any(dim=2).sum(dim=1) for part in shown])
     by_class = [people_N[clips.labels_N == label] for label in clips.labels_N.unique()]
     return max(1, *(int(of_class.median()) for of_class in by_class))
 
@@ -321,18 +323,18 @@ def training_clips(learning: LearningConfig, store: FeatureStore) -> tuple[ClipT
     """
     config, splits = learning.training, store.splits()
     chosen = config.train_splits if splits else None
+    most_bytes = config.memory_share * memory_bytes()
     if not config.use_labels:
-        return dataclasses.replace(
-            load_clips(store, chosen, classes=()), tokens_NSD=None, scene_grid=None
-        ), None
-    train = load_clips(store, chosen)
+        clips = load_clips(store, chosen, classes=(), most_bytes=most_bytes)
+        return dataclasses.replace(clips, tokens_NSD=None, scene_grid=None), None
+    train = load_clips(store, chosen, most_bytes=most_bytes)
     if len(train.labels_N[train.labels_N >= 0].unique()) < 2:
         raise InputError(
             f"store {store.path}: its clips to train on bear fewer than two labels; "
             "give its manifest a label column (or class folders) and extract again"
         )
     if config.val_split in splits and config.val_split not in config.train_splits:
-        val = load_clips(store, [config.val_split], train.classes)
+        val = load_clips(store, [config.val_split], train.classes, most_bytes)
     else:
         taken = carve_val(
             train.labels_N.tolist(), train.groups, train.clip_ids, share=config.val_share, seed=config.seed
@@ -418,11 +420,11 @@ def share_of(clips: ClipTensors, features: FeaturesConfig) -> Share:
     rows = WorkerGroup.current().share(len(clips))
     mine = dataclasses.replace(normalised(clips.select(rows), features), rows_N=rows)
     if clips.second is None:  # two streams keep all places: which are filled may differ between them
-        filled_P = (clips.confidence_NPTK > 0).any(dim=3).any(dim=2).any(dim=0)
+        parts = [(part.confidence_NPTK > 0).any(dim=3).any(dim=2).any(dim=0) for part in poses_read(clips)]
+        filled_P = torch.stack(parts).any(dim=0)
         num_people = int(filled_P.nonzero().max()) + 1 if filled_P.any() else 1
-        mine = dataclasses.replace(
-            mine,
-            keypoints_NPTKC=mine.keypoints_NPTKC[:, :num_people].contiguous(),
-            visible_NPTK=mine.visible_NPTK[:, :num_people].contiguous(),
-        )
+        keypoints, visible = mine.keypoints_NPTKC[:, :num_people], mine.visible_NPTK[:, :num_people]
+        if not mine.is_mapped:
+            keypoints, visible = keypoints.contiguous(), visible.contiguous()
+        mine = dataclasses.replace(mine, keypoints_NPTKC=keypoints, visible_NPTK=visible)
     return Share(clips=mine, ties=ties_of(clips), layouts=clips.layouts)

@@ -25,7 +25,7 @@ from harray.model.network import FusionNetwork
 from harray.training.probes import LinearProbe, dealt, strength_for
 from harray.training.workers import WorkerGroup
 
-ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 32  # of scene tokens, which are large
 CLIPS_PER_NOISE = 10  # training clips for each scene of noise
 TEMPERATURES = (0.1, 100.0)  # least and greatest
 
@@ -42,13 +42,16 @@ def fit_scene_probe(
     cfn = network.cfn
     if cfn is None or cfn.probe is None or clips.tokens_NSD is None:
         return None
-    pooled = torch.cat([pooled_tokens(tokens) for tokens in clips.tokens_NSD.split(ROWS_AT_ONCE)])
+    device = cfn.mean_D.device
+    pooled = torch.cat([pooled_tokens(tokens.to(device)) for tokens in clips.tokens_NSD.split(ROWS_AT_ONCE)])
     features_ND = workers.gathered(pooled, len(ties)).cpu().numpy()
-    labels_N = workers.gathered(clips.labels_N, len(ties)).cpu().numpy()
+    labels_N = workers.gathered(clips.labels_N.to(device), len(ties)).cpu().numpy()
     size = (len(ties) + pooled.shape[1] + 1, network.num_classes)
     found = torch.zeros(size, device=pooled.device)
     if workers.rank == 0:
-        noise_MD = _noise(cfn, clips.tokens_NSD[:1], -(-len(ties) // CLIPS_PER_NOISE)).cpu().numpy()
+        noise_MD = (
+            _noise(cfn, clips.tokens_NSD[:1].to(device), -(-len(ties) // CLIPS_PER_NOISE)).cpu().numpy()
+        )
         found = torch.from_numpy(_fitted(features_ND, labels_N, ties, network.num_classes, noise_MD)).to(
             found
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harray.config import dump, load
 from harray.errors import InputError
-from harray.files import holding
+from harray.files import fetch, holding
 from harray.tuning.config import SweepConfig
 
 CONFIG_FILE, STUDY_FILE, ID_FILE = "sweep.yaml", "optuna.jsonl", "id"
@@ -33,6 +33,7 @@ def claimed_folder(out: Path, config: SweepConfig) -> Generator[Path]:
     """
     resume = config.resume
     parent = out.absolute() / "sweeps"
+    fetch(parent, lambda name: name.endswith((f"/{CONFIG_FILE}", f"/{ID_FILE}", f"/{SUMMARY_FILE}")))
     there = kept_sweeps(parent)
     same = sorted((folder for folder, kept in there.items() if kept.digest == config.digest), key=_begun)
     if resume and not same:
@@ -48,6 +49,7 @@ def claimed_folder(out: Path, config: SweepConfig) -> Generator[Path]:
             )
         if not (folder / ID_FILE).exists():
             (folder / ID_FILE).write_text(f"{folder.name}-{uuid.uuid4().hex[:12]}")
+        fetch(folder, lambda name: "/tune/" not in name and "/ray/" not in name)
         dump(config, folder / CONFIG_FILE)
         yield folder
 

@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from harray.config import load, with_overrides
-from harray.files import place
+from harray.files import place, remote_of
 from harray.search_spaces import config_values
 from harray.tracking.origin import origin_tags_of, run_name
 from harray.tracking.runs import Measured, epoch_metrics, parameter_texts
@@ -77,7 +77,7 @@ def _parent(folder: Path, config: SweepConfig, study: optuna.Study, standing: di
         status=standing["status"],
         start_ms=study.user_attrs.get(BEGUN_MS, 0),
         end_ms=ms,
-        tags=_tags(config) | {"harray.folder": str(folder), "harray.reason": standing["reason"]},
+        tags=_tags(config) | {"harray.folder": str(remote_of(folder)), "harray.reason": standing["reason"]},
         files=tuple(file for file in files if is_over and file.exists()),
         params=partial(_parent_params, config),
         metrics=partial(_parent_metrics, folder, study, ms),

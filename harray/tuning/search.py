@@ -9,7 +9,6 @@ successor starts a Tuner anew, and the study hands it what is left.
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from harray.features.tensors import ClipTensors
+from harray.files import fetch, local_of, remove_tree
 from harray.tuning.config import TrialPlan
 from harray.tuning.trial import (
     RAY_FOLDER,
@@ -68,7 +68,7 @@ def run_trials(
     if left <= 0:
         return
     storage = job.folder.parent / "tune"
-    shutil.rmtree(storage, ignore_errors=True)
+    remove_tree(storage)
     actor: Any = tune.with_parameters(TrialActor, job=job, train=to_arrays(train), val=to_arrays(val))
     bridge = _Bridge(sweep, job, on_result)
     tuner = tune.Tuner(
@@ -90,7 +90,7 @@ def run_trials(
     tuner.fit()
     if bridge.error:
         raise bridge.error
-    shutil.rmtree(storage, ignore_errors=True)
+    remove_tree(storage)
 
 
 class TrialActor(tune.Trainable):
@@ -166,7 +166,8 @@ class _Bridge(Searcher):
         if self._safely(self.sweep.finish, number, None if error or result is None else result["step"]):
             folder = self.job.folder_of(number)
             (folder / STATE_FILE).unlink(missing_ok=True)
-            shutil.rmtree(folder / RAY_FOLDER, ignore_errors=True)
+            remove_tree(folder / RAY_FOLDER)
+            fetch(local_of(folder))
         self._safely(self.on_result)
 
     def save(self, checkpoint_path: str) -> None:

@@ -20,6 +20,7 @@ from typing import Self
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from harray.files import Place, local_of
 from harray.search_spaces import Drawing, Search, config_values, first_point
 from harray.tracking.runs import status_of
 from harray.tuning.config import LATENCY, SweepConfig, TrialPlan
@@ -209,6 +210,7 @@ class StudySweep:
         return self.trials()[number]
 
 
-def _inside(path: Path, folder: Path) -> str:
+def _inside(path: Place, folder: Path) -> str:
     """A path as it stands in a folder that may be moved, or renamed."""
+    path = local_of(path)
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)

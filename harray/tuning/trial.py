@@ -4,6 +4,7 @@ ran it was killed."""
 import dataclasses
 import queue
 import statistics
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from harray.config import digest, to_dict, with_overrides
 from harray.errors import InputError
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, normalised
-from harray.files import place
+from harray.files import Place, place, remove_tree, send_tree
 from harray.metrics import Scores
 from harray.model.network import FusionNetwork
 from harray.training.checkpoint import load_checkpoint, save_checkpoint
@@ -45,13 +46,13 @@ class TrialJob:
     """What all trials of a sweep share."""
 
     config: SweepConfig
-    folder: Path
+    folder: Place
     """The trials' folders are in it; every node reaches it."""
     origin: StoreOrigin
     gpus_per_worker: float = 0.0
     """Or of the trial's own process, where it has no workers."""
 
-    def folder_of(self, number: int) -> Path:
+    def folder_of(self, number: int) -> Place:
         """Where a trial keeps its state while it runs, and its checkpoint."""
         return self.folder / f"{number:04d}"
 
@@ -61,7 +62,7 @@ class TrialOutcome:
     """What a complete trial leaves."""
 
     val: Scores
-    checkpoint: Path
+    checkpoint: Place
     latency_ms: float
     """To recognise a clip; 0 where the sweep does not ask."""
 
@@ -88,10 +89,11 @@ class TrialStep:
 
 
 def request_of(job: TrialJob, plan: TrialPlan) -> TrainingRequest:
-    """The training that a trial is."""
+    """The training that a trial is; where the trials' folder is a bucket's, its checkpoint is made on this machine."""
+    kept = job.folder_of(plan.number) / CHECKPOINT_FOLDER
     return TrainingRequest(
         store=place(job.config.store),
-        out=job.folder_of(plan.number) / CHECKPOINT_FOLDER,
+        out=kept if isinstance(kept, Path) else Path(tempfile.mkdtemp(prefix="harray-trial-")),
         learning=with_overrides(job.config.experiment, plan.overrides).learning,
     )
 
@@ -123,7 +125,7 @@ def trial_steps(
             save_state(trainer.state(), state_file, mark)
             seconds = before + time.perf_counter() - started
             yield TrialStep(reports=(report,), seconds=seconds, best_epoch=trainer.progress.best_epoch)
-        outcome = _outcome(job, request, trainer, train, val)
+        outcome = _outcome(job, plan, request, trainer, train, val)
     seconds = before + time.perf_counter() - started
     yield TrialStep(seconds=seconds, best_epoch=trainer.progress.best_epoch, outcome=outcome)
 
@@ -155,7 +157,9 @@ def steps_on_workers(job: TrialJob, plan: TrialPlan, val: ClipTensors) -> Iterat
         seconds=time.perf_counter() - started,
         best_epoch=said.best_epoch,
         outcome=TrialOutcome(
-            val=said.val, checkpoint=said.checkpoint, latency_ms=_latency_ms(job, network, request, val)
+            val=said.val,
+            checkpoint=_kept(job, plan, request),
+            latency_ms=_latency_ms(job, network, request, val),
         ),
     )
 
@@ -206,16 +210,31 @@ def from_arrays(fields: dict[str, Any]) -> ClipTensors:
         return ClipTensors(**{name: tensor(x) for name, x in fields.items()})
 
 
+def _kept(job: TrialJob, plan: TrialPlan, request: TrainingRequest) -> Place:
+    """Where the trial's checkpoint is kept; it is there now."""
+    kept = job.folder_of(plan.number) / CHECKPOINT_FOLDER
+    if kept != request.out:
+        send_tree(request.out, kept)
+        remove_tree(request.out)
+    return kept
+
+
 def _outcome(
-    job: TrialJob, request: TrainingRequest, trainer: Trainer, train: ClipTensors, val: ClipTensors
+    job: TrialJob,
+    plan: TrialPlan,
+    request: TrainingRequest,
+    trainer: Trainer,
+    train: ClipTensors,
+    val: ClipTensors,
 ) -> TrialOutcome:
     network = trainer.chosen()
     scores = trainer.progress.history[trainer.progress.best_epoch - 1].val
     assert scores is not None, "a sweep has val clips"
     checkpoint = checkpoint_of(network, request.learning, train, val, job.origin)
+    save_checkpoint(checkpoint, request.out)
     return TrialOutcome(
         val=scores,
-        checkpoint=save_checkpoint(checkpoint, request.out),
+        checkpoint=_kept(job, plan, request),
         latency_ms=_latency_ms(job, network, request, val),
     )
 

@@ -25,6 +25,7 @@ from harray.training.floors import ties_of
 from harray.validation.contradicted import contradicted
 from harray.validation.doubles import AGAIN, EXACT, MIRRORED, Double, find_doubles
 from harray.validation.same_film import same_films, small_frames
+from harray.validation.trimmed import find_trimmed
 
 FEWEST_CLIPS, FEWEST_GROUPS = 10, 3  # of a class
 TINY_SHARE = 0.08  # of the frame's height
@@ -204,7 +205,7 @@ def _spare(material: Material, first: int, second: int) -> int:
 
 
 def _pairs(material: Material) -> list[Double]:
-    """Doubles by their frames where the videos still are, else by poses and scenes."""
+    """Doubles by their frames where the videos still are, else by poses and scenes; trimmed copies by poses."""
     clips = material.clips
     with ThreadPoolExecutor() as pool:  # decoding leaves Python to others
         frames = list(pool.map(small_frames, clips.paths, map(np.asarray, material.frame_index)))
@@ -222,6 +223,8 @@ def _pairs(material: Material) -> list[Double]:
                     found.setdefault(
                         (first, second), Double(first=first, second=second, kind=kind, distance=0.0)
                     )
+    for pair in find_trimmed(clips, material.frame_sec):
+        found.setdefault((pair.first, pair.second), pair)
     return [found[places] for places in sorted(found)]
 
 

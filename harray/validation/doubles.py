@@ -24,8 +24,8 @@ from harray.training.floors import pose_features
 NUM_AROUND = 3
 ROWS_AT_ONCE = 1024
 
-Kind = Literal["exact", "encoded again", "mirrored"]
-EXACT, AGAIN, MIRRORED = "exact", "encoded again", "mirrored"
+Kind = Literal["exact", "encoded again", "mirrored", "trimmed"]
+EXACT, AGAIN, MIRRORED, TRIMMED = "exact", "encoded again", "mirrored", "trimmed"
 
 
 @dataclass(frozen=True, kw_only=True)

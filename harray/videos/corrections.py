@@ -34,6 +34,8 @@ class Corrections:
 
     def applied(self, manifest: pa.Table) -> tuple[pa.Table, str]:
         """The manifest so corrected, and what was done in a line; empty where nothing was to do."""
+        if not self.drop and not self.relabel:
+            return manifest, ""
         labels = self.relabel
         rows = manifest.to_pylist()
         kept = [

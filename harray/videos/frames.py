@@ -170,9 +170,10 @@ class Cut:
 
     def take(self, index: int, decoded: Decoded, video: Video, until: float) -> None:
         """Take the frame for every wanted time before `until` that has none yet."""
-        start, stop = len(self.index), int(np.searchsorted(self.wanted_T, until, side="left"))
-        if stop <= start:
+        start = len(self.index)
+        if start == len(self.wanted_T) or self.wanted_T[start] >= until:
             return
+        stop = int(np.searchsorted(self.wanted_T, until, side="left"))
         picture = self.pictures.of(decoded.frame, video.aspect)
         if self.rgb_THWC is None:
             self.rgb_THWC = np.empty((len(self.wanted_T), *picture.shape), np.uint8)

@@ -69,9 +69,13 @@ class Listing:
 
 def manifest_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
     """Rows as a manifest, sorted by path; absent columns are null, absent `splits` empty."""
-    defaults = dict.fromkeys(MANIFEST.names) | {"splits": []}
-    ordered = sorted(({**defaults, **row} for row in rows), key=lambda row: str(row["path"]))
-    return pa.Table.from_pylist(ordered, schema=MANIFEST)
+    ordered = sorted(rows, key=lambda row: str(row["path"]))
+    absent = {"splits": ()}
+    columns = [
+        pa.array([row.get(field.name, absent.get(field.name)) for row in ordered], field.type)
+        for field in MANIFEST
+    ]
+    return pa.Table.from_arrays(columns, schema=MANIFEST)
 
 
 def left_out_line(left_out: dict[str, list[str]]) -> str:

@@ -1,7 +1,9 @@
 """A manifest.csv, read strictly: a line that is not what the header says is refused by its number."""
 
 import csv
+import functools
 import io
+import itertools
 import os
 import posixpath
 import unicodedata
@@ -41,7 +43,9 @@ def read_manifest(file: str) -> Listing:
     """
     header, lines = _parsed(file)
     rows: dict[str, tuple[int, dict[str, Any]]] = {}
+    num_lines = 0
     for number, fields in lines:
+        num_lines += 1
         values = dict(zip(header, fields, strict=True))
         row = _row(file, number, values)
         first, known = rows.setdefault(row["path"], (number, row))
@@ -56,7 +60,7 @@ def read_manifest(file: str) -> Listing:
     grouped = group_segments(found, file)
     called = canonical_splits({split for row in found for split in row["splits"]}, file)
     for row in found:
-        row["splits"] = list(dict.fromkeys(called[split] for split in row["splits"]))
+        row["splits"] = tuple(dict.fromkeys(called[split] for split in row["splits"]))
     return Listing(
         manifest=manifest_table(found),
         read_as=os.path.basename(file),
@@ -65,7 +69,7 @@ def read_manifest(file: str) -> Listing:
             *grouped,
             *renamed(called),
             *_absent(found),
-            *_repeated(len(lines), len(rows)),
+            *_repeated(num_lines, len(rows)),
         ],
     )
 
@@ -80,29 +84,31 @@ def joined(folder: str, name: str) -> str:
     return os.path.normpath(os.path.join(folder, name))
 
 
-def _parsed(file: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header, and every line that holds something as its number and fields."""
+def _parsed(file: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The header, and every line that holds something as its number and fields, one by one: there may be millions."""
     try:
         with local_copy(file) as copy:
             text = copy.read_bytes().decode("utf-8-sig")
         header, delimiter = _header(file, text)
-        records = _records(text, delimiter)
-        next(records)
-        lines = list(records)
     except UnicodeDecodeError as error:
         raise InputError(
             f"{file}: not a csv text file in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8, or give a "
             "folder of class folders"
         ) from error
+    return header, _lines(file, text, header, delimiter)
+
+
+def _lines(file: str, text: str, header: list[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    try:
+        for number, fields in itertools.islice(_records(text, delimiter), 1, None):
+            if len(fields) != len(header):
+                raise InputError(
+                    f"{file}:{number}: {len(fields)} fields for the {len(header)} columns {delimiter.join(header)}; "
+                    f'quote values that hold a separator, such as "jump{delimiter} high"'
+                )
+            yield number, fields
     except csv.Error as error:
         raise InputError(f"{file}:{error}; {EXPECTED}") from error
-    for number, fields in lines:
-        if len(fields) != len(header):
-            raise InputError(
-                f"{file}:{number}: {len(fields)} fields for the {len(header)} columns {delimiter.join(header)}; quote "
-                f'values that hold a separator, such as "jump{delimiter} high"'
-            )
-    return header, lines
 
 
 def _header(file: str, text: str) -> tuple[list[str], str]:
@@ -153,15 +159,25 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 def _row(file: str, number: int, values: dict[str, str]) -> dict[str, Any]:
     if not values["path"]:
         raise InputError(f"{file}:{number}: the path is empty; every line needs one")
-    said = {name: tidy(values.get(name, "")) or None for name in ("label", "group", "dataset")}
-    splits = [tidy(name) for name in values.get("split", "").split(";")]
+    said = {name: _tidied(values.get(name, "")) or None for name in ("label", "group", "dataset")}
     path = _as_stored(file.rpartition("/")[0] or "/", values["path"])
     span = checked_span(values.get("start", ""), values.get("end", ""), f"{file}:{number}")
     return {
         "path": path if span is None else segment_path(path, *span),
         **said,
-        "splits": [name for name in splits if name],
+        "splits": _splits_in(values.get("split", "")),
     }
+
+
+@functools.lru_cache(maxsize=10_000)
+def _splits_in(field: str) -> tuple[str, ...]:
+    return tuple(name for name in map(tidy, field.split(";")) if name)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _tidied(field: str) -> str:
+    """One text for all rows that say the same: there may be millions."""
+    return tidy(field)
 
 
 def _as_stored(folder: str, name: str) -> str:

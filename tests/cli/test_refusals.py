@@ -34,8 +34,8 @@ def in_tmp(tmp_path, monkeypatch):
         ),
         (["train", "--store", "s3://"], ["no bucket in it"]),
         (
-            ["train", "--store", "old-store", "--out", "s3://bucket/out"],
-            ["s3:/bucket/out", "expected a folder"],
+            ["train", "--store", "old-store", "--out", "odd://bucket/out"],
+            ["odd://bucket/out", "expected a folder, or a bucket"],
         ),
         (["train", "--store", "old-store", "training.num_epochs=0"], ["training.num_epochs", "equal to 1"]),
         (["train", "--store", "old-store", "model.dropout=1.5"], ["model.dropout", "equal to 1"]),

@@ -27,6 +27,7 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 
+from harray.files import Place
 from harray.store import FeatureStore
 from harray.store.verify import verify
 from harray.synth.config import SynthConfig
@@ -40,18 +41,18 @@ WHILE_RUNNING = ["attempts", "time"]  # columns that tell of the run, not of the
 class Extraction:
     """One `harray extract` in a process of its own."""
 
-    def __init__(self, videos: Path, store: Path, **environment: str):
+    def __init__(self, videos: Path, store: Place, **environment: str):
         harray = Path(sys.executable).with_name("harray")
-        command: list[str | Path] = [harray, "extract", videos, "--store", store, *SETTINGS]
-        command += ["--json", "--out", store.with_name("out")]
+        command = [str(harray), "extract", str(videos), "--store", str(store), *SETTINGS]
+        command += ["--json", "--out", str(store.with_name("out"))]
         self.store = store
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
         )
 
     def num_done(self) -> int:
-        folder = self.store / "ledger"
-        return len(FeatureStore.open(self.store).ledger()) if folder.is_dir() else 0
+        there = (self.store / "store.json").is_file()
+        return len(FeatureStore.open(self.store).ledger()) if there else 0
 
     def wait_for(self, num_done: int) -> None:
         """Until so many inputs have an outcome."""
@@ -93,7 +94,7 @@ class Extraction:
         return json.loads(out.splitlines()[-1])
 
 
-def kill_the_driver(videos: Path, store: Path, num_clips: int, kills: int, dice: random.Random) -> int:
+def kill_the_driver(videos: Path, store: Place, num_clips: int, kills: int, dice: random.Random) -> int:
     """Kill it whenever some more is done; then let it end while an actor is killed. How many kills landed."""
     done = 0
     for number in range(kills):
@@ -110,7 +111,7 @@ def kill_the_driver(videos: Path, store: Path, num_clips: int, kills: int, dice:
     return kills + 1
 
 
-def kill_a_node(videos: Path, store: Path, num_clips: int) -> int:
+def kill_a_node(videos: Path, store: Place, num_clips: int) -> int:
     """Three nodes of one CPU each; one that does not hold the driver is lost after a third of the work.
 
     How many kills landed.
@@ -135,12 +136,12 @@ def kill_a_node(videos: Path, store: Path, num_clips: int) -> int:
         cluster.shutdown()
 
 
-def rows_of(store: Path) -> pa.Table:
+def rows_of(store: Place) -> pa.Table:
     """Features and outcomes of every input, without what tells of the run."""
     return FeatureStore.open(store).read().drop_columns(WHILE_RUNNING)
 
 
-def check(name: str, store: Path, num_inputs: int, expected: pa.Table) -> None:
+def check(name: str, store: Place, num_inputs: int, expected: pa.Table) -> None:
     found = verify(FeatureStore.open(store))
     assert found.problems == [], found.problems
     assert found.num_inputs == found.num_extracted + found.num_quarantined == num_inputs

@@ -160,6 +160,19 @@ def test_what_does_not_pass_is_one_clear_line(folder, monkeypatch, change, words
 
 
 @pytest.mark.s3
+def test_a_profile_of_the_users_is_taken(folder, server, monkeypatch, tmp_path):
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    lines = [f"{name.lower()} = {server[name]}" for name in keys]
+    (tmp_path / "credentials").write_text("\n".join(["[mine]", *lines, ""]))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    for name in keys:
+        monkeypatch.delenv(name)
+    write(folder / "a", "1")
+    assert (folder / "a").read_text() == "1"
+
+
+@pytest.mark.s3
 @pytest.mark.parametrize(("status", "words"), [(403, "access denied"), (501, "knows no conditional writes")])
 def test_a_refusal_says_what_to_look_at(folder, failing, monkeypatch, status, words):
     monkeypatch.setattr(bucket, "PATIENCE_SEC", 0.5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harray.poses.detector import FrameDetections
-from harray.poses.tracker import MEMORY_SEC, NO_TRACK, Tracker
+from harray.poses.tracker import MEMORY_SEC, NO_TRACK, Tracker, _median_joint
 from harray.poses.tracks import track_people
 from harray.synth import motions
 from harray.synth.figure import NUM_JOINTS, Camera, points_in_space
@@ -195,3 +195,10 @@ def test_a_second_detection_of_somebody_has_no_track():
         keypoints_NKC1=np.repeat(found.keypoints_NKC1, 2, axis=0),
     )
     assert Tracker().update(twice, 0.0).tolist() == [0, NO_TRACK]
+
+
+def test_the_median_joint_is_that_of_the_joints_that_count():
+    random = np.random.default_rng(0)
+    values, counted = random.normal(size=(3, 4, 17, 2)), random.random((3, 4, 17)) < 0.4
+    expected = np.nanmedian(np.where(counted[..., None], values, np.nan), axis=-2)
+    np.testing.assert_allclose(_median_joint(values, counted), expected)

@@ -11,6 +11,7 @@ from harray.store import FeatureStore, StoreSettings
 from harray.validation.audit import audit
 from harray.validation.audit_page import write_audit
 from harray.validation.doubles import find_doubles
+from harray.validation.trimmed import find_trimmed
 
 PEOPLE, FRAMES, JOINTS, SIDE, CHANNELS = 2, 32, 17, 3, 48
 CLASSES, GROUPS, CLIPS = 8, 12, 3  # clips per class and group
@@ -201,3 +202,31 @@ def test_a_clean_store_is_called_clean(tmp_path):
     assert not chapter(found, "doubles").findings and not chapter(found, "groups across splits").findings
     assert len(found.drop) + len(found.relabel) <= 0.02 * len(clips)
     assert write_audit(found, FeatureStore.open(tmp_path / "store"), tmp_path).keys() <= {"page", "relabel"}
+
+
+def test_clips_cut_out_of_others_are_found_and_no_takes_of_the_same_person():
+    random = np.random.default_rng(5)
+    whole = films(random)
+    seconds = [np.arange(FRAMES) / 12 for _ in whole]
+    cut, wanted = [], set()
+    for number, place in enumerate(random.permutation(len(whole))[:20]):
+        share = random.uniform(0.3, 0.9)
+        at = (random.uniform(0, 1 - share) + share * np.linspace(0, 1, FRAMES)) * (FRAMES - 1)
+        before = np.clip(at.astype(int), 0, FRAMES - 2)
+        part = (at - before)[None, :, None, None]
+        film = whole[place].keypoints
+        moved = (1 - part) * film[:, before] + part * film[:, before + 1]
+        moved[0, ..., :2] += random.normal(0, 0.7, (FRAMES, JOINTS, 2))
+        cut.append(replace(whole[place], path=f"/cut/{number}.mp4", keypoints=moved))
+        seconds.append(seconds[place] * share)
+        wanted.add((int(place), len(whole) + number))
+    clips = clips_from_arrays(
+        np.stack([film.keypoints for film in [*whole, *cut]]),
+        skeleton=LAYOUT,
+        frame_size_N2=np.full((len(whole) + len(cut), 2), [HEIGHT, WIDTH]),
+        paths=[film.path for film in [*whole, *cut]],
+    )
+    pairs = {(pair.first, pair.second) for pair in find_trimmed(clips, seconds)}
+    assert len(pairs & wanted) >= 17
+    assert len(pairs - wanted) <= 1
+    assert not find_trimmed(clips, [[] for _ in seconds])
