@@ -251,7 +251,7 @@ def _version(meta: Mapping[str, Any]) -> Version:
 
 
 def _client_of(path: BucketPath) -> "ObjectStore":
-    variables = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
+    variables = {name: value for name, value in os.environ.items() if value and name.startswith(_VARIABLES)}
     return _client(path.bucket, tuple(sorted(variables.items())))
 
 
