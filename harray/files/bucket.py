@@ -305,7 +305,7 @@ def _retried(path: BucketPath, call: Callable[[], T], answers: tuple[type[Except
     for wait_sec in _back_off():
         try:
             return call()
-        except answers:
+        except (BucketError, *answers):
             raise
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):

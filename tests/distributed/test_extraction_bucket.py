@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from harray.distributed import extraction
 from harray.distributed.extraction import Actors, extract
 from harray.distributed.extraction_worker import FAULT
 from harray.files import bucket, lease, list_files, place
@@ -35,6 +36,10 @@ def proxy(server, monkeypatch, tmp_path):
     local = {"AWS_ENDPOINT_URL": proxy.url, "HARRAY_CACHE": str(tmp_path / "cache")}
     for name, value in {**variables, **local}.items():
         monkeypatch.setenv(name, value)
+    known = (
+        extraction.ACTOR_ENVIRONMENT["env_vars"] | variables | local
+    )  # else they have what Ray was started with
+    monkeypatch.setattr(extraction, "ACTOR_ENVIRONMENT", {"env_vars": known})
     monkeypatch.setattr(lease, "EXPIRY_SEC", 1.0)
     monkeypatch.setattr(lease, "WATCH_SEC", 0.1)
     return proxy
