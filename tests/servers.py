@@ -68,7 +68,7 @@ def _handler_of(owner: FaultyServer) -> type[BaseHTTPRequestHandler]:
 
         def handle_any(self) -> None:
             owner.requests.append(f"{self.command} {self.path}")
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self._body()
             fault = owner.fault(self.command, self.path)
             if fault in ("hang", "drop"):
                 if fault == "hang":
@@ -80,6 +80,17 @@ def _handler_of(owner: FaultyServer) -> type[BaseHTTPRequestHandler]:
                 self._pass_on(body, is_cut=fault == "cut")
 
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any
+
+        def _body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            chunks = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                chunks.append(self.rfile.read(size))
+                self.rfile.readline()
+            while self.rfile.readline().strip():  # trailers
+                pass
+            return b"".join(chunks)
 
         def _pass_on(self, body: bytes, is_cut: bool) -> None:
             connection = http.client.HTTPConnection(owner.behind, timeout=60)

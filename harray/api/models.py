@@ -16,6 +16,7 @@ from harray.workspace import Workspace
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from harray.api.export import Exported
     from harray.api.stores import Store
     from harray.api.train import Trained
     from harray.evaluation.report import EvaluationReport
@@ -176,6 +177,22 @@ class Model:
             told.progress("watching", "seconds") as update,
         ):
             return timeline(self.predictor, video, config, lambda time_sec: update(int(time_sec), 0))
+
+    def export(
+        self, to: str | Path | None = None, *, format: str = "onnx", reporter: Reporter | None = None
+    ) -> "Exported":
+        """Write it for programs without harray and torch, as `harray export` does.
+
+        Args:
+            to: folder; None: under the workspace, by its name.
+            format: `onnx` or `openvino`.
+
+        Raises:
+            InputError: something else in that folder, weights that are missing, or a network that is not exportable.
+        """
+        from harray.api.export import export
+
+        return export(self, to=to, format=format, workspace=self.workspace, reporter=reporter)
 
     def figure(self) -> "Figure":
         """Loss and accuracy over the epochs of its training.

@@ -107,8 +107,8 @@ def bench_training(
     Raises:
         InputError: a store that cannot be trained on.
     """
-    request = _request(store, experiment, num_epochs)
-    small = _request(store, skeleton_small(), num_epochs, val_share=0.0)
+    request = timed_request(store, experiment, num_epochs)
+    small = timed_request(store, skeleton_small(), num_epochs, val_share=0.0)
     with ExitStack() as stack:
         ways: dict[str, Callable[[], Taken]] = {}
         for way, measure, wanted, num_threads in (
@@ -141,7 +141,7 @@ def bench_training(
     )
 
 
-def _request(
+def timed_request(
     store: str | Place, experiment: ExperimentConfig, num_epochs: int, **changes: float
 ) -> TrainingRequest:
     training = dataclasses.replace(

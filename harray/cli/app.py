@@ -17,6 +17,7 @@ from harray.cli import (
     config,
     data,
     demo,
+    export,
     live,
     models,
     registry,
@@ -78,6 +79,7 @@ COMMANDS: tuple[Callable, ...] = (
     live.live,
     live.timeline,
     serve.serve,
+    export.export,
     validation.ablate,
     validation.cross_validate,
     registry.promote,
@@ -101,6 +103,7 @@ bench_app.command("extraction")(bench.extraction)
 bench_app.command("training")(bench.training)
 bench_app.command("tuning")(bench.tuning)
 bench_app.command("live")(bench.live)
+bench_app.command("gpu")(bench.gpu)
 bench_app.command("scale")(bench.scale)
 
 

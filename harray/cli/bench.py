@@ -1,6 +1,7 @@
 """Measurements that print rates and ratios."""
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -205,4 +206,37 @@ def live(
             f"as fast as it goes: harray {rates['harray']:.1f} frames/s, YOLO.track {rates['yolo_track']:.1f}, "
             f"{bench.ratio:.2f} times as fast"
         )
+        terminal.json(bench.to_json())
+
+
+def gpu(
+    device: Annotated[
+        str, typer.Option("--device", help="cuda; cpu only shows that the measurement works.")
+    ] = "cuda",
+    small: Annotated[bool, typer.Option("--small", help="So little that its figures mean nothing.")] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="FILE", help="JSON of all that is measured. Default: under --out."),
+    ] = None,
+    out: options.Out = options.DEFAULT_OUT,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure a GPU, in minutes and without data: what harray makes of it, and whether its answers are the CPU's.
+
+    By the embedded pose network and random scene weights, unless poses.weights=... and scenes.weights=... name others.
+    """
+    mine = ["poses.weights=embedded", "scenes.weights=random", *(overrides or [])]
+    experiment = options.build_config("default", None, mine)
+    with session(out, "bench-gpu", as_json) as terminal:
+        from harray.bench.gpu import SMALL, GpuSizes, bench_gpu
+
+        with terminal.progress("measuring", "parts") as update:
+            bench = bench_gpu(experiment, device, SMALL if small else GpuSizes(), update)
+        for line in bench.lines:
+            terminal.result(line)
+        file = to or out / f"bench-gpu-{time.strftime('%Y%m%d-%H%M%S')}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(bench.to_json(), indent=2))
+        terminal.result(f"{bench.device}, torch {bench.torch}, {bench.seconds:.0f} s; all of it: {file}")
         terminal.json(bench.to_json())

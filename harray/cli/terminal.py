@@ -221,4 +221,6 @@ def session(out: Path, command: str, as_json: bool) -> Generator[Terminal]:
         except Exception as error:
             print(without_password(traceback.format_exc()), file=sys.stderr)
             summary = " ".join(str(error).split())[:300]
-            raise Fault(f"{type(error).__name__}: {summary} (traceback at the end of {log})") from error
+            raise Fault(
+                f"{type(error).__name__}: {summary} (traceback at the end of {shown(str(log))})"
+            ) from error

@@ -101,22 +101,25 @@ class ExtractionWorker:
 
     def _extract(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The next video is read while the networks work on a video's last clip; one after the other where a worker
-        died on one of them, so that it is known on which."""
-        batch = _Batch(self.store)
-        is_suspicious = any(self.tries.count(row["path"]) for row in rows)
+        died on this batch, so that it is known on which video."""
+        batch, name = _Batch(self.store), "\n".join(["batch", *(row["path"] for row in rows)])
+        is_suspicious = self.tries.begin(name) > 0
         started: dict[str, _Started] = {}
         try:
             for row, following in itertools.zip_longest(rows, rows[1:]):
                 path = row["path"]
-                reading = started.pop(path, None) or self._start(path)
+                reading = started.pop(path, None) or self._start(path, is_suspicious)
 
                 def start_next(following: dict[str, Any] | None = following) -> None:
                     if following is not None and not is_suspicious:
-                        started[following["path"]] = self._start(following["path"])
+                        started[following["path"]] = self._start(following["path"], is_suspicious)
 
                 batch.add_outcome(row, self._outcome(row, reading, batch, start_next))
-                self.tries.end(path)
-            return batch.finish()
+                if is_suspicious:
+                    self.tries.end(path)
+            outcomes = batch.finish()
+            self.tries.end(name)
+            return outcomes
         except OSError:  # nothing of this batch is recorded
             self.clip_ids -= batch.clip_ids
             for begun in started.values():
@@ -130,8 +133,9 @@ class ExtractionWorker:
     def _reading(self, path: str) -> VideoReading:
         return VideoReading(path, self.videos, self.settings, self.clip_ids.__contains__, self.needed)
 
-    def _start(self, path: str) -> "_Started":
-        deaths = self.tries.begin(path)
+    def _start(self, path: str, is_suspicious: bool) -> "_Started":
+        begun = self.tries.begin(path) if is_suspicious else 0
+        deaths = begun + 1 if begun else 0  # the first one's cause was not known: it was the batch's
         return _Started(deaths=deaths, reading=None if deaths >= MAX_TRIES else self._reading(path))
 
     def _outcome(

@@ -3,6 +3,9 @@
 Letters: M rows (people of clips), B batch, P people, T frames, K joints, C coordinates, E pairs of joints.
 """
 
+import functools
+from itertools import combinations
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -10,8 +13,16 @@ from torch.nn import functional
 
 def bone_vectors(keypoints_MTKC: Tensor, bones: tuple[tuple[int, int], ...]) -> Tensor:
     """Child less parent of every bone (parent, child), `[M, T, bones, C]`."""
-    parents, children = [parent for parent, _ in bones], [child for _, child in bones]
+    parents, children = places(bones, keypoints_MTKC.device)
     return keypoints_MTKC[:, :, children] - keypoints_MTKC[:, :, parents]
+
+
+@functools.cache
+def places(pairs: tuple[tuple[int, int], ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """The first and the second of each pair of joints, to index by. Kept: from a list a GPU would wait for a copy."""
+    with torch.inference_mode(False):  # they serve training too
+        first, second = torch.tensor(pairs, dtype=torch.int64, device=device).view(-1, 2).unbind(dim=1)
+    return first, second
 
 
 def differences(keypoints_MTKC: Tensor, lag: int) -> Tensor:
@@ -52,7 +63,8 @@ def _windowed(x_MTD: Tensor, window: int) -> Tensor:
 
 def pairwise_distances(keypoints_MTKC: Tensor) -> Tensor:
     """Distances of every two joints of one person, `[M, T, E]` with E = K (K - 1) / 2."""
-    first, second = torch.triu_indices(keypoints_MTKC.shape[2], keypoints_MTKC.shape[2], offset=1)
+    pairs = tuple(combinations(range(keypoints_MTKC.shape[2]), 2))
+    first, second = places(pairs, keypoints_MTKC.device)
     return lengths(keypoints_MTKC[:, :, first] - keypoints_MTKC[:, :, second])
 
 
@@ -61,7 +73,8 @@ def people_distances(keypoints_BPTKC: Tensor, present_BP: Tensor) -> Tensor:
     num_people = keypoints_BPTKC.shape[1]
     apart = keypoints_BPTKC[:, :, None, :, :, None] - keypoints_BPTKC[:, None, :, :, None]
     distance_BPPTKK = lengths(apart)
-    other = ~torch.eye(num_people, dtype=torch.bool, device=present_BP.device)
+    place_P = torch.arange(num_people, device=present_BP.device)
+    other = place_P[:, None] != place_P
     valid_BPP = (present_BP[:, :, None] & present_BP[:, None] & other)[..., None, None, None]
     nearest = distance_BPPTKK.masked_fill(~valid_BPP, torch.inf).amin(dim=2)
     return nearest.masked_fill(nearest.isinf(), 0.0).flatten(-2)

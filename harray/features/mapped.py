@@ -152,4 +152,5 @@ def scratch(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 
 def array_of(column: pa.ChunkedArray) -> np.ndarray:
     """A fixed-shape tensor column as one array `[N, X]`."""
-    return np.concatenate([chunk.to_numpy_ndarray() for chunk in column.chunks if len(chunk)])
+    arrays = [chunk.to_numpy_ndarray() for chunk in column.chunks if len(chunk)]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

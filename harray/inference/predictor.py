@@ -224,7 +224,7 @@ class Predictor:
                 output = self.network(*inputs.inputs, use_pose, use_scene, inputs.second_inputs)
             completed = output.completed_BPTKC
             if completed is not None:
-                completed = _in_pixels(completed.cpu(), batch, prepared.visible_NPTK)
+                completed = in_pixels(completed.cpu(), batch, prepared.visible_NPTK)
             parts.append(
                 ClipPredictions(
                     probabilities_NA=_array((output.logits_BA / temperature).softmax(dim=-1)),
@@ -345,7 +345,7 @@ def _with_places(keypoints_PTKC1: np.ndarray, num_people: int) -> np.ndarray:
     return np.pad(keypoints_PTKC1, [(0, missing), (0, 0), (0, 0), (0, 0)])
 
 
-def _in_pixels(completed_NPTKC: Tensor, clips: ClipTensors, visible_NPTK: Tensor) -> Tensor:
+def in_pixels(completed_NPTKC: Tensor, clips: ClipTensors, visible_NPTK: Tensor) -> Tensor:
     """Undo `normalise`; people who are never seen become NaN."""
     centre_NC, size_N = centre_and_size(clips.keypoints_NPTKC, visible_NPTK, clips.skeleton)
     centre, size = centre_NC[:, None, None, None], size_N[:, None, None, None, None]

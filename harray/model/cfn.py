@@ -102,7 +102,7 @@ class CFN(nn.Module):
         if random is not None and replaced_B is not None and replaced_B.any():
             tokens_BSD = self._partly_replaced(tokens_BSD, random, replaced_B)
         projected = self._standardised_projection(tokens_BSD)
-        kept_BS = torch.ones(tokens_BSD.shape[:2], dtype=torch.bool, device=tokens_BSD.device)
+        kept_BS = torch.ones_like(tokens_BSD[..., 0], dtype=torch.bool)
         if random is not None and noise:
             noise_B1D = noise * random.normal("scene.noise", 1, tokens_BSD.shape[2])
             projected = projected + nn.functional.linear(noise_B1D, self.project.weight)
@@ -144,7 +144,7 @@ class CFN(nn.Module):
             probe_BA: logits of `probed` for the unaltered tokens, or in training of a probe that did not
                 learn from the clip.
         """
-        num_rows, heads = len(tokens_BSD), self.config.num_heads
+        num_rows, heads = tokens_BSD.shape[0], self.config.num_heads
         no_motion_BD = self.no_motion_D.expand(num_rows, -1)
         motion_BD = no_motion_BD if motion_BD is None else motion_BD
         query_BQHD = self.query(motion_BD).view(num_rows, self.config.num_queries, heads, -1)

@@ -192,7 +192,7 @@ class PoseBranch(nn.Module):
             everyone = joints.new_zeros(*visible_BPTK.shape, joints.shape[-1])
             everyone = everyone.index_put(present_BP.nonzero(as_tuple=True), joints)
             extra.append(people_distances(everyone, present_BP)[present_BP])
-        surprise = completion.surprise_MTK * self.config.pcm.surprise
+        surprise = completion.surprise_MTK * float(self.config.pcm.surprise)
         return self.mme.streams(
             completion.completed_MTKC, visible_BPTK[present_BP], surprise, torch.cat(extra, dim=-1)
         )

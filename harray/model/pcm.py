@@ -126,7 +126,7 @@ class PCM(nn.Module):
         """The expectation, corrected; on a CPU only of people of whom something is hidden."""
         expected = evidence.expected_MTKC
         incomplete_M = ~evidence.visible_MTK.flatten(1).all(dim=1)
-        if expected.device.type != "cpu" or incomplete_M.all():
+        if expected.device.type != "cpu" or torch.jit.is_tracing() or incomplete_M.all():
             return expected + self.refine(evidence)
         if not incomplete_M.any():
             return expected

@@ -20,6 +20,7 @@ from harray.poses.spec import PoseNetworkSpec
 
 OFFICIAL_IMAGE_SIZE = 640
 NUM_JOINTS = 17
+GPU_BATCH = 32  # frames, at least: fewer leave a GPU idle
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,13 +68,15 @@ class PoseDetector:
             frames_THWC: uint8 RGB [T, H, W, 3].
         """
         box = letterbox_for(frames_THWC.shape[1], frames_THWC.shape[2], self.image_size)
-        starts = range(0, len(frames_THWC), self.config.batch_size)
-        batches = (frames_THWC[start : start + self.config.batch_size] for start in starts)
-        return [found for batch in batches for found in self._detect_batch(fit(batch, box), box)]
-
-    def _detect_batch(self, inputs_BHWC: np.ndarray, box: Letterbox) -> list[FrameDetections]:
-        people = nms(self.network(inputs_BHWC), self.min_box_confidence)
-        return [_frame_detections(found, box) for found in people]
+        size = self.config.batch_size if self.device == "cpu" else max(self.config.batch_size, GPU_BATCH)
+        starts = range(0, len(frames_THWC), size)
+        # Asked for first and read later: a GPU works on one batch while the next is made ready.
+        outputs = [self.network(fit(frames_THWC[start : start + size], box)) for start in starts]
+        return [
+            _frame_detections(found, box)
+            for output in outputs
+            for found in nms(output, self.min_box_confidence)
+        ]
 
 
 def people_of_rows(

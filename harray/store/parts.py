@@ -64,7 +64,7 @@ def checked(read: Callable[[Path], T], file: File) -> T:
     """
     try:
         return read(local_file(file))
-    except (FileNotFoundError, InputError):
+    except (FileNotFoundError, InputError, MemoryError):  # Arrow's error of memory is one of Arrow's too
         raise
     except (OSError, pa.ArrowException) as error:
         folder = file.path.parent

@@ -115,4 +115,6 @@ class FoundClips:
         ordered = number[by_place]
         for part, table in self.shards.pieces(distinct, columns):
             first, last = np.searchsorted(ordered, [part.start, part.stop])
-            yield by_place[first:last], table.take(pa.array(ordered[first:last] - part.start))
+            within = ordered[first:last] - part.start
+            in_order = np.array_equal(within, np.arange(len(table)))
+            yield by_place[first:last], table if in_order else table.take(pa.array(within))

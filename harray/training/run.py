@@ -18,7 +18,7 @@ from harray.config import digest, to_dict
 from harray.errors import InputError
 from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
-from harray.features.tensors import ClipTensors, load_clips, normalised, poses_read, without_false_tracks
+from harray.features.tensors import ClipTensors, load_clips, normalised, poses_read
 from harray.files import Place
 from harray.metrics import Scores
 from harray.model.network import FusionNetwork, StreamShape
@@ -26,11 +26,11 @@ from harray.store import FeatureStore
 from harray.training.calibration import EPOCH_SHARE, LEAST_CLIPS, Calibration, calibration_of
 from harray.training.checkpoint import Checkpoint, learned_clips, save_checkpoint
 from harray.training.config import LearningConfig, TrainingConfig
+from harray.training.decisions import as_used, decided, num_people_of
 from harray.training.evaluate import predict_logits
 from harray.training.floors import ties_of
 from harray.training.loop import EpochReport, Share, Trainer
 from harray.training.memory import memory_bytes
-from harray.training.mirroring import USUAL_PROBABILITY, try_mirroring
 from harray.training.probes import dealt
 from harray.training.splits import carve_val, few_of_each
 from harray.training.start import TakenOver, start_network
@@ -226,20 +226,6 @@ def new_trainer(
     return trainer
 
 
-def as_used(learning: LearningConfig) -> LearningConfig:
-    """Where labels are not used, the config without what only they could teach: the scene, and whether to mirror."""
-    if learning.training.use_labels:
-        return learning
-    augmentation = learning.features.augmentation
-    if augmentation.mirror_probability is None:
-        augmentation = dataclasses.replace(augmentation, mirror_probability=USUAL_PROBABILITY)
-    return dataclasses.replace(
-        learning,
-        features=dataclasses.replace(learning.features, augmentation=augmentation),
-        model=dataclasses.replace(learning.model, cfn=dataclasses.replace(learning.model.cfn, enabled=False)),
-    )
-
-
 def started_network(learning: LearningConfig, clips: ClipTensors) -> tuple[FusionNetwork, TakenOver | None]:
     """A network for such clips as a training starts from it, and what it has of another model; None of none."""
     network, folder = new_network(learning, clips), learning.training.init
@@ -248,16 +234,6 @@ def started_network(learning: LearningConfig, clips: ClipTensors) -> tuple[Fusio
     return network, start_network(
         network, [clips.skeleton, clips.second_skeleton], clips.classes, Path(folder)
     )
-
-
-def decided(features: FeaturesConfig, train: ClipTensors) -> tuple[FeaturesConfig, list[str]]:
-    """The config with what it leaves open decided by the training clips, and a line for each decision."""
-    augmentation = features.augmentation
-    if augmentation.mirror_probability is not None or not augmentation.enabled:
-        return features, []
-    test = try_mirroring(normalised(train, features), ties_of(train), train.layouts, len(train.classes))
-    augmentation = dataclasses.replace(augmentation, mirror_probability=test.probability)
-    return dataclasses.replace(features, augmentation=augmentation), [str(test)]
 
 
 def origin_of(store: FeatureStore) -> StoreOrigin:
@@ -273,14 +249,6 @@ def median_clip_sec(store: FeatureStore) -> float | None:
     lengths = [each[-1] - each[0] for each in times if each]
     median = float(np.median(lengths)) if lengths else 0.0
     return median if median > 0 else None
-
-
-def num_people_of(clips: ClipTensors, features: FeaturesConfig) -> int:
-    """How many people the model looks at together: as many as most clips of some class show, false tracks apart."""
-    shown = [without_false_tracks(part, features).confidence_NPTK > 0 for part in poses_read(clips)]
-    people_N = torch.cat([part.any(dim=3).any(dim=2).sum(dim=1) for part in shown])
-    by_class = [people_N[clips.labels_N == label] for label in clips.labels_N.unique()]
-    return max(1, *(int(of_class.median()) for of_class in by_class))
 
 
 def checkpoint_of(

@@ -154,7 +154,7 @@ def _via_csv(file: Path, text: str) -> SegmentFile:
     try:
         attributes = json.loads(comments.get("ATTRIBUTE", "{}"))
         for row in csv.DictReader(lines, names):
-            spans = [row.get(f"temporal_segment_{edge}") for edge in ("start", "end")]
+            spans: list[Any] = [row.get(f"temporal_segment_{edge}") for edge in ("start", "end")]
             z = spans if None not in spans else json.loads(row["temporal_coordinates"])
             if len(z) != 2:
                 pictures += 1

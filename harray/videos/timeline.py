@@ -155,7 +155,8 @@ class FramePlaces:
         """The next place with this time stamp. The last one again where it was passed over a moment ago, as parsers
         swap neighbours; the next at all where there is none."""
         start = self._last + 1
-        if start < len(self._ticks_N) and self._ticks_N[start] == tick:  # as nearly always
+        is_next = start < len(self._ticks_N) and self._ticks_N[start] == tick
+        if is_next or not len(self._ticks_N):  # as nearly always
             self._last = start
             return start
         for part_N in (self._ticks_N[start : start + NEAR_PLACES], self._ticks_N[start:]):

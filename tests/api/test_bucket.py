@@ -1,10 +1,15 @@
 """Store, output folder, checkpoints and sweeps in a bucket, as users ask for them."""
 
+import json
+import os
+import subprocess
+
 import pytest
 
 from harray.files import list_tree, mirror, place, send_tree
 from harray.names import sqlite_uri
 from tests.clusters import bucket as s3_bucket
+from tests.clusters import command_path
 from tests.toys import LEARNS_AT_ONCE, TINY, tiny_store
 
 OVERRIDES = [
@@ -73,20 +78,34 @@ def test_a_checkpoint_and_a_config_of_a_bucket_are_taken_on_a_machine_that_never
     assert harray("train", "--store", STORE, "--config", config, "--out", OUT).code == 0
 
 
-def test_a_sweep_has_its_study_and_its_trials_in_the_bucket(
-    ray_cluster, server, harray, monkeypatch, tmp_path
-):
-    asked = ["tune", "--store", STORE, "--search", "optimisation", "--out", OUT, "--json", *OVERRIDES]
-    ending = harray(*asked, "--trials", 2)
-    assert ending.code == 0, ending.err
-    sweep = ending.json["folder"]
+@pytest.mark.ray
+def test_a_sweep_has_its_study_and_its_trials_in_the_bucket(server):
+    """In processes of their own: Ray's workers know the bucket from the environment that Ray was started in."""
+
+    def tune(*arguments):
+        command = [
+            command_path("harray"),
+            "tune",
+            "--store",
+            STORE,
+            "--search",
+            "optimisation",
+            "--json",
+            *arguments,
+        ]
+        environment = os.environ | {"HARRAY_OUT": OUT}
+        ending = subprocess.run(
+            [*command, *OVERRIDES], env=environment, capture_output=True, text=True, timeout=400
+        )
+        assert ending.returncode == 0, ending.stderr
+        return json.loads(ending.stdout.splitlines()[-1])
+
+    said = tune("--trials", "2")
+    sweep = said["folder"]
     assert sweep.startswith(f"{OUT}/sweeps/")
-    assert ending.json["best_config"] == f"{sweep}/best.yaml"
+    assert said["best_config"] == f"{sweep}/best.yaml"
     names = names_in(sweep)
     assert {"sweep.yaml", "optuna.jsonl", "best.yaml", "trials/0000/checkpoint/model.safetensors"} <= names
     assert not [name for name in names if name.startswith("tune/") or name.endswith("state.pt")]
-    monkeypatch.setattr(mirror, "_mirrors", {})
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    again = harray(*asked, "--trials", 3, "--resume")
-    assert again.code == 0, again.err
-    assert (again.json["folder"], again.json["num_trials"]) == (sweep, 3)
+    again = tune("--trials", "3", "--resume")
+    assert (again["folder"], again["num_trials"]) == (sweep, 3)

@@ -24,6 +24,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 from harray.files import list_tree, place, send_tree
@@ -68,7 +69,7 @@ def jobs(root: Path, videos: Path, num_clips: int, num_epochs: int, variables: d
     common = ["--json", *RECIPE]
     with tracking_server(root, variables) as uri:
         told = {**variables, "MLFLOW_TRACKING_URI": uri, "HARRAY_OUT": out}
-        with job_cluster(num_cpus=1, around=apart, **told) as cluster:
+        with job_cluster(num_cpus=1, around=partial(apart, root), **told) as cluster:
             for _ in range(2):
                 cluster.add_worker()
             cluster.wait_for_workers()
@@ -100,13 +101,13 @@ def jobs(root: Path, videos: Path, num_clips: int, num_epochs: int, variables: d
     assert not left, left
 
 
-def apart(command: list[str]) -> list[str]:
-    """A command that sees a /tmp and a home of its own."""
+def apart(root: Path, command: list[str]) -> list[str]:
+    """A command that sees a /tmp and a home of its own, which lie below a folder."""
     script = (
-        'own=$(mktemp -d /var/tmp/hn-XXXXXX); cp -r "$HOME" "$own/home"; mkdir "$own/tmp"; '
+        'own=$(mktemp --directory --tmpdir="$0"); cp -r "$HOME" "$own/home"; mkdir "$own/tmp"; '
         'mount --bind "$own/tmp" /tmp; export HOME="$own/home" TMPDIR=/tmp; cd /; exec "$@"'
     )
-    return ["unshare", "--mount", "bash", "-c", script, "apart", *command]
+    return ["unshare", "--mount", "bash", "-c", script, str(root), *command]
 
 
 @contextlib.contextmanager
@@ -152,17 +153,17 @@ def main() -> None:
         faulty(variables["AWS_ENDPOINT_URL"]) as proxy,
     ):
         root, videos = Path(folder), Path(folder) / "videos"
-        variables = variables | {"AWS_ENDPOINT_URL": proxy.url}
         os.environ.update(variables)
         rendered = render_dataset(
             videos,
             SynthConfig(clips_per_action=options.clips_per_action, num_actors=options.clips_per_action),
         )
         print(f"{rendered.num_clips} clips", flush=True)
-        if "fire" in options.only:
-            fire(root, videos, rendered.num_clips, options.kills, proxy)
         if "jobs" in options.only:
             jobs(root, videos, rendered.num_clips, options.epochs, variables)
+        if "fire" in options.only:
+            os.environ["AWS_ENDPOINT_URL"] = proxy.url
+            fire(root, videos, rendered.num_clips, options.kills, proxy)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ from harray.training.evaluate import predict_probabilities
 from harray.training.run import TrainingRequest, share_of, train_store
 from tests.toys import TINY_MODEL, arm_store
 
-PROVENANCE = Provenance(extraction={"poses": {"image_size": 320}}, weights={"poses": "abc"})
+PROVENANCE = Provenance(
+    extraction={"poses": {"precision": "fp32", "image_size": 320}}, weights={"poses": "abc"}
+)
 
 
 def make_store(path, splits=("train", "test"), labels=("up", "down"), scene=True) -> FeatureStore:
