@@ -9,6 +9,7 @@ free CPU and goes on when a node is lost.
 
 import contextlib
 import dataclasses
+import re
 import sys
 import time
 from collections import Counter
@@ -343,6 +344,7 @@ def _run(
     for message in make_networks_ready(config, pool.device):
         reporter.say(message)
     import ray.data  # takes seconds, so only after all checks
+    from ray.exceptions import ActorDiedError
 
     rows = batch_size_for(len(todo), pool.num_actors)
     batches = [todo.slice(start, rows) for start in range(0, len(todo), rows)]
@@ -370,9 +372,18 @@ def _run(
             num_gpus=pool.gpus_per_actor or None,
             runtime_env=ACTOR_ENVIRONMENT,
         )
-        for batch in outcomes.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            _refuse_fault(batch, store)
-            yield batch
+        try:
+            for batch in outcomes.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+                _refuse_fault(batch, store)
+                yield batch
+        except ActorDiedError as error:
+            raise _as_refusal(error) from error
+
+
+def _as_refusal(error: Exception) -> Exception:
+    """What a worker refused as it started, such as a bucket that it has no credentials for; Ray hands on its text."""
+    said = re.findall(r"^\S*(?:InputError|BucketError): (.+)$", str(error), flags=re.MULTILINE)
+    return InputError(f"a worker could not start: {said[-1]}") if said else error
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from harray.schema import EXTRACTED, LEDGER, MANIFEST, MOVED
 from harray.store.ledger import extracted_rows, renewed
 from harray.videos.files import Stamp
 
+AT_ONCE = 100_000  # inputs whose stamps are in memory
+
 StampsOf = Callable[[Sequence[str]], list[Stamp | None]]
 
 
@@ -59,7 +61,7 @@ def plan_extraction(
     found = pc.index_in(manifest["path"], ledger["path"])
     is_known = pc.is_valid(found).to_numpy()
     rows, before = manifest.filter(pa.array(is_known)), ledger.take(found.drop_null())
-    again = _again(before, stamps_of(rows["path"].to_pylist()), clip_ids, retry)
+    again = _again(before, stamps_of, clip_ids, retry)
     is_todo = ~is_known
     is_todo[is_known] = again
     attempts = np.zeros(len(manifest), np.int32)
@@ -89,33 +91,44 @@ def moved_rows(ledger: pa.Table, manifest: pa.Table, stamps_of: StampsOf) -> pa.
     return renewed(others.filter(pa.array(is_gone, pa.bool_())), {"status": MOVED})
 
 
-def _again(
-    before: pa.Table, stamps: Sequence[Stamp | None], clip_ids: Collection[str], retry: bool
-) -> np.ndarray:
+def _again(before: pa.Table, stamps_of: StampsOf, clip_ids: Collection[str], retry: bool) -> np.ndarray:
     """Which inputs with these outcomes are to be extracted again."""
     is_extracted = _flags(pc.equal(before["status"], EXTRACTED))
-    has_features = _flags(pc.is_in(before["clip_id"], pa.array(clip_ids, pa.string())))
-    is_gone = np.array([stamp is None for stamp in stamps], bool)
-    then = zip(before["num_bytes"].to_pylist(), before["modified_ns"].to_pylist(), strict=True)
-    has_changed = np.array(
-        [
-            stamp != (None if num_bytes is None else (num_bytes, modified_ns))
-            for stamp, (num_bytes, modified_ns) in zip(stamps, then, strict=True)
-        ],
-        bool,
-    )
-    lacks_features = is_extracted & ~has_features
+    lacks_features = is_extracted & ~_flags(pc.is_in(before["clip_id"], pa.array(clip_ids, pa.string())))
+    parts = [_stamped(before.slice(first, AT_ONCE), stamps_of) for first in range(0, len(before), AT_ONCE)]
+    has_changed, is_gone = np.concatenate([np.zeros((2, 0), bool), *parts], axis=1)
     return (has_changed & ~(is_extracted & is_gone)) | lacks_features | (retry & ~is_extracted)
+
+
+def _stamped(before: pa.Table, stamps_of: StampsOf) -> np.ndarray:
+    """Of each input whether its file changed since, and whether it is gone."""
+    stamps = stamps_of(before["path"].to_pylist())
+    then = zip(before["num_bytes"].to_pylist(), before["modified_ns"].to_pylist(), strict=True)
+    has_changed = [
+        stamp != (None if num_bytes is None else (num_bytes, modified_ns))
+        for stamp, (num_bytes, modified_ns) in zip(stamps, then, strict=True)
+    ]
+    return np.array([has_changed, [stamp is None for stamp in stamps]], bool)
 
 
 def _said_alike(rows: pa.Table, before: pa.Table) -> np.ndarray:
     """Where the manifest says what the ledger has."""
     alike = np.ones(len(rows), bool)
     for name in MANIFEST.names:
-        pairs = zip(rows[name].to_pylist(), before[name].to_pylist(), strict=True)
-        alike &= np.fromiter((now == then for now, then in pairs), bool, len(rows))
+        now, then = rows[name].combine_chunks(), before[name].combine_chunks()
+        if pa.types.is_list(now.type):
+            same_length = pc.equal(pc.list_value_length(now), pc.list_value_length(then))
+            alike &= _flags(same_length)
+            now, then = now.filter(same_length), then.filter(same_length)
+            other = pc.list_parent_indices(now).filter(
+                pc.not_equal(pc.list_flatten(now), pc.list_flatten(then))
+            )
+            alike[np.flatnonzero(_flags(same_length))[other.to_numpy()]] = False
+        else:
+            both_null = pc.and_(pc.is_null(now), pc.is_null(then))
+            alike &= _flags(pc.or_(pc.equal(now, then).fill_null(False), both_null))
     return alike
 
 
-def _flags(column: pa.ChunkedArray) -> np.ndarray:
-    return column.to_numpy().astype(bool)
+def _flags(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(column).astype(bool)

@@ -234,12 +234,14 @@ def delete(paths: list[BucketPath]) -> None:
 
 
 def check_conditional(path: BucketPath) -> None:
-    """Refuse a bucket that writes over what is to be written only where there is nothing; `path` must exist.
+    """Refuse a bucket that writes over what is to be written only where there is nothing; `path` must exist, and is
+    deleted then.
 
     Raises:
         BucketError: such a bucket.
     """
     if create(path, b"") is not None:
+        delete([path])
         raise BucketError(
             f"{path.bucket}: it ignores `If-None-Match`, so that two writers could not be told apart; "
             "use a server with conditional writes (AWS, MinIO, Ceph, R2, Google, Azure have them)"
@@ -251,7 +253,7 @@ def _version(meta: Mapping[str, Any]) -> Version:
 
 
 def _client_of(path: BucketPath) -> "ObjectStore":
-    variables = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
+    variables = {name: value for name, value in os.environ.items() if value and name.startswith(_VARIABLES)}
     return _client(path.bucket, tuple(sorted(variables.items())))
 
 

@@ -96,7 +96,10 @@ def settled_precision(spec: NetworkSpec, backend: str, device: str, on_message: 
     Raises:
         InputError: as `open_network`.
     """
-    return _first_that_fits(spec, backend, device, on_message)[0].precision
+    first, *_ = choose_runtimes(backend, spec.precision, device, spec.room)
+    if not _is_ready(spec, first):
+        first, _ = _first_that_fits(spec, backend, device, on_message)
+    return first.precision
 
 
 def make_ready(spec: NetworkSpec, backend: str, device: str) -> list[str]:
@@ -107,7 +110,7 @@ def make_ready(spec: NetworkSpec, backend: str, device: str) -> list[str]:
     """
     first, *_ = choose_runtimes(backend, spec.precision, device, spec.room)
     messages: list[str] = []
-    if first.backend != TORCH and not export_file(spec, *first).is_file():
+    if not _is_ready(spec, first):
         _first_that_fits(spec, backend, device, messages.append)
     return messages
 
@@ -138,6 +141,11 @@ def _first_that_fits(
         except NotExportable as error:
             on_message(f"not using {runtime}, which is faster here: {error}")
     return last, _model(spec, last)
+
+
+def _is_ready(spec: NetworkSpec, runtime: Runtime) -> bool:
+    """Whether it was found near enough before; the file is not read."""
+    return runtime.backend == TORCH or export_file(spec, *runtime).is_file()
 
 
 def _model(spec: NetworkSpec, runtime: Runtime) -> bytes | None:

@@ -21,7 +21,7 @@ from harray.store.ledger import latest_rows
 from harray.store.parts import each_of, read_part
 from harray.store.snapshot import read_ledger_part
 
-SHARD_BYTES = 128 << 20  # of the files that become one shard
+SHARD_BYTES = 64 << 20  # of the files that become one shard
 SMALL_BYTES = 8 << 20  # a smaller shard costs more to ask for than to read; larger ones are left as they are
 MANY_FILES = 256  # parts, or small shards, from which compaction pays without being asked for
 

@@ -79,7 +79,7 @@ def test_a_checkpoint_and_a_config_of_a_bucket_are_taken_on_a_machine_that_never
 
 
 @pytest.mark.ray
-def test_a_sweep_has_its_study_and_its_trials_in_the_bucket(server, tmp_path):
+def test_a_sweep_has_its_study_and_its_trials_in_the_bucket(server):
     """In processes of their own: Ray's workers know the bucket from the environment that Ray was started in."""
 
     def tune(*arguments):
@@ -93,7 +93,7 @@ def test_a_sweep_has_its_study_and_its_trials_in_the_bucket(server, tmp_path):
             "--json",
             *arguments,
         ]
-        environment = os.environ | {"HARRAY_OUT": OUT, "TMPDIR": str(tmp_path)}
+        environment = os.environ | {"HARRAY_OUT": OUT}
         ending = subprocess.run(
             [*command, *OVERRIDES], env=environment, capture_output=True, text=True, timeout=400
         )

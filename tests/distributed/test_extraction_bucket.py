@@ -9,6 +9,7 @@ import pytest
 from harray.distributed import extraction
 from harray.distributed.extraction import Actors, extract
 from harray.distributed.extraction_worker import FAULT
+from harray.errors import InputError
 from harray.files import bucket, lease, list_files, place
 from harray.store import FeatureStore
 from harray.store.lock import writing
@@ -121,6 +122,19 @@ def test_what_a_killed_extraction_put_into_a_bucket_is_not_computed_again(
     assert verify(FeatureStore.open(store)).problems == []
     worker_for(tmp_path / "calm", config)(todo)
     assert rows_of(store).equals(rows_of(tmp_path / "calm"))
+
+
+@pytest.mark.s3
+def test_workers_without_credentials_are_refused_in_one_line(
+    ray_cluster, store, todo, config, tmp_path, monkeypatch
+):
+    unknown = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    known = {"env_vars": extraction.ACTOR_ENVIRONMENT["env_vars"] | unknown}
+    monkeypatch.setattr(extraction, "ACTOR_ENVIRONMENT", known)
+    with pytest.raises(
+        InputError, match=r"a worker could not start: .*: no credentials; set AWS_ACCESS_KEY_ID"
+    ):
+        extract(list_videos(tmp_path / "videos"), config, store, actors=Actors(number=1))
 
 
 @pytest.mark.s3
