@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harray.api.session import working
 from harray.reporting import Reporter
+from harray.serving.browser_poses import runtime_files
 from harray.serving.config import Address, ServingConfig
 from harray.serving.server import check_address, running
 from harray.tracking.location import tracking_uri
@@ -39,6 +40,8 @@ def served(
         uri = tracking_uri(place)
         for model in filter(None, (config.model, config.shadow)):
             resolve_model(model, uri)  # replicas would say it later, and less clearly
+        if config.browser_poses:
+            runtime_files()  # the same
         model, shadow = _absolute(config.model), config.shadow and _absolute(config.shadow)
         with running(replace(config, model=model, shadow=shadow, tracking_uri=uri), address, told.say) as url:
             yield url

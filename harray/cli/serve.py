@@ -32,6 +32,13 @@ def serve(
             help="A second model on the same frames; how often it disagrees is logged to MLflow.",
         ),
     ] = None,
+    poses_in_browser: Annotated[
+        bool,
+        typer.Option(
+            "--poses-in-browser",
+            help="Guests may run the pose network in their browser; then keypoints alone leave it.",
+        ),
+    ] = False,
     min_precision: options.MinPrecision = None,
     out: options.Out = options.DEFAULT_OUT,
     tracking_uri: options.TrackingUri = None,
@@ -56,6 +63,7 @@ def serve(
             shadow=shadow,
             token=token or None,
             replicas=replicas,
+            browser_poses=poses_in_browser,
             live=LiveConfig(min_precision=min_precision),
         )
         address = Address(host=host, port=port)

@@ -27,7 +27,7 @@ from harray.files import cache_dir, write_atomically
 from harray.store.clips import KEY
 from harray.store.shards import FoundClips
 
-PIECE_BYTES = 64 << 20  # that are read at a time where all clips are gone through
+PIECE_BYTES = 2 << 20  # of keypoints that are normalised at a time, which takes some thirty times as much
 DONE_FILE = "done.json"
 NUM_KEPT = 4  # sets of clips, such as those of train and of val
 

@@ -15,7 +15,7 @@ from harray.networks.spec import Network
 from harray.poses.config import EMBEDDED, EMBEDDED_MIN_BOX_CONFIDENCE, PosesConfig
 from harray.poses.embedded import load_card
 from harray.poses.letterbox import Letterbox, fit, letterbox_for, to_source
-from harray.poses.nms import nms
+from harray.poses.nms import has_nms_inside, nms
 from harray.poses.spec import PoseNetworkSpec
 
 OFFICIAL_IMAGE_SIZE = 640
@@ -77,6 +77,15 @@ class PoseDetector:
             for output in outputs
             for found in nms(output, self.min_box_confidence)
         ]
+
+
+def people_of_rows(
+    rows_ND: np.ndarray, height_px: int, width_px: int, config: PosesConfig
+) -> FrameDetections:
+    """The people of one frame of which a network elsewhere put out these rows, a box each, on the same input."""
+    output = rows_ND[None] if has_nms_inside(rows_ND.shape) else rows_ND.T[None]
+    [found] = nms(output, PoseDetector(config).min_box_confidence)
+    return _frame_detections(found, letterbox_for(height_px, width_px, pose_image_size(config)))
 
 
 def pose_image_size(config: PosesConfig) -> int:

@@ -74,6 +74,10 @@ class ServingConfig:
     poll_sec: Positive = 10.0
     """How often the registry is asked whether the alias has moved."""
 
+    browser_poses: bool = False
+    """Let guests run the pose network in their browser, so that keypoints alone leave it. ONNX Runtime's build for
+    browsers is downloaded once, and served from here."""
+
     live: LiveConfig = field(default_factory=LiveConfig)
     """How each socket is followed, and when the answer is "unsure"."""
 

@@ -58,6 +58,9 @@ class NetworksReplica:
     async def decide(self, jobs: list[tuple[str, list[Window]]]) -> list[list[Prediction]]:
         return await asyncio.to_thread(self.pool.decide_all, jobs)
 
+    async def pose_network(self, name: str) -> bytes:
+        return await asyncio.to_thread(self.pool.pose_network, name)
+
     async def predict_video(self, name: str, content: bytes) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.uploads, self.pool.predict_video, name, content)
@@ -90,6 +93,9 @@ class RemoteNetworks:
         if len(predictions) != len(windows):
             raise Unavailable(f"{name} could not decide")
         return predictions
+
+    async def pose_network(self, name: str) -> bytes:
+        return await self._ask("pose_network", name, within_sec=VIDEO_SEC)
 
     async def predict_video(self, name: str, content: bytes) -> dict[str, Any]:
         return await self._ask("predict_video", name, content, within_sec=VIDEO_SEC)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from harray.errors import InputError
 from harray.inference.entries import VideoTask, said_of, video_entry
 from harray.inference.predictor import Prediction, Predictor
 from harray.live.config import LiveConfig, TimelineConfig
@@ -25,7 +26,11 @@ from harray.live.stream import decide
 from harray.live.timeline import timeline
 from harray.live.traits import ModelTraits
 from harray.live.windows import Window
+from harray.networks.export import exported
+from harray.networks.runtimes import ONNX
+from harray.poses.config import PosesConfig
 from harray.poses.detector import pose_image_size
+from harray.poses.spec import PoseNetworkSpec
 from harray.serving.config import ServingConfig
 from harray.serving.protocol import Malformed, decode_jpeg
 from harray.tracking.registry import resolve_model
@@ -46,6 +51,7 @@ class Facts:
     traits: ModelTraits
     frame_px: int  # longer side beyond which frames serve no network
     keypoints_shape: tuple[int, ...]  # [people, frames, joints, coordinates + 1]
+    poses: PosesConfig | None  # None: it learned from imported skeletons
     sees_videos: bool  # False: it learned from imported skeletons, and takes keypoints only
 
 
@@ -78,6 +84,7 @@ class Model:
             traits=traits,
             frame_px=max(size, SCENE_PX if traits.num_scene_frames else 0),
             keypoints_shape=(people, frames, joints, coordinates + 1),
+            poses=None if self.frames is None else self.frames.extractor.config.poses,
             sees_videos=self.frames is not None,
         )
 
@@ -163,6 +170,17 @@ class ModelPool:
             for (place, _), prediction in zip(of_model, predictions, strict=True):
                 said[place].append(prediction)
         return said
+
+    def pose_network(self, name: str) -> bytes:
+        """The pose network as an ONNX model: uint8 RGB [frames, height, width, 3], sides multiples of 32.
+
+        Raises:
+            InputError: the model sees no pictures, or its network cannot be exported.
+        """
+        networks = self.model(name).frames
+        if networks is None:
+            raise InputError("this model learned from imported skeletons and sees no pictures")
+        return exported(PoseNetworkSpec(networks.extractor.config.poses), ONNX)
 
     def predict_video(self, name: str, content: bytes) -> dict[str, Any]:
         """An entry as `harray predict` gives it, with all classes, and `segments` as `harray timeline` finds them;

@@ -4,6 +4,9 @@ up      text     {"type": "hello", "token": "...", "attention": false}     first
         text     {"type": "settings", "attention": true}
         binary   16 bytes, then a JPEG: float64 capture time in ms on the guest's clock, which never runs backwards;
                  uint32 number of answers and errors read so far; uint32 0 (little endian)
+        binary   the same with uint32 1, where hello has `browser_poses`: uint16 height and width of the frame in px,
+                 uint16 numbers of a row, uint16 rows; then float32 rows as the pose network puts them out, in its own
+                 px, of the boxes that are confident enough
 down    hello    model, version, classes, bones, has_scene, sees_pictures, frame_px, limits; again with another version
         answer   of one frame: captured_ms (as it came), server_ms, skipped, version, events, and the stream's view
                  (`harray.live.view`): width_px, height_px, verdict, tracks; scene_attention where it was asked for
@@ -21,7 +24,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-HEADER = struct.Struct("<dII")
+HEADER, POSES_HEADER = struct.Struct("<dII"), struct.Struct("<HHHH")
+POSES = 1  # in the header's last place
+ROW_LENGTHS = (56, 57)  # of a head without and with nms inside (`harray.poses.nms`)
+MAX_ROWS = 300
 CLOSED_MALFORMED, CLOSED_TOKEN, CLOSED_ORIGIN, CLOSED_FULL, CLOSED_IDLE = 4400, 4401, 4403, 4429, 4408
 TEXT_BYTES = 4096  # longest text message
 
@@ -39,12 +45,22 @@ class Malformed(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PoseRows:
+    """What the pose network put out in the guest's browser."""
+
+    height_px: int  # of the frame
+    width_px: int
+    rows_ND: np.ndarray  # float32, a box each; px of the network's input
+
+
+@dataclass(frozen=True, kw_only=True)
 class FrameMessage:
-    """One frame as it came."""
+    """One frame as it came: a JPEG, or what the guest's own pose network saw in it."""
 
     captured_ms: float
     num_read: int
-    jpeg: bytes
+    jpeg: bytes = b""
+    poses: PoseRows | None = None
 
 
 def pack_frame(captured_ms: float, num_read: int, jpeg: bytes) -> bytes:
@@ -64,10 +80,44 @@ def parse_frame(data: bytes, max_bytes: int) -> FrameMessage:
         )
     if len(data) - HEADER.size > max_bytes:
         raise Malformed("large", f"found a frame of {len(data)} bytes, expected at most {max_bytes}")
-    captured_ms, num_read, _ = HEADER.unpack_from(data)
+    captured_ms, num_read, kind = HEADER.unpack_from(data)
     if not math.isfinite(captured_ms) or captured_ms < 0:
         raise Malformed("time", f"found capture time {captured_ms}, expected milliseconds from 0")
+    if kind == POSES:
+        return FrameMessage(
+            captured_ms=captured_ms, num_read=num_read, poses=_parse_poses(data[HEADER.size :])
+        )
     return FrameMessage(captured_ms=captured_ms, num_read=num_read, jpeg=data[HEADER.size :])
+
+
+def pack_poses(
+    captured_ms: float, num_read: int, height_px: int, width_px: int, rows_ND: np.ndarray
+) -> bytes:
+    """Poses as a guest sends them."""
+    head = POSES_HEADER.pack(height_px, width_px, rows_ND.shape[1], len(rows_ND))
+    return HEADER.pack(captured_ms, num_read, POSES) + head + rows_ND.astype("<f4").tobytes()
+
+
+def _parse_poses(data: bytes) -> PoseRows:
+    if len(data) < POSES_HEADER.size:
+        raise Malformed(
+            "poses", f"found {len(data)} bytes of poses, expected a header of {POSES_HEADER.size}"
+        )
+    height_px, width_px, num_columns, num_rows = POSES_HEADER.unpack_from(data)
+    if (
+        min(height_px, width_px) < 1
+        or num_columns not in ROW_LENGTHS
+        or num_rows > MAX_ROWS
+        or len(data) != POSES_HEADER.size + 4 * num_columns * num_rows
+    ):
+        raise Malformed(
+            "poses", f"found {num_rows} rows of {num_columns} numbers in {len(data)} bytes for a frame of {width_px} "
+            f"x {height_px} px, expected at most {MAX_ROWS} rows of {' or '.join(map(str, ROW_LENGTHS))}"
+        )  # fmt: skip
+    rows_ND = np.frombuffer(data, "<f4", offset=POSES_HEADER.size).reshape(num_rows, num_columns)
+    if not np.isfinite(rows_ND).all():
+        raise Malformed("poses", "found numbers that are none")
+    return PoseRows(height_px=height_px, width_px=width_px, rows_ND=rows_ND.astype(np.float32))
 
 
 def parse_text(text: str) -> dict[str, Any]:

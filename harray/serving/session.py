@@ -13,9 +13,11 @@ from typing import Any
 from prometheus_client import Counter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from harray.live.networks import SeenFrame
 from harray.live.stream import Stream
 from harray.live.windows import Window
 from harray.serving import protocol
+from harray.serving.browser_poses import browser_poses, seen_in_browser
 from harray.serving.following import Served
 from harray.serving.guests import Pace, is_own_page, knows_token
 from harray.serving.hub import Hub, Unavailable
@@ -200,14 +202,7 @@ class Session:
 
     async def _look_at(self, frame: FrameMessage) -> dict[str, Any]:
         assert self.stream is not None and self.served is not None
-        time_sec = frame.captured_ms / 1000
-        wants_scene = self.stream.wants_scene(time_sec)
-        job = FrameJob(model=self.served.name, jpeg=frame.jpeg, time_sec=time_sec, wants_scene=wants_scene)
-        with self.hub.counters.queue.track_inprogress():
-            seen = await self.hub.networks.see(job)
-        if isinstance(seen, Malformed):
-            raise seen
-        self.stream.take(seen)
+        self.stream.take(await self._seen(frame, self.served, self.stream))
         if self.deciding is None or self.deciding.done():
             if windows := self.stream.due():
                 self.deciding = asyncio.create_task(self._decide(self.served, self.stream, windows))
@@ -222,6 +217,21 @@ class Session:
             "events": events,
             **self.stream.view(with_attention=self.attention),
         }
+
+    async def _seen(self, frame: FrameMessage, served: Served, stream: Stream) -> SeenFrame:
+        """What the networks see in a frame, or what the guest's own network saw."""
+        time_sec = frame.captured_ms / 1000
+        if frame.poses is not None:
+            if not (self.hub.config.browser_poses and served.facts.poses):
+                raise Malformed("poses", "this server takes pictures only")
+            return seen_in_browser(frame.poses, time_sec, served.facts.poses)
+        wants_scene = stream.wants_scene(time_sec)
+        job = FrameJob(model=served.name, jpeg=frame.jpeg, time_sec=time_sec, wants_scene=wants_scene)
+        with self.hub.counters.queue.track_inprogress():
+            seen = await self.hub.networks.see(job)
+        if isinstance(seen, Malformed):
+            raise seen
+        return seen
 
     async def _decide(self, served: Served, stream: Stream, windows: Sequence[Window]) -> None:
         """Decide beside the frames that go on coming; the next answer shows it."""
@@ -272,6 +282,7 @@ def hello_of(hub: Hub, served: Served) -> dict[str, Any]:
         "has_scene": facts.traits.num_scene_frames > 0,
         "sees_pictures": facts.sees_videos,
         "frame_px": min(facts.frame_px, limits.max_frame_px),
+        "browser_poses": browser_poses(facts.poses) if hub.config.browser_poses else None,
         "limits": {
             "max_frame_bytes": limits.max_frame_bytes,
             "max_frames_per_sec": limits.max_frames_per_sec,

@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse, Response
 
 from harray import __version__
 from harray.errors import InputError
+from harray.serving import browser_poses
 from harray.serving.demo_clip import demo_clip
 from harray.serving.guests import Refused, bearer_of, knows_token
 from harray.serving.hub import Hub, Unavailable
@@ -30,7 +31,8 @@ PAGE = {
 KEYPOINTS_BYTES = 8 << 20  # longest JSON of keypoints
 PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0")  # FFmpeg would go and read what they name
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob: mediastream:; "
+    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:; "
+    "media-src 'self' blob: mediastream:; "
     "style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'",
     "Permissions-Policy": "camera=(self), microphone=()",
     "X-Content-Type-Options": "nosniff",
@@ -81,7 +83,7 @@ def web_application(hub: Hub) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    _add_page(app)
+    _add_page(app, hub)
     _add_health(app, hub)
     _add_predict(app, hub)
 
@@ -102,24 +104,40 @@ def web_application(hub: Hub) -> FastAPI:
     return app
 
 
-def _add_page(app: FastAPI) -> None:
+def _add_page(app: FastAPI, hub: Hub) -> None:
     folder = files("harray").joinpath("serving", "page")
+    headers = HEADERS | (browser_poses.HEADERS if hub.config.browser_poses else {})
 
-    def route(path: str, name: str, media_type: str) -> None:
-        content = folder.joinpath(name).read_bytes()
-
+    def route(path: str, content: bytes, media_type: str) -> None:
         @app.get(f"/{path}", include_in_schema=not path, summary="The page")
         async def page() -> Response:
-            return Response(content, media_type=f"{media_type}; charset=utf-8", headers=HEADERS)
+            return Response(content, media_type=media_type, headers=headers)
 
     for path, (name, media_type) in PAGE.items():
-        route(path, name, media_type)
+        route(path, folder.joinpath(name).read_bytes(), f"{media_type}; charset=utf-8")
+    if hub.config.browser_poses:
+        for path, (media_type, content) in browser_poses.runtime_files().items():
+            route(path, content, media_type)
+        _add_pose_network(app, hub, headers)
 
     clip = functools.cache(demo_clip)  # drawn at the first look
 
     @app.get("/demo.mp4", summary="A rendered clip to try the page with")
     async def demo(request: Request) -> Response:
         return _part_of(await asyncio.to_thread(clip), request.headers.get("range"))
+
+
+def _add_pose_network(app: FastAPI, hub: Hub, headers: dict[str, str]) -> None:
+    @app.get("/pose.onnx", summary="The model's pose network, for browsers")
+    async def pose_network(request: Request) -> Response:
+        _check_token(request, hub)
+        try:
+            content = await hub.networks.pose_network(hub.served.name)
+        except InputError as error:
+            raise Refused(422, str(error)) from error
+        except Unavailable as error:
+            raise Refused(503, str(error), {"Retry-After": "2"}) from error
+        return Response(content, media_type="application/octet-stream", headers=headers)
 
 
 def _part_of(content: bytes, wanted: str | None) -> Response:

@@ -31,6 +31,9 @@ class LocalNetworks:
     async def decide(self, name: str, windows: Sequence[Window]):
         return (await asyncio.to_thread(self.pool.decide_all, [(name, windows)]))[0]
 
+    async def pose_network(self, name: str) -> bytes:
+        return await asyncio.to_thread(self.pool.pose_network, name)
+
     async def predict_video(self, name: str, content: bytes) -> dict[str, Any]:
         return await asyncio.to_thread(self.pool.predict_video, name, content)
 

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from harray.errors import InputError
+from harray.serving.browser_poses import runtime_files
 from tests.clusters import free_ports
 from tests.serving.browser import browser, chromium
 from tests.serving.models import frames_of, write_mjpeg
@@ -31,11 +33,20 @@ DRAWN = """() => {
 }"""
 
 
+def has_runtime() -> bool:
+    """Whether what runs the pose network in a browser is in the cache or can be fetched."""
+    try:
+        return bool(runtime_files())
+    except InputError:
+        return False
+
+
 @pytest.fixture(scope="module")
 def server(little_model, tmp_path_factory):
     chromium()  # skips before anything is started
     (port,) = free_ports(1)
-    server = Server(str(little_model), port, tmp_path_factory.mktemp("serve"))
+    flags = ("--poses-in-browser",) if has_runtime() else ()
+    server = Server(str(little_model), port, tmp_path_factory.mktemp("serve"), flags)
     yield server.start()
     server.stop()
 
@@ -98,6 +109,29 @@ def test_the_page_tells_what_the_camera_shows_and_goes_on_after_a_restart(server
         page.locator(".person").first.wait_for(timeout=PATIENCE_MS)
     assert errors == []
     assert hosts - {""} == {urlsplit(server.url).netloc}  # data: and blob: have none
+
+
+def test_only_keypoints_leave_the_browser_where_somebody_wants_it_so(server, screenshots, tmp_path):
+    if not has_runtime():
+        pytest.skip("ONNX Runtime's build for browsers cannot be fetched")
+    if server.health() is None:
+        server.start()
+    camera, errors, sent = write_mjpeg(tmp_path / "camera.mjpeg", frames_of(LABEL)), [], []
+    with browser(camera) as opened:
+        page = opened.new_page(viewport=DESK)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+        page.goto(server.url)
+        page.get_by_label("Only keypoints leave this browser").check()
+        page.get_by_role("button", name="Camera").click()
+        page.locator(".person .label", has_text="jumping jacks").first.wait_for(timeout=PATIENCE_MS)
+        page.wait_for_timeout(2500)
+        assert 0.005 < page.evaluate(DRAWN)["drawn"] / page.evaluate(DRAWN)["all"] < 0.3
+        assert float(page.locator("#fps").inner_text()) > 0
+        page.screenshot(path=screenshots / "only-keypoints.png")
+    pictures = [frame for frame in sent if isinstance(frame, bytes) and frame[12] == 0]
+    poses = [frame for frame in sent if isinstance(frame, bytes) and frame[12] == 1]
+    assert errors == [] and pictures == [] and len(poses) > 10
 
 
 def test_ctrl_c_ends_it_with_130_and_leaves_no_process(server):

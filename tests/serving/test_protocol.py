@@ -8,7 +8,16 @@ import cv2
 import numpy as np
 import pytest
 
-from harray.serving.protocol import Malformed, decode_jpeg, jpeg_size, pack_frame, parse_frame, parse_text
+from harray.serving.protocol import (
+    HEADER,
+    Malformed,
+    decode_jpeg,
+    jpeg_size,
+    pack_frame,
+    pack_poses,
+    parse_frame,
+    parse_text,
+)
 
 
 def jpeg(height: int, width: int) -> bytes:
@@ -96,3 +105,36 @@ def test_whatever_is_no_jpeg_is_refused(data):
 def test_a_refusal_travels_between_processes():
     again = pickle.loads(pickle.dumps(Malformed("jpeg", "found no JPEG")))
     assert (again.code, again.message) == ("jpeg", "found no JPEG")
+
+
+def test_poses_come_back_as_they_were_packed():
+    rows = np.random.default_rng(0).random((3, 56)).astype(np.float32)
+    frame = parse_frame(pack_poses(40.0, 2, 240, 320, rows), 100_000)
+    assert (frame.captured_ms, frame.num_read, frame.jpeg) == (40.0, 2, b"")
+    assert frame.poses is not None and (frame.poses.height_px, frame.poses.width_px) == (240, 320)
+    np.testing.assert_array_equal(frame.poses.rows_ND, rows)
+    nobody = parse_frame(pack_poses(80.0, 2, 240, 320, rows[:0]), 100_000)
+    assert nobody.poses is not None and nobody.poses.rows_ND.shape == (0, 56)
+
+
+@pytest.mark.parametrize(
+    ("height_px", "rows", "cut"),
+    [
+        (0, np.zeros((1, 56)), 0),  # a frame without a height
+        (240, np.zeros((1, 55)), 0),  # rows of another length
+        (240, np.zeros((301, 56)), 0),  # too many
+        (240, np.zeros((2, 56)), 4),  # fewer bytes than are said
+        (240, np.full((1, 56), np.nan), 0),
+        (240, np.full((1, 57), np.inf), 0),
+    ],
+)
+def test_poses_that_are_none_are_refused(height_px, rows, cut):
+    message = pack_poses(40.0, 0, height_px, 320, rows.astype(np.float32))
+    with pytest.raises(Malformed) as refused:
+        parse_frame(message[: len(message) - cut], 1 << 20)
+    assert refused.value.code == "poses"
+
+
+def test_poses_without_their_header_are_refused():
+    with pytest.raises(Malformed, match="header"):
+        parse_frame(HEADER.pack(40.0, 0, 1) + b"abc", 1 << 20)

@@ -6,13 +6,18 @@ import logging
 
 import av
 import numpy as np
+import onnx
 import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from harray.errors import InputError
+from harray.poses.detector import PoseDetector
+from harray.poses.letterbox import fit, letterbox_for
+from harray.serving.browser_poses import FILES, runtime_files
 from harray.serving.config import Limits
 from harray.serving.demo_clip import demo_clip
-from harray.serving.protocol import pack_frame
+from harray.serving.protocol import pack_frame, pack_poses
 from harray.synth.render import write_video
 from tests.serving.local import local_application
 from tests.serving.models import LABELS, frames_of, jpegs_of, looped
@@ -85,6 +90,56 @@ def test_with_a_scene_model_a_page_that_asks_for_it_gets_the_attention_over_the_
     grid = np.array(grids[-1])
     assert grid.ndim == 2 and grid.shape[0] == grid.shape[1] > 1
     assert grid.sum() == pytest.approx(1.0, abs=0.01) and (grid >= 0).all()
+
+
+@pytest.fixture(scope="module")
+def keypoints_client(little_model):
+    """Of a server whose guests may look for poses themselves."""
+    try:
+        runtime_files()
+    except InputError as error:
+        pytest.skip(str(error))
+    application, hub = local_application(little_model, browser_poses=True)
+    with TestClient(application) as client:
+        yield hub, client
+
+
+def test_a_guest_that_sends_what_its_own_pose_network_saw_gets_the_label_of_who_moves(keypoints_client):
+    hub, client = keypoints_client
+    detector = PoseDetector(hub.served.facts.poses, num_threads=1)
+    with client.websocket_connect("/ws") as socket:
+        socket.send_json(HELLO)
+        told = socket.receive_json()["browser_poses"]
+        assert told == {"image_px": 160, "min_confidence": detector.min_box_confidence}
+        frames = frames_of("jumping_jacks")
+        box = letterbox_for(*frames.shape[1:3], told["image_px"])
+        for number, frame in enumerate(frames):
+            output = detector.network(fit(frame[None], box))[0]
+            rows = output.T[output[4] > told["min_confidence"]]
+            socket.send_bytes(pack_poses(40.0 * (number + 1), number, *frame.shape[:2], rows))
+            answer = socket.receive_json()
+    [person] = answer["tracks"]
+    assert person["label"] == "jumping_jacks"
+    [expected] = detector.detect(frames[-1:])
+    np.testing.assert_allclose(person["box"], expected.boxes_N4[0], atol=0.1)
+
+
+def test_a_browser_gets_the_network_and_what_runs_it_from_here(keypoints_client):
+    _, client = keypoints_client
+    page = client.get("/")
+    assert page.headers["cross-origin-embedder-policy"] == "require-corp"
+    for name in FILES:
+        assert client.get(f"/{name}").status_code == 200
+    onnx.checker.check_model(onnx.load_from_string(client.get("/pose.onnx").content))
+
+
+def test_a_server_that_takes_pictures_says_so_to_who_sends_poses(client):
+    assert client.get("/pose.onnx").status_code == 404
+    with client.websocket_connect("/ws") as socket:
+        socket.send_json(HELLO)
+        assert socket.receive_json()["browser_poses"] is None
+        socket.send_bytes(pack_poses(40.0, 0, 240, 320, np.zeros((1, 56), np.float32)))
+        assert socket.receive_json()["code"] == "poses"
 
 
 @pytest.mark.parametrize("label", LABELS)

@@ -1,6 +1,6 @@
 """Trains on features four times the memory that training is given, and on the same ones in memory.
 
-    python tests/training/larger_than_memory.py --limit-mb 512
+    python tests/training/larger_than_memory.py --limit-mb 256
 
 Writes a store of random scene tokens and keypoints, trains in a process whose anonymous memory is limited
 (`RLIMIT_DATA`: the heap and private mappings; pages of mapped files do not count) to what the loaded libraries take
@@ -18,16 +18,19 @@ from pathlib import Path
 
 import numpy as np
 
-PEOPLE, FRAMES, JOINTS, SCENE = 1, 16, 17, (4, 49, 2048)
-NUM_CLASSES, NUM_EPOCHS, SHARD_CLIPS = 4, 3, 32
+PEOPLE, FRAMES, JOINTS, SCENE = 1, 16, 17, (1, 49, 2048)
+NUM_CLASSES, NUM_EPOCHS, SHARD_CLIPS = 4, 2, 64
 MB = 1 << 20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--limit-mb", type=int, default=512, help="memory that training is given")
+    parser.add_argument("--limit-mb", type=int, default=256, help="memory that training is given")
     parser.add_argument("--times", type=float, default=4.0, help="features, as a multiple of it")
     asked = parser.parse_args()
+    resource.setrlimit(
+        resource.RLIMIT_STACK, (MB, resource.getrlimit(resource.RLIMIT_STACK)[1])
+    )  # of each thread
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HARRAY_CACHE"] = f"{folder}/cache"
         os.environ |= {

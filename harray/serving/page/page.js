@@ -1,7 +1,8 @@
 // The page of `harray serve`: frames go up as JPEG, a few numbers come down, everything is drawn here.
 //
 //   video --grab, two in flight--> [16 bytes + JPEG] --socket--> server --> {tracks, version} --> overlay, people,
-//   timeline, speed. The protocol stands in harray/serving/protocol.py.
+//   timeline, speed. The protocol stands in harray/serving/protocol.py. On request the pose network runs here, and rows
+//   of keypoints go up in place of the JPEG.
 
 const $ = (id) => document.getElementById(id);
 const MAX_IN_FLIGHT = 2;
@@ -71,7 +72,11 @@ function receive(message) {
     Object.assign(state, { server: message, attempt: 0 });
     setStatus("open", "Connected");
     showModel(message);
-    if (before && before.version !== message.version) say(`Model version ${message.version} has taken over`);
+    if (before && before.version !== message.version) {
+      say(`Model version ${message.version} has taken over`);
+      Object.assign(pose, { loading: null, network: null }); // it may look by another network
+      readyPoses();
+    }
   } else if (message.type === "answer") {
     takeAnswer(message);
   } else if (message.type === "error") {
@@ -86,6 +91,7 @@ function showModel(server) {
   $("model").textContent = `${server.model}${version}: ${server.classes.length} actions`;
   $("model").dataset.version = server.version || "";
   $("attention-switch").hidden = !server.has_scene;
+  $("private-switch").hidden = !server.browser_poses;
   for (const name of ["camera", "file", "demo"]) $(`use-${name}`).disabled = !server.sees_pictures;
   if (!server.sees_pictures) notice("This model learned from imported skeletons: it takes keypoints at /predict only.");
 }
@@ -199,6 +205,10 @@ function grab() {
     state.skippedHere += 1;
     return;
   }
+  if ($("only-keypoints").checked) {
+    sendPoses(video, now);
+    return;
+  }
   const scale = Math.min(1, state.server.frame_px / Math.max(video.videoWidth, video.videoHeight));
   grabber.width = Math.max(1, Math.round(video.videoWidth * scale));
   grabber.height = Math.max(1, Math.round(video.videoHeight * scale));
@@ -215,6 +225,95 @@ function grab() {
     message.set(new Uint8Array(jpeg), 16);
     socket.send(message);
   }, "image/jpeg", 0.85);
+}
+
+// ---------------------------------------------------------------------------------------------- poses here
+
+const pose = { loading: null, network: null, isBusy: false };
+
+async function loadPoseNetwork() {
+  const ort = await import("./ort.wasm.min.mjs");
+  ort.env.wasm.wasmPaths = new URL("./", location.href).href;
+  ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
+  const said = await fetch("pose.onnx", { headers: state.token ? { Authorization: `Bearer ${state.token}` } : {} });
+  if (!said.ok) throw new Error((await said.json()).error);
+  const model = new Uint8Array(await said.arrayBuffer());
+  const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+  pose.network = async (rgb, height, width) => {
+    const said = await session.run({ [session.inputNames[0]]: new ort.Tensor("uint8", rgb, [1, height, width, 3]) });
+    return Object.values(said)[0];
+  };
+}
+
+function readyPoses() {
+  if (!$("only-keypoints").checked || pose.loading) return;
+  notice("The pose network is being loaded…");
+  pose.loading = loadPoseNetwork().then(() => notice(""), (error) => {
+    pose.loading = null;
+    $("only-keypoints").checked = false;
+    notice(`The pose network cannot run in this browser: ${error.message}`);
+  });
+}
+
+async function sendPoses(video, now) {
+  if (!pose.network || pose.isBusy) {
+    state.skippedHere += pose.network ? 1 : 0;
+    return;
+  }
+  pose.isBusy = true;
+  state.inFlight.push(now);
+  const socket = state.socket;
+  try {
+    const [height, width] = [video.videoHeight, video.videoWidth];
+    const { rgb, paddedHeight, paddedWidth } = letterboxed(video, state.server.browser_poses.image_px);
+    const rows = confidentRows(await pose.network(rgb, paddedHeight, paddedWidth), state.server.browser_poses.min_confidence);
+    if (socket !== state.socket || socket.readyState !== WebSocket.OPEN) return;
+    const message = new ArrayBuffer(24 + 4 * rows.values.length);
+    const header = new DataView(message);
+    header.setFloat64(0, now, true);
+    header.setUint32(8, state.numAnswers, true);
+    header.setUint32(12, 1, true);
+    [height, width, rows.length, rows.count].forEach((number, place) => header.setUint16(16 + 2 * place, number, true));
+    new Float32Array(message, 24).set(rows.values);
+    socket.send(message);
+  } finally {
+    pose.isBusy = false;
+  }
+}
+
+// The frame as the network takes it: the longer side as long as it learned, the rest of the last 32 px grey.
+function letterboxed(video, side) {
+  const scale = side / Math.max(video.videoWidth, video.videoHeight);
+  const [width, height] = [video.videoWidth, video.videoHeight].map((px) => Math.max(1, Math.round(px * scale)));
+  const [paddedWidth, paddedHeight] = [width, height].map((px) => Math.ceil(px / 32) * 32);
+  grabber.width = paddedWidth;
+  grabber.height = paddedHeight;
+  const context = grabber.getContext("2d", { alpha: false });
+  context.fillStyle = "rgb(114, 114, 114)";
+  context.fillRect(0, 0, paddedWidth, paddedHeight);
+  context.drawImage(video, Math.floor((paddedWidth - width) / 2), Math.floor((paddedHeight - height) / 2), width, height);
+  const rgba = context.getImageData(0, 0, paddedWidth, paddedHeight).data;
+  const rgb = new Uint8Array(3 * paddedWidth * paddedHeight);
+  for (let i = 0, j = 0; i < rgba.length; i += 4) {
+    rgb[j++] = rgba[i];
+    rgb[j++] = rgba[i + 1];
+    rgb[j++] = rgba[i + 2];
+  }
+  return { rgb, paddedHeight, paddedWidth };
+}
+
+// Of [1, 56, boxes], or of [1, boxes, 57] where boxes that overlap are already left out: those that are confident.
+function confidentRows({ dims, data }, least) {
+  const isFinal = dims[2] === 57;
+  const [count, length] = isFinal ? [dims[1], 57] : [dims[2], dims[1]];
+  const at = (box, number) => (isFinal ? data[box * length + number] : data[number * count + box]);
+  const sure = [];
+  for (let box = 0; box < count; box += 1) if (at(box, 4) > least) sure.push(box);
+  sure.sort((a, b) => at(b, 4) - at(a, 4));
+  const kept = sure.slice(0, 300);
+  const values = new Float32Array(kept.length * length);
+  kept.forEach((box, row) => { for (let i = 0; i < length; i += 1) values[row * length + i] = at(box, i); });
+  return { values, length, count: kept.length };
 }
 
 // ---------------------------------------------------------------------------------------------- answers down
@@ -525,6 +624,7 @@ $("use-demo").onclick = () => useUrl("demo", "demo.mp4");
 $("stop").onclick = stopSource;
 $("camera").onchange = () => useCamera($("camera").value);
 $("show-skeleton").onchange = draw;
+$("only-keypoints").onchange = readyPoses;
 $("show-attention").onchange = () => {
   state.attention = null;
   sendSettings();
