@@ -48,7 +48,7 @@ def skeleton() -> ExperimentConfig:
 
     Data and score, `harray cross-validate --leave-one-group-out`: UTD-MHAD in 3D (431 clips), one of four subjects left
     out in turn, two seeds, top-1 0.956; NW-UCLA in 3D (1020 clips), one of two views left out, one seed, 0.825. With
-    one member, three seeds: the train part of Penn Action (1258 clips), 0.991. Cost: about 65 s of a CPU core a training.
+    one member, three seeds: the train part of Penn Action (1258 clips), 0.991. Cost: about 65 s of a core a training.
     """
     return with_overrides(
         pose_only(),
