@@ -150,7 +150,7 @@ def test_scripts_find_their_keys_and_people_a_table(store, harray, tmp_path):
     assert ending.code == 0, ending.err
     assert (ending.json["num_clips"], ending.json["num_folds"], ending.json["grouped"]) == (24, 2, True)
     without = ending.json["variants"]["model.mme.differences=false"]
-    assert set(without) == {"train_sec", "parts"}
+    assert set(without) == {"train_sec", "parts", "calibration"}
     assert set(without["parts"]) == {"fusion", "pose_only", "scene_only", "scene_noise", "limbs hidden 30%"}
     keys = {"top1", "macro_f1", "pooled_top1", "pooled_macro_f1", "top1_less_than_full"}
     assert set(without["parts"]["fusion"]) == keys
