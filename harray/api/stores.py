@@ -65,10 +65,11 @@ class Store:
             What was found, and the files that were moved.
         """
         from harray.store.lock import writing
+        from harray.store.parts import undisturbed
         from harray.store.verify import move_damaged, verify
 
         with writing(self.path, "harray store verify --repair") if repair else contextlib.nullcontext():
-            found = verify(self.features)
+            found = undisturbed(lambda: verify(self.features))
             return found, move_damaged(self.features, found) if repair else []
 
     def compact(self) -> "Compaction":

@@ -19,7 +19,10 @@ def export(
     to: Annotated[
         Path | None,
         typer.Option(
-            "--to", metavar="DIR", help="Folder to write. Default: under --out, by the model's name."
+            "--to",
+            metavar="DIR",
+            callback=options.on_this_machine,
+            help="Folder to write. Default: under --out, by the model's name.",
         ),
     ] = None,
     overrides: Annotated[

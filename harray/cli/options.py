@@ -16,7 +16,7 @@ from harray.training.config import TrainingConfig
 from harray.workspace import OUT_VARIABLE, local_folder, out_folder
 
 
-def _mounted(folder: Path | None) -> Path | None:
+def on_this_machine(folder: Path | None) -> Path | None:
     return None if folder is None else local_folder(folder)
 
 
@@ -25,7 +25,7 @@ def _reachable(store: str | None) -> str | None:
     return store and str(place(store))
 
 
-def _on_this_machine(file: str) -> Path:
+def _copied(file: str) -> Path:
     return local_tree(place(file))
 
 
@@ -71,7 +71,7 @@ Explain = Annotated[
     typer.Option(
         "--explain",
         metavar="DIR",
-        callback=_mounted,
+        callback=on_this_machine,
         help="Write annotated videos and attention maps to this folder.",
     ),
 ]
@@ -114,7 +114,7 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option(
         "--config",
-        parser=_on_this_machine,
+        parser=_copied,
         metavar="FILE",
         help="YAML config of an earlier run to start from, instead of a recipe.",
     ),

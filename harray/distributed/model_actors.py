@@ -57,12 +57,17 @@ def crew_of(
     Raises:
         InputError: the cluster does not hold so many actors.
     """
-    extractor = Predictor.load(checkpoint, assignments, device="cpu").extractor
+    predictor = Predictor.load(checkpoint, assignments, device="cpu")
+    extractor = predictor.extractor
     files = {path.name: path.read_bytes() for path in checkpoint.iterdir() if path.is_file()}
     pool = pool_for(num_tasks, num_actors, extractor.config.poses.gpus_per_actor, "prediction")
     demand = actors_demand("prediction", pool.num_threads, pool.gpus_per_actor, sum(map(len, files.values())))
     check_demand(demand, reporter)
-    for message in make_networks_ready(extractor.config, pool.device):
+    provenance = (
+        predictor.checkpoint.provenance
+    )  # the actors' device may have another precision than this process's
+    config = provenance.config_for_prediction(predictor.overrides, pool.device)
+    for message in make_networks_ready(config, pool.device):
         reporter.say(message)
     remote = ray.remote(num_cpus=pool.num_threads, num_gpus=pool.gpus_per_actor)(actor)
     given = ray.put(files), list(assignments), pool.device, pool.num_threads

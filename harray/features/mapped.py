@@ -8,14 +8,16 @@ machine share the files; the last sets of clips are kept for the next training o
 Letters: N clips, X whatever a clip has.
 """
 
+import errno
 import hashlib
 import json
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +25,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from harray.errors import InputError
 from harray.files import cache_dir, write_atomically
 from harray.store.clips import KEY
 from harray.store.shards import FoundClips
@@ -90,8 +93,7 @@ def mapped_columns(found: FoundClips, columns: Sequence[str]) -> dict[str, Tenso
     """Features of clips by column, in files that are mapped.
 
     Raises:
-        InputError, FileNotFoundError: as `FoundClips.pieces`.
-        OSError: the disk is full.
+        InputError, FileNotFoundError: as `FoundClips.pieces`; or the disk is full.
     """
     keys = [found.shards.keys[name].take(pa.array(found.places)).to_pylist() for name in KEY]
     about = [*columns, str(found.shards.schema), *keys]
@@ -121,11 +123,11 @@ def _write(found: FoundClips, columns: Sequence[str], folder: Path) -> None:
     about, files = {}, {}
     for column in columns:
         field = found.shards.schema.field(column).type
-        dtype = np.dtype(field.value_type.to_pandas_dtype())
-        about[column] = {"dtype": dtype.name, "shape": [len(found.places), *field.shape]}
-        files[column] = np.memmap(
-            folder / f"{column}.bin", dtype, "w+", shape=(len(found.places), *field.shape)
-        )
+        dtype, shape = np.dtype(field.value_type.to_pandas_dtype()), (len(found.places), *field.shape)
+        about[column] = {"dtype": dtype.name, "shape": shape}
+        with (folder / f"{column}.bin").open("wb") as file:
+            _reserve(file, math.prod(shape) * dtype.itemsize)
+        files[column] = np.memmap(folder / f"{column}.bin", dtype, "r+", shape=shape)
     for rows, table in found.pieces(columns):
         for column, file in files.items():
             file[rows] = array_of(table[column])
@@ -138,6 +140,24 @@ def _root() -> Path:
     return root
 
 
+def _reserve(file: IO[bytes], num_bytes: int) -> None:
+    """Space on the disk, now: a write to a mapped file that finds none kills the process.
+
+    Raises:
+        InputError: the disk is full.
+    """
+    try:
+        if num_bytes:
+            os.posix_fallocate(file.fileno(), 0, num_bytes)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise InputError(
+            f"{file.name}: the disk has no {num_bytes / 1e9:.1f} GB left for features that are larger than "
+            "training.memory_share of the memory; free some, or let HARRAY_CACHE name a folder on a larger disk"
+        ) from error
+
+
 def _mapped(file: Path, *, dtype: str, shape: Sequence[int]) -> Tensor:
     flat = torch.from_file(str(file), shared=True, size=math.prod(shape), dtype=getattr(torch, dtype))
     return flat.view(*shape)
@@ -147,6 +167,7 @@ def scratch(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """A tensor of zeros in a mapped file without a name, which is gone with the tensor."""
     with tempfile.NamedTemporaryFile(dir=_root(), prefix=".") as file:
         size = math.prod(shape)
+        _reserve(file, size * dtype.itemsize)
         return torch.from_file(file.name, shared=True, size=size, dtype=dtype).view(*shape)
 
 

@@ -33,6 +33,12 @@ def put_if_absent(path: Path, write: Callable[[Path], object]) -> bool:
             os.link(part, path)
         except FileExistsError:
             return False
+        except OSError:  # a file system without hard links: the name is taken first, and filled at once
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                return False
+            os.replace(part, path)
     return True
 
 

@@ -7,7 +7,6 @@ truth: whoever is killed has lost what was written since, as if it had been kill
 
 import atexit
 import contextlib
-import hashlib
 import os
 import shutil
 import tempfile
@@ -37,11 +36,21 @@ class Mirror:
     local: the one that stands for it.
     """
 
-    def __init__(self, remote: BucketPath, local: Path) -> None:
+    def __init__(self, remote: BucketPath) -> None:
         self.remote = remote
-        self.local = local
+        self._root = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
+        self._lock = lock_local(self._root)  # so that others see that it is in use
+        self.local = self._root / "out"
+        self.local.mkdir()
         self._sent: dict[str, tuple[int, int]] = {}  # by name: size and time of what the bucket has too
-        self._sending = threading.Lock()
+        self._busy = threading.RLock()
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Remove the local folder; nothing is sent any more."""
+        with self._busy:
+            self._is_closed = True
+            shutil.rmtree(self._root, ignore_errors=True)
 
     def fetch(self, below: str = "", wanted: Callable[[str], bool] = lambda name: True) -> None:
         """Bring what the bucket has below a folder, such as `runs`, of names that are wanted.
@@ -49,25 +58,33 @@ class Mirror:
         Raises:
             BucketError: the bucket refuses, or does not answer.
         """
-        for path, about in bucket.objects(self.remote / below if below else self.remote):
-            name = path.relative_to(self.remote)
-            file = self.local / name
-            if path.name == LOCK_FILE or name in self._sent or file.exists() or not wanted(name):
-                continue
-            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                content, _ = bucket.read(path)
-                write_atomically(file, lambda part, content=content: part.write_bytes(content))
-                when = about["last_modified"].timestamp()
-                os.utime(file, (when, when))
-                self._sent[name] = _state(file)
+        with self._busy:
+            for path, about in bucket.objects(self.remote / below if below else self.remote):
+                name = path.relative_to(self.remote)
+                file = self.local / name
+                if path.name == LOCK_FILE or name in self._sent or file.exists() or not wanted(name):
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                    content, _ = bucket.read(path)
+                    write_atomically(file, lambda part, content=content: part.write_bytes(content))
+                    when = about["last_modified"].timestamp()
+                    os.utime(file, (when, when))
+                    self._sent[name] = _state(file)
 
     def send(self) -> None:
         """Send what is new, and remove what was.
 
         Raises:
-            BucketError: the bucket refuses, or does not answer.
+            BucketError: the bucket refuses, or does not answer; or somebody removed the local folder.
         """
-        with self._sending:
+        with self._busy:
+            if self._is_closed:
+                return
+            if not self.local.exists():
+                raise BucketError(
+                    f"{self.local}: somebody removed this folder, which stands for {self.remote}, and what was "
+                    "not sent is lost; give the command again, with a TMPDIR that nobody tidies"
+                )
             there = {str(path.relative_to(self.local)): path for path in self._files()}
             for name, path in sorted(there.items()):
                 with contextlib.suppress(FileNotFoundError):  # removed meanwhile
@@ -94,11 +111,9 @@ def local_folder(folder: Place) -> Path:
         return folder
     with _making:
         if folder not in _mirrors:
-            digest = hashlib.blake2b(str(folder).encode(), digest_size=4).hexdigest()
-            local = Path(tempfile.gettempdir()).resolve() / f"{PREFIX}{os.getpid()}-{digest}"
-            _mirrors[folder] = Mirror(folder, local)
             _remove_left()
-            atexit.register(shutil.rmtree, local, ignore_errors=True)
+            _mirrors[folder] = Mirror(folder)
+            atexit.register(_mirrors[folder].close)
         return _mirrors[folder].local
 
 
@@ -173,7 +188,7 @@ def kept(folder: Path) -> Generator[None]:
 
     def send_often() -> None:
         while not over.wait(SEND_SEC):
-            with contextlib.suppress(BucketError):  # the end tells
+            with contextlib.suppress(Exception):  # the end tries again, and tells
                 mirror.send()
 
     thread = threading.Thread(target=send_often, daemon=True)
@@ -245,10 +260,9 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def _remove_left() -> None:
-    """Of processes that were killed."""
-    import psutil
-
+    """Of processes that were killed: nobody holds their locks."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # somebody else's
+            if lock := lock_local(folder, patience_sec=0):
+                shutil.rmtree(folder, ignore_errors=True)
+                lock.release()

@@ -73,7 +73,7 @@ def export(predictor: Predictor, folder: Path, file_format: str) -> Exported:
     """
     if file_format not in FORMATS:
         raise InputError(f"--format {file_format}: no such format; expected {' or '.join(FORMATS)}")
-    if folder.exists() and not (folder / ABOUT_FILE).is_file():
+    if folder.exists() and not _is_export(folder):
         raise InputError(f"{folder}: something else is there; name a folder that does not exist yet")
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -85,6 +85,14 @@ def export(predictor: Predictor, folder: Path, file_format: str) -> Exported:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return replace(exported, folder=folder)
+
+
+def _is_export(folder: Path) -> bool:
+    """Whether a folder holds an export and nothing else."""
+    about = folder / ABOUT_FILE
+    if not about.is_file() or "harray_version" not in about.read_text(errors="replace"):
+        return False
+    return {file.stem for file in folder.iterdir()} <= {"pose", "scene", "fusion", about.stem}
 
 
 def _write(predictor: Predictor, folder: Path, file_format: str) -> Exported:

@@ -24,7 +24,7 @@ def check_precision(requested: str, device: str, room: str) -> None:
     if requested == BF16 and not has_fast_bf16():
         raise InputError(
             f"{room}.precision=bf16: this machine's processor has neither AVX512_BF16 nor AMX; "
-            f"use a machine that has, or {room}.precision=fp32"
+            f"use a machine that has, or {room}.precision=fp32 (with a store in bf16: and a new --store)"
         )
 
 

@@ -88,6 +88,8 @@ def _shard_problem(file: File, schema: pa.Schema) -> str | None:
     copy = local_file(file)
     try:
         table = pq.read_table(copy, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise  # compaction has put it into a larger one
     except (OSError, pa.ArrowException) as error:
         return f"cannot be read ({str(error).splitlines()[0]})"
     if not table.schema.equals(schema):
@@ -109,6 +111,8 @@ def _ledger(store: FeatureStore, problems: list[str], damaged: list[str]) -> pa.
         copy = local_file(file)
         try:
             pq.read_table(copy, schema=LEDGER, page_checksum_verification=True)
+        except FileNotFoundError:
+            raise
         except (OSError, pa.ArrowException) as error:
             problems.append(f"ledger/{file.name}: cannot be read ({str(error).splitlines()[0]})")
             damaged.append(f"ledger/{file.name}")

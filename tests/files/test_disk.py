@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -38,6 +39,17 @@ def test_of_two_who_put_the_same_file_the_first_one_wins(tmp_path):
     assert not put_if_absent(file, lambda part: part.write_text("second"))
     assert file.read_text() == "first"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_first_one_wins_on_file_systems_without_hard_links_too(tmp_path, monkeypatch):
+    def refused(*paths):
+        raise PermissionError("no hard links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    file = tmp_path / "file"
+    assert put_if_absent(file, lambda part: part.write_text("first"))
+    assert not put_if_absent(file, lambda part: part.write_text("second"))
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["first"]
 
 
 def test_unfinished_files_are_not_listed_among_the_finished(tmp_path):

@@ -1,5 +1,7 @@
 """A folder in a bucket, worked in through one on this machine."""
 
+import shutil
+
 import pytest
 
 from harray.errors import InputError
@@ -119,3 +121,25 @@ def test_a_bucket_holds_no_database(out, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(InputError, match="name an `mlflow server` by MLFLOW_TRACKING_URI"):
         tracking_uri(Workspace(str(out)))
+
+
+@pytest.mark.s3
+def test_a_local_folder_that_somebody_tidied_away_takes_nothing_of_the_bucket_with_it(out):
+    here = local_folder(out)
+    (here / "note.txt").write_text("here")
+    mirror.mirror_of(here).send()
+    shutil.rmtree(here)
+    with pytest.raises(InputError, match="TMPDIR"):
+        mirror.mirror_of(here).send()
+    assert names_in(out) == ["note.txt"]
+
+
+@pytest.mark.s3
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_uses_is_not(out, monkeypatch, tmp_path):
+    used, left = local_folder(out), tmp_path / f"{mirror.PREFIX}left"
+    left.mkdir()
+    monkeypatch.setattr(mirror, "_mirrors", {})
+    own = local_folder(out)
+    assert (used.exists(), left.exists(), own.exists()) == (True, False, True)
+    assert own != used
+    assert list(own.iterdir()) == []

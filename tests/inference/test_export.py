@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -180,3 +181,13 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 def test_an_unknown_format_is_refused_with_those_there_are(tmp_path):
     with pytest.raises(InputError, match="expected onnx or openvino"):
         export(toy(), tmp_path / "model", "tflite")
+
+
+def test_a_folder_that_holds_anything_else_is_left_alone(with_scene, tmp_path):
+    predictor, exported = with_scene
+    folder = shutil.copytree(exported, tmp_path / "model")
+    (folder / "Dockerfile").write_text("FROM scratch")
+    before = sorted(folder.iterdir())
+    with pytest.raises(InputError, match="something else is there"):
+        export(predictor, folder, "onnx")
+    assert sorted(folder.iterdir()) == before

@@ -1,11 +1,14 @@
 """Training on clips that are mapped from disk, because they would take too much memory."""
 
+import errno
+import os
 import resource
 
 import pytest
 import torch
 
-from harray.features.mapped import MappedRows
+from harray.errors import InputError
+from harray.features.mapped import MappedRows, scratch
 from harray.store import FeatureStore
 from harray.training import memory
 from harray.training.checkpoint import load_checkpoint
@@ -56,3 +59,14 @@ def test_memory_is_what_control_groups_limits_and_other_workers_leave(tmp_path, 
     assert memory.memory_bytes() == 250_000
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (1000, 1000))
     assert memory.memory_bytes() == 1000
+
+
+def test_a_disk_without_space_is_said_and_kills_nothing(tmp_path, monkeypatch):
+    def full(file, start, num_bytes):  # a real one would be filled for everybody
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("HARRAY_CACHE", str(tmp_path))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(InputError, match=r"the disk has no 4\.0 GB left .* HARRAY_CACHE"):
+        scratch((10**9,), torch.float32)
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []

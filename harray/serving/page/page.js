@@ -249,9 +249,8 @@ function readyPoses() {
   if (!$("only-keypoints").checked || pose.loading) return;
   notice("The pose network is being loaded…");
   pose.loading = loadPoseNetwork().then(() => notice(""), (error) => {
-    pose.loading = null;
-    $("only-keypoints").checked = false;
-    notice(`The pose network cannot run in this browser: ${error.message}`);
+    pose.loading = null;  // the box stays checked, so that no picture is sent instead
+    notice(`The pose network cannot run in this browser: ${error.message}. Nothing is sent; switch the box off to send pictures.`);
   });
 }
 
