@@ -103,7 +103,8 @@ def with_known_start(experiment: ExperimentConfig, workspace: Workspace) -> Expe
     """
     if not (init := experiment.training.init):
         return experiment
-    return with_overrides(experiment, {"training.init": str(resolve_model(init, tracking_uri(workspace)))})
+    folder = remote_of(resolve_model(init, tracking_uri(workspace)))  # a bucket's, as every machine finds it
+    return with_overrides(experiment, {"training.init": str(folder)})
 
 
 def check_trainable(store: Place, experiment: ExperimentConfig, num_workers: int = 0) -> None:

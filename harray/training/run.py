@@ -19,7 +19,7 @@ from harray.errors import InputError
 from harray.extraction.provenance import Provenance
 from harray.features.config import FeaturesConfig
 from harray.features.tensors import ClipTensors, load_clips, normalised, poses_read
-from harray.files import Place
+from harray.files import Place, local_tree, place
 from harray.metrics import Scores
 from harray.model.network import FusionNetwork, StreamShape
 from harray.store import FeatureStore
@@ -232,7 +232,7 @@ def started_network(learning: LearningConfig, clips: ClipTensors) -> tuple[Fusio
     if not folder:
         return network, None
     return network, start_network(
-        network, [clips.skeleton, clips.second_skeleton], clips.classes, Path(folder)
+        network, [clips.skeleton, clips.second_skeleton], clips.classes, local_tree(place(folder))
     )
 
 
@@ -280,7 +280,7 @@ def checkpoint_of(
 
 def learned_before(training: TrainingConfig) -> frozenset[str]:
     """Clips that the model learned from with whose weights a training starts."""
-    return (learned_clips(Path(training.init)) or frozenset()) if training.init else frozenset()
+    return (learned_clips(local_tree(place(training.init))) or frozenset()) if training.init else frozenset()
 
 
 def training_clips(learning: LearningConfig, store: FeatureStore) -> tuple[ClipTensors, ClipTensors | None]:

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harray.files import list_tree, mirror, place, send_tree
+from harray.files import list_tree, local_tree, mirror, place, send_tree
 from harray.names import sqlite_uri
 from tests.clusters import bucket as s3_bucket
 from tests.clusters import command_path
@@ -77,6 +77,14 @@ def test_a_checkpoint_and_a_config_of_a_bucket_are_taken_on_a_machine_that_never
     assert any(name.startswith("evaluations/") for name in names_in(OUT))
     config = f"{checkpoint.rpartition('/')[0]}/config.yaml"
     assert harray("train", "--store", STORE, "--config", config, "--out", OUT).code == 0
+
+
+def test_a_training_that_starts_from_a_model_in_a_bucket_names_it_as_every_machine_finds_it(trained, harray):
+    start = trained.json["checkpoint"]
+    ending = harray("train", "--store", STORE, "--from", start, "--out", OUT, "--json", *OVERRIDES)
+    assert ending.code == 0, ending.err
+    config = place(ending.json["checkpoint"]).parent / "config.yaml"
+    assert f"init: {start}" in local_tree(config).read_text()
 
 
 @pytest.mark.ray
