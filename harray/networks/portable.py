@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harray.networks.precision import openvino_core
 from harray.networks.runtimes import ONNX, OPENVINO
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def write(model: bytes, stem: Path, file_format: str, about: Mapping[str, Any]) 
     if file_format == OPENVINO:
         import openvino
 
-        converted = openvino.Core().read_model(model, b"")
+        converted = openvino_core().read_model(model, b"")
         converted.set_rt_info(json.dumps(about), ABOUT_KEY)
         openvino.save_model(converted, file, compress_to_fp16=False)
         return file
@@ -84,10 +85,8 @@ class Opened:
 
     def __init__(self, file: Path, num_threads: int):
         if file.suffix == SUFFIX[OPENVINO]:
-            import openvino
-
             settings = {"INFERENCE_NUM_THREADS": num_threads, "INFERENCE_PRECISION_HINT": "f32"}
-            self.openvino = openvino.Core().compile_model(file, "CPU", settings)
+            self.openvino = openvino_core().compile_model(file, "CPU", settings)
             return
         import onnxruntime
 

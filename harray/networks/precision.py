@@ -2,9 +2,12 @@
 
 import functools
 import importlib.util
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from harray.errors import InputError
+
+if TYPE_CHECKING:
+    import openvino
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 AUTO, FP32, BF16, FP16 = get_args(Precision)
@@ -33,6 +36,16 @@ def has_fast_bf16() -> bool:
     """Whether this machine's processor multiplies bfloat16 (AVX512_BF16, AMX), by what OpenVINO says of it."""
     if importlib.util.find_spec("openvino") is None:
         return False
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@functools.cache
+def openvino_core() -> "openvino.Core":
+    """OpenVINO's runtime, the only one of this process, for good.
+
+    Its CPU plugin gives signal handlers a stack of its own and takes that away with the runtime. Of several runtimes one
+    would put back the stack of another that is gone, and the next signal, such as Ctrl-C, would kill the process.
+    """
     import openvino
 
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return openvino.Core()

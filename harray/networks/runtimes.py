@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harray.networks.precision import BF16, FP32
+from harray.networks.precision import BF16, FP32, openvino_core
 
 if TYPE_CHECKING:
     import torch
@@ -68,9 +68,7 @@ class OpenVinoNetwork:
     """OpenVINO on the CPU, in float32 or bfloat16."""
 
     def __init__(self, model: bytes, num_threads: int | None = None, precision: str = FP32):
-        import openvino
-
-        core = openvino.Core()
+        core = openvino_core()
         settings = {
             "INFERENCE_NUM_THREADS": num_threads or 0,  # 0: as many as there are cores
             "NUM_STREAMS": 1,
