@@ -43,8 +43,8 @@ def has_fast_bf16() -> bool:
 def openvino_core() -> "openvino.Core":
     """OpenVINO's runtime, the only one of this process, for good.
 
-    Its CPU plugin gives signal handlers a stack of its own and takes that away with the runtime. Of several runtimes one
-    would put back the stack of another that is gone, and the next signal, such as Ctrl-C, would kill the process.
+    Its CPU plugin gives signal handlers a stack of its own and takes that away with the runtime. Of several runtimes
+    one would put back the stack of another that is gone, and the next signal, such as Ctrl-C, would kill the process.
     """
     import openvino
 
