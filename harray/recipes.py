@@ -141,7 +141,7 @@ def procedural() -> ExperimentConfig:
     """The rendered videos of `harray synth`, with the weights made for them; what `harray demo` runs.
 
     Data: 360 clips of 12 actions, every actor in one split only. Cost: two to four minutes on 2 CPU cores.
-    Score on the 72 clips of unseen actors: top-1 0.94 to 1.00 by pose and scene together, 0.64 to 0.71 by pose
+    Score on the 72 clips of unseen actors: top-1 0.94 to 1.00 by pose and scene together, 0.61 to 0.71 by pose
     alone, 0.46 to 0.58 by scene alone; `harray demo` measures it. The small movements that tell actions apart
     here are close to the detector's error, so joints are hidden and shaken less than by default; and the scene is so
     informative that it is replaced by noise more often, so that the pose learns to decide alone.
